@@ -1,0 +1,224 @@
+"""The words the flow and its drivers speak: what is asked for, and what came of it.
+
+The flow yields a `Step`; a driver carries it out and sends the `Outcome` back:
+
+    Attempt(target, ...)  ->  Answered | Opened | Failed
+    Relay()               ->  Ended | Failed              (streams only)
+    Pause(seconds)        ->  None
+    Queue(ticket, ...)    ->  None                        (the ticket knows whether it was served)
+
+All of them are frozen, so a conversation can be compared with `==` in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pilotlight.core.faults import Fault
+
+if TYPE_CHECKING:
+    from pilotlight.core.bulkhead import Ticket
+    from pilotlight.core.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The separate clocks of one attempt, in seconds; None means no limit.
+
+    `connect` bounds the TCP and TLS handshake, `first_token` the wait for the
+    first content of a stream, `between_tokens` the silence between two pieces
+    of content (keep-alives do not count), `total` the whole attempt.
+    """
+
+    connect: float | None = 5.0
+    first_token: float | None = 30.0
+    between_tokens: float | None = 20.0
+    total: float | None = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the user asked for; never changed afterwards.
+
+    `messages` are OpenAI-shaped; `options` are OpenAI-style parameters, passed on
+    untouched.  `deadline` is a moment of the flow's clock, not a length of time.
+    """
+
+    route: str
+    messages: Sequence[Mapping[str, Any]] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    private: bool = False
+    deadline: float | None = None
+    needs: frozenset[str] = frozenset()
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A provider's diagnosis of a failed attempt.
+
+    `evidence` is a short, scrubbed piece of what the provider said; it never
+    holds prompt text or keys.
+    """
+
+    fault: Fault
+    error: Exception
+    retry_after: float | None = None
+    status: int | None = None
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an answer: for the receipt, never for the road."""
+
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+    status: int | None = None
+    flags: tuple[str, ...] = ()
+
+
+# What the flow asks for.
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one target, within these limits."""
+
+    target: Target
+    timeouts: Timeouts
+    number: int = 0  # 0 for the first try at this target, 1 for its retry
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait before a retry."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Wait for a place in the target's bulkhead, at most this long."""
+
+    ticket: Ticket
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Hand the chunks to the caller: from here on a failure can be seen.
+
+    `restarted` is set when an earlier target's text has already been shown.
+    """
+
+    restarted: StreamRestarted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRestarted:
+    """Stands in a stream where one target broke off and another starts anew.
+
+    Everything yielded before it belongs to `from_target` and should be dropped.
+    Only with `on_interrupt = "restart"`.
+    """
+
+    from_target: str
+    to_target: str
+    fault: str
+    choices: tuple[()] = ()  # so that code which skips chunks without choices skips this one
+
+
+# What the driver answers.
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The target answered, and the answer was judged good."""
+
+    value: Any
+    facts: Facts = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream gave its first text or tool call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A stream ran to its proper end."""
+
+    facts: Facts = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed; `partial` is the text the caller has seen of it."""
+
+    report: Report
+    partial: str = ""
+
+
+Step = Attempt | Pause | Queue | Relay
+Outcome = Answered | Opened | Ended | Failed
+Flow = Generator[Step, Outcome | None, Any]
+
+
+# Who does the work.
+
+
+class Source(Protocol):
+    """A stream being read from one target, in plain iteration."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def commits(self, chunk: Any) -> bool:
+        """Tell whether this chunk carries text or a tool call."""
+
+    def ended(self) -> Ended | Failed:
+        """Judge a stream that ran out: complete, truncated, empty."""
+
+    def failed(self, error: Exception) -> Failed:
+        """Diagnose what interrupted the stream."""
+
+    def close(self) -> None:
+        """Give the connection back; safe to call twice."""
+
+
+class AsyncSource(Protocol):
+    """A stream being read from one target, in async iteration."""
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+    def commits(self, chunk: Any) -> bool:
+        """Tell whether this chunk carries text or a tool call."""
+
+    def ended(self) -> Ended | Failed:
+        """Judge a stream that ran out: complete, truncated, empty."""
+
+    def failed(self, error: Exception) -> Failed:
+        """Diagnose what interrupted the stream."""
+
+    async def aclose(self) -> None:
+        """Give the connection back; safe to call twice."""
+
+
+class Provider(Protocol):
+    """The way to one kind of model endpoint, in the four call shapes.
+
+    Failures of the endpoint come back as values, already diagnosed; only bugs
+    (ours or the caller's) are raised.
+    """
+
+    def complete(self, call: Call, attempt: Attempt) -> Answered | Failed: ...
+
+    async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed: ...
+
+    def stream(self, call: Call, attempt: Attempt) -> Source: ...
+
+    def astream(self, call: Call, attempt: Attempt) -> AsyncSource: ...
