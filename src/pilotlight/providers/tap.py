@@ -1,0 +1,58 @@
+"""The record of one attempt: what was really said on the wire.
+
+The transport (`wire.py`) writes it while the bytes go by; `classify.py` reads
+it.  litellm and the SDKs rewrite statuses, drop headers and make up finish
+reasons, so this is the first witness and their exception only the second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pilotlight.core.steps import Timeouts
+
+Wire = Literal["openai", "anthropic", "gemini", "ollama", "stability", "other"]
+"""The dialect spoken; "openai" also covers Mistral, Groq and every compatible server."""
+
+Clock = Literal["connect", "first_token", "between_tokens", "total"]
+
+
+@dataclass(slots=True)
+class Tap:
+    """What one attempt asked for and what came back, byte for byte where it matters.
+
+    Times are readings of `clock` in seconds.  A second HTTP request within the
+    attempt (a hidden retry, a redirect) starts the response fields afresh and
+    shows in `requests`.
+    """
+
+    wire: Wire
+    timeouts: Timeouts
+    clock: Callable[[], float] = time.monotonic
+    started: float = field(init=False)
+
+    requests: int = 0  # HTTP requests sent; more than one means hidden retries
+    status: int | None = None  # the true status of the last response
+    headers: Mapping[str, str] = field(default_factory=dict)  # of that response, names lower-case
+    head: bytes = b""  # the first kilobytes of its body
+    first_byte_at: float | None = None
+    streaming: bool = False  # the response is an event stream or NDJSON
+    contents: int = 0  # content events seen in a stream (not keep-alives, not pings)
+    last_content_at: float | None = None
+    terminal: bool = False  # the dialect's own end mark was seen
+    in_band_error: bytes = b""  # an error event inside a stream, as it was sent
+    received: int = 0  # body bytes
+    complete: bool = False  # the HTTP body ended as HTTP says it should
+    expired: Clock | None = None  # which of our own clocks ended the attempt
+    refused_host: str | None = None  # a host that was not the target's, and was not contacted
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+
+current_tap: ContextVar[Tap | None] = ContextVar("pilotlight_tap", default=None)
+"""The attempt that this thread or task is working for, set around each step into a provider."""
