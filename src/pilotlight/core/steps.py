@@ -158,10 +158,14 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed; `partial` is the text the caller has seen of it."""
+    """The attempt failed; `partial` is the text the caller has seen of it.
+
+    After `tool_begun` a stream is never started anew: the tool may have run.
+    """
 
     report: Report
     partial: str = ""
+    tool_begun: bool = False
 
 
 Step = Attempt | Pause | Queue | Relay

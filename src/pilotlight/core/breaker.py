@@ -1,0 +1,450 @@
+"""A circuit breaker with permits: pybreaker's interface, without its lock around the call.
+
+    permit = breaker.acquire()          # may this call go ahead? or CircuitOpen
+    permit.success() | .failure() | .trip() | .release()       # how did it go?
+
+Both are plain methods that never wait, so threads and tasks share one object.
+
+Three states, each an object that owns only its data: `Closed` a window of
+outcomes, `Open` the moment it ends, `HalfOpen` the places for trial calls.  A
+permit remembers the state that issued it; if the circuit has moved on since, its
+outcome is ignored.  Listeners are called after the lock has been let go.
+
+What stays pybreaker's: listeners, storages, `exclude`, `CircuitBreakerError`,
+`open() half_open() close()`, `fail_counter`.  What is replaced: its call path,
+its clock (one injected monotonic clock), its counting.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, ClassVar, Literal, Self, cast
+
+import pybreaker
+
+from pilotlight.core.window import Window
+from pilotlight.errors import CircuitOpen
+
+State = Literal["closed", "open", "half-open"]
+
+_log = logging.getLogger("pilotlight.breaker")
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
+
+    `slow_call` is the duration from which a success counts as slow (None: never).
+    A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`.
+    """
+
+    failure_rate: float = 0.5
+    minimum_calls: int = 5
+    window: float = 30.0
+    reset_timeout: float = 15.0
+    max_break: float = 300.0
+    trial_calls: int = 1
+    slow_call: float | None = None
+    slow_call_rate: float = 0.8
+
+
+class Permit:
+    """Leave for one call.  Settling it a second time does nothing."""
+
+    __slots__ = ("_breaker", "_settled", "_state", "trial")
+
+    def __init__(self, breaker: Breaker, state: _Rules) -> None:
+        self._breaker = breaker
+        self._state = state
+        self._settled = False
+        self.trial = isinstance(state, HalfOpen)
+
+    def success(self, duration: float = 0.0) -> None:
+        """The provider answered, after `duration` seconds."""
+        breaker = self._breaker
+        with breaker._guard:
+            if (state := breaker._hand_in(self)) is not None:
+                breaker._note_success()
+                state.on_success(duration)
+
+    def failure(self, error: BaseException | None = None) -> None:
+        """The provider failed; an excluded error still counts as a success."""
+        breaker = self._breaker
+        if error is not None and not breaker.is_system_error(error):
+            self.success()
+            return
+        with breaker._guard:
+            if (state := breaker._hand_in(self)) is not None:
+                breaker._note_failure(error or RuntimeError("failed"))
+                state.on_failed()
+
+    def trip(self, reason: str, seconds: float | None = None) -> None:
+        """Open the circuit for a reason and a time; None: the usual, growing break."""
+        breaker = self._breaker
+        with breaker._guard:
+            if breaker._hand_in(self) is not None:
+                breaker._note_failure(RuntimeError(reason))
+                breaker._open(reason, seconds)
+
+    def release(self) -> None:
+        """Give the permit back uncounted: cancelled, abandoned, or no fault of the provider."""
+        if not self._settled:
+            with self._breaker._guard:
+                self._breaker._hand_in(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.success()
+        elif isinstance(error, Exception):
+            self.failure(error)
+        else:  # cancelled, Ctrl-C, an abandoned generator: no verdict on the provider
+            self.release()
+
+
+class _Rules:
+    """What every state answers; each method is called with the breaker's lock held."""
+
+    _breaker: Any  # the Breaker; pybreaker's states declare the attribute with its own class
+
+    def refusal(self, now: float) -> float | None:
+        """Return None to admit a call, or the seconds to wait before asking again."""
+        return None
+
+    def admitted(self, permit: Permit, lease: float) -> None:
+        """Note a permit just issued; a trial's place is kept for `lease` seconds."""
+
+    def returned(self, permit: Permit) -> None:
+        """Note that a permit is settled; its verdict follows."""
+
+    def on_success(self, duration: float = 0.0) -> None:
+        """Note that a call went well."""
+
+    def on_failed(self) -> None:
+        """Note that a call failed."""
+
+
+class Closed(_Rules, pybreaker.CircuitClosedState):
+    """Admits every call and watches the failure rate and the slow-call rate."""
+
+    def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
+        super().__init__(cb, prev_state, notify)
+        self.window = Window(cb.policy.window)
+
+    def on_success(self, duration: float = 0.0) -> None:
+        policy, now = self._breaker.policy, self._breaker.clock()
+        slow = policy.slow_call is not None and duration >= policy.slow_call
+        self.window.add(now, slow=slow)
+        if slow and self._reached(self.window.slow, policy.slow_call_rate):
+            self._breaker._open("slow_call_rate", None)
+
+    def on_failed(self) -> None:
+        self.window.add(self._breaker.clock(), failed=True)
+        if self._reached(self.window.failures, self._breaker.policy.failure_rate):
+            self._breaker._open("failure_rate", None)
+
+    def _reached(self, count: int, rate: float) -> bool:
+        calls = self.window.calls
+        return bool(calls >= self._breaker.policy.minimum_calls and count >= rate * calls)
+
+    def strain(self, now: float) -> float:
+        """Return how near the trip is, from 0 (no failures) to 1."""
+        policy: BreakerPolicy = self._breaker.policy
+        self.window.forget(now)
+        calls = max(self.window.calls, policy.minimum_calls)
+        return min(1.0, self.window.failures / (policy.failure_rate * calls))
+
+
+class Open(_Rules, pybreaker.CircuitOpenState):
+    """Refuses every call until its time is up."""
+
+    def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
+        super().__init__(cb, prev_state, notify)
+        self.until = cb.clock() + cb._next_break
+        self.reason = cb._next_reason
+
+    def refusal(self, now: float) -> float | None:
+        if now < self.until:
+            return self.until - now
+        self._breaker.half_open()
+        return cast(_Rules, self._breaker._rules).refusal(now)
+
+
+class HalfOpen(_Rules, pybreaker.CircuitHalfOpenState):
+    """Admits a few trial calls; all must succeed, and one failure opens again.
+
+    A place is leased for the time the trial may take: a trial that was lost (a
+    stream dropped, a thread killed) can't wedge the circuit.  A trial that
+    outlives its lease loses its place but keeps its say.
+    """
+
+    def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
+        super().__init__(cb, prev_state, notify)
+        self.reason = cb._next_reason
+        self.places: set[Permit] = set()
+        self.successes = 0
+        self.lease_ends = 0.0
+
+    def refusal(self, now: float) -> float | None:
+        if len(self.places) + self.successes >= self._breaker.policy.trial_calls:
+            if now < self.lease_ends:
+                return self.lease_ends - now
+            self.places.clear()  # never settled: do not wait for them
+        return None
+
+    def admitted(self, permit: Permit, lease: float) -> None:
+        self.places.add(permit)
+        lease = max(lease, self._breaker.policy.reset_timeout)
+        self.lease_ends = max(self.lease_ends, self._breaker.clock() + lease)
+
+    def returned(self, permit: Permit) -> None:
+        self.places.discard(permit)
+
+    def on_success(self, duration: float = 0.0) -> None:
+        self.successes += 1
+        if self.successes >= self._breaker.policy.trial_calls:
+            self._breaker.close()
+
+    def on_failed(self) -> None:
+        self._breaker._open("trial_failed", None)
+
+
+class _Lock:
+    """The breaker's RLock; on the way out, tells the listeners what has happened meanwhile.
+
+    An RLock, because garbage collection may finalise an abandoned stream, and so
+    release its permit, inside a locked section of the same thread.
+    """
+
+    __slots__ = ("_calls", "_depth", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._depth = 0
+
+    def later(self, calls: Iterable[Callable[[], None]]) -> None:
+        self._calls.extend(calls)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        ready: tuple[Callable[[], None], ...] = ()
+        if self._calls and not self._depth:
+            ready = tuple(self._calls)
+            self._calls.clear()
+        self._lock.release()
+        for call in ready:
+            try:
+                call()
+            except Exception:
+                _log.exception("a breaker listener failed")
+
+
+class Breaker(pybreaker.CircuitBreaker):
+    """pybreaker's listeners, storages and exclusions; our permits, window and clock."""
+
+    _STATES: ClassVar[dict[str, type[Any]]] = {
+        "closed": Closed,
+        "open": Open,
+        "half-open": HalfOpen,
+    }
+
+    def __init__(
+        self,
+        name: str,
+        policy: BreakerPolicy | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        exclude: Iterable[Any] = (),
+        listeners: Iterable[Any] = (),
+        state_storage: Any = None,
+    ) -> None:
+        self.policy = policy or BreakerPolicy()
+        self.clock = clock
+        self._next_break = self.policy.reset_timeout
+        self._next_reason = "failure_rate"
+        self._failed_trials = 0
+        self._guard = _Lock()
+        super().__init__(
+            name=name,
+            reset_timeout=self.policy.reset_timeout,
+            success_threshold=self.policy.trial_calls,
+            exclude=list(exclude),
+            listeners=list(listeners),
+            state_storage=state_storage,
+            throw_new_error_on_trip=False,
+        )
+        self._lock = self._guard  # type: ignore[assignment]  # every `with self._lock` of pybreaker's is ours now
+        # Another process may move a shared storage; plain memory only moves through us.
+        self._shared = type(self._state_storage) is not pybreaker.CircuitMemoryStorage
+
+    # The two questions.
+
+    def acquire(self, lease: float = 0.0) -> Permit:
+        """Return a permit, or raise CircuitOpen at once.
+
+        `lease` is how long in seconds the call may take: for so long a trial that
+        is never settled keeps its place (at least `reset_timeout`).
+        """
+        with self._guard:
+            wait = self._current().refusal(self.clock())
+            if wait is not None:
+                raise CircuitOpen(str(self.name), wait, self.reason)
+            state = self._rules  # read again: refusal() may have moved to half-open
+            permit = Permit(self, state)
+            state.admitted(permit, lease)
+            return permit
+
+    def _hand_in(self, permit: Permit) -> _Rules | None:
+        """Settle a permit; return the state that listens to its outcome, if any.
+
+        Expects the lock to be held.
+        """
+        if permit._settled:
+            return None
+        permit._settled = True
+        state = permit._state
+        if state is not self._rules:
+            return None  # began under an earlier state: no say in this one
+        state.returned(permit)
+        return state
+
+    def _note_success(self) -> None:
+        """Keep pybreaker's counter true and queue its listeners; expects the lock."""
+        if self._state_storage.counter:
+            self._state_storage.reset_counter()
+        if self._listeners:
+            self._guard.later(partial(each.success, self) for each in self.listeners)
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Keep pybreaker's counter true and queue its listeners; expects the lock."""
+        self._state_storage.increment_counter()
+        if self._listeners:
+            self._guard.later(partial(each.failure, self, error) for each in self.listeners)
+
+    # What others may ask.
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until this breaker may admit a call; None if it would admit one now.
+
+        Asking takes no permit and changes nothing.
+        """
+        with self._guard:
+            state, now = self._current(), self.clock()
+            if isinstance(state, Open):
+                return state.until - now if now < state.until else None
+            return state.refusal(now)
+
+    @property
+    def reason(self) -> str:
+        """Why the circuit is open or half-open; empty when it is closed."""
+        return getattr(self._state, "reason", "")
+
+    @property
+    def strain(self) -> float:
+        """How near the circuit is to opening: 0 all well, 1 open."""
+        with self._guard:
+            state = self._current()
+            return state.strain(self.clock()) if isinstance(state, Closed) else 1.0
+
+    def configure(self, policy: BreakerPolicy) -> None:
+        """Take new numbers; they hold from the next decision on."""
+        with self._guard:
+            if policy == self.policy:
+                return
+            resized = policy.window != self.policy.window
+            self.policy = policy
+            self._reset_timeout, self._success_threshold = policy.reset_timeout, policy.trial_calls
+            if resized and isinstance(self._state, Closed):
+                self._state.window = Window(policy.window)
+
+    # Transitions.
+
+    def trip(self, reason: str, seconds: float | None = None) -> None:
+        """Open the circuit from outside: a health check, a drill, a person."""
+        with self._guard:
+            self._open(reason, seconds)
+
+    def _open(self, reason: str, seconds: float | None) -> None:
+        """Open for a time; expects the lock to be held."""
+        if seconds is None:
+            seconds = min(
+                self.policy.reset_timeout * 2**self._failed_trials, self.policy.max_break
+            )
+            self._failed_trials = min(self._failed_trials + 1, 32)
+        self._next_break, self._next_reason = max(0.0, seconds), reason
+        super().open()
+
+    def open(self) -> bool:
+        """Open the circuit for its usual break, as pybreaker's method does."""
+        with self._guard:
+            self._next_break, self._next_reason = self.policy.reset_timeout, "forced"
+            return super().open()
+
+    def close(self) -> None:
+        """Close the circuit and forget its failures."""
+        with self._guard:
+            self._failed_trials = 0
+            self._next_reason = "trial_succeeded"
+            super().close()
+
+    # pybreaker's own call path, made harmless.
+
+    def call(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Guard a plain function without making its callers wait for one another."""
+        with self.acquire():
+            return func(*args, **kwargs)
+
+    def _create_new_state(
+        self, new_state: str, prev_state: Any = None, notify: bool = False
+    ) -> Any:
+        try:
+            kind = self._STATES[new_state]
+        except KeyError:
+            raise ValueError(f"unknown breaker state {new_state!r}") from None
+        state = kind(self, prev_state, notify=False)
+        if notify:
+            self._state_storage.reset_counter()
+            self._guard.later(
+                partial(each.state_change, self, prev_state, state) for each in self.listeners
+            )
+        return state
+
+    @property
+    def state(self) -> Any:
+        """The current state object; pybreaker's getter writes, so it needs the lock."""
+        with self._guard:
+            return self._current()
+
+    @state.setter
+    def state(self, name: str) -> None:
+        pybreaker.CircuitBreaker.state.fset(self, name)  # type: ignore[attr-defined]
+
+    @property
+    def _rules(self) -> _Rules:
+        return cast(_Rules, self._state)
+
+    def _current(self) -> _Rules:
+        """Return the state, first looking at a storage that others may have changed."""
+        if self._shared:
+            pybreaker.CircuitBreaker.state.fget(self)  # type: ignore[attr-defined]
+        return self._rules

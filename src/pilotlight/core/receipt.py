@@ -1,0 +1,218 @@
+"""The receipt of a call: each attempt, each target passed over, and why.
+
+No prompt, no answer, no key is in it; it may be stored and shown.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pilotlight import events
+from pilotlight.core.faults import Fault
+
+if TYPE_CHECKING:
+    from pilotlight.core.clock import Clock
+    from pilotlight.core.steps import Facts, Report
+    from pilotlight.core.target import Target
+
+Outcome = Literal[
+    "primary", "failover", "exhausted", "interrupted", "abandoned", "cancelled", "raised", "open"
+]
+"""How a call ended.  `raised`: the caller's own mistake; `open`: it has not ended yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One try at one target; `duration` and `retry_after` in seconds.
+
+    `fault` is None for the try that answered.  `breaker` is the breaker's state
+    when the try was admitted.  `flags` are remarks such as `model_substituted`.
+    """
+
+    target: str
+    model: str
+    number: int
+    fault: Fault | None
+    status: int | None
+    duration: float
+    breaker: str
+    retry_after: float | None = None
+    evidence: str = ""
+    served_model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRecord:
+    """A target that was not asked; `reason` as in `TargetSkipped`."""
+
+    target: str
+    reason: str
+    retry_after: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What happened to one call; times in seconds, `started_at` since the epoch."""
+
+    call_id: str
+    route: str
+    private: bool
+    outcome: Outcome
+    started_at: float
+    duration: float
+    served_by: str | None
+    served_model: str | None
+    attempts: tuple[AttemptRecord, ...]
+    skipped: tuple[SkipRecord, ...]
+
+    @property
+    def failed_over(self) -> bool:
+        """Whether another than the first target answered."""
+        return self.outcome == "failover"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for `json.dumps`."""
+        return asdict(self) | {"failed_over": self.failed_over}
+
+
+_collectors: ContextVar[tuple[list[Receipt], ...]] = ContextVar(
+    "pilotlight_receipts", default=()
+)
+
+
+@contextmanager
+def receipts() -> Iterator[list[Receipt]]:
+    """Collect the receipt of every call that starts inside the block, by whichever door.
+
+    The list fills as calls end; a stream that is read later still lands in it.
+    """
+    log: list[Receipt] = []
+    token = _collectors.set((*_collectors.get(), log))
+    try:
+        yield log
+    finally:
+        _collectors.reset(token)
+
+
+@dataclass(slots=True)
+class Journal:
+    """Writes a call's receipt as the flow goes, and tells the listeners.
+
+    Collectors are noted when the call starts, so that one that goes on in another
+    thread or task still reports to the block it began in.
+    """
+
+    route: str
+    first_target: str
+    private: bool
+    clock: Clock
+    call_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: float = field(default_factory=time.time)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    skipped: list[SkipRecord] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    outcome: Outcome = "open"
+    served_by: str | None = None
+    served_model: str | None = None
+    _began: float = field(init=False)
+    _ended: float | None = None
+    _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def starting(self, target: Target, number: int) -> None:
+        """Note that a target is about to be asked."""
+        if events.listeners:
+            events.emit(events.AttemptStarted(self.call_id, self.route, target.name, number))
+
+    def answered(self, target: Target, number: int, began: float, breaker: str, f: Facts) -> None:
+        """Note the try that answered."""
+        self.served_by, self.served_model = target.name, f.model or target.model
+        record = AttemptRecord(
+            target=target.name,
+            model=target.model,
+            number=number,
+            fault=None,
+            status=f.status,
+            duration=self.clock() - began,
+            breaker=breaker,
+            served_model=f.model,
+            prompt_tokens=f.prompt_tokens,
+            completion_tokens=f.completion_tokens,
+            finish_reason=f.finish_reason,
+            flags=f.flags,
+        )
+        self._add(record)
+
+    def failed(self, target: Target, number: int, began: float, breaker: str, r: Report) -> None:
+        """Note a try that failed."""
+        self.errors.append(r.error)
+        record = AttemptRecord(
+            target=target.name,
+            model=target.model,
+            number=number,
+            fault=r.fault,
+            status=r.status,
+            duration=self.clock() - began,
+            breaker=breaker,
+            retry_after=r.retry_after,
+            evidence=r.evidence,
+        )
+        self._add(record)
+
+    def passed_over(self, error: Exception, record: SkipRecord) -> None:
+        """Note a target that was not asked."""
+        self.errors.append(error)
+        self.skipped.append(record)
+        if events.listeners:
+            events.emit(
+                events.TargetPassedOver(
+                    self.call_id, self.route, record.target, record.reason, record.retry_after
+                )
+            )
+
+    def finish(self, outcome: Outcome) -> None:
+        """Close the receipt and hand it to whoever collects; only the first time counts."""
+        if self._ended is not None:
+            return
+        self._ended = self.clock()
+        self.outcome = outcome
+        if self._collectors or events.listeners:
+            receipt = self.receipt()
+            for log in self._collectors:
+                log.append(receipt)
+            if events.listeners:
+                events.emit(events.CallEnded(receipt))
+
+    def receipt(self) -> Receipt:
+        """Return the receipt as it stands."""
+        ended = self.clock() if self._ended is None else self._ended
+        return Receipt(
+            call_id=self.call_id,
+            route=self.route,
+            private=self.private,
+            outcome=self.outcome,
+            started_at=self.started_at,
+            duration=ended - self._began,
+            served_by=self.served_by,
+            served_model=self.served_model,
+            attempts=tuple(self.attempts),
+            skipped=tuple(self.skipped),
+        )
+
+    def _add(self, record: AttemptRecord) -> None:
+        self.attempts.append(record)
+        if events.listeners:
+            events.emit(events.AttemptEnded(self.call_id, self.route, record))

@@ -1,0 +1,167 @@
+"""Everything that pilotlight raises.
+
+    PilotlightError
+      ConfigError         (also ValueError)     a configuration that can't be used
+      InvalidCall         (also ValueError)     a call that can't be sent to anybody
+      TargetSkipped                             one target was not asked, and why
+        CircuitOpen       (also pybreaker.CircuitBreakerError)
+      ProviderFault                             a target answered, but not with an answer
+      AllTargetsFailed    (also ExceptionGroup) every target was skipped or failed
+      DeadlineExceeded    (also TimeoutError)   the call's time ran out
+      StreamInterrupted                         a stream broke after its first text
+
+A mistake of the caller (a malformed request, by default a blocked prompt) is not
+in this tree: the provider's own exception passes through unchanged.
+
+All of them survive pickling, also when they hold a provider's exception that
+would not: such an exception arrives as a `ProviderFault` that quotes its type.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import pybreaker
+
+if TYPE_CHECKING:
+    from pilotlight.core.receipt import Receipt
+
+
+class PilotlightError(Exception):
+    """The base of everything that pilotlight raises of its own."""
+
+
+class ConfigError(PilotlightError, ValueError):
+    """A configuration that can't be used; the message names the file, the key and the mend."""
+
+
+class InvalidCall(PilotlightError, ValueError):
+    """A call that can't be sent to anybody: no messages, a message without a role."""
+
+
+class TargetSkipped(PilotlightError):
+    """A target was not asked.
+
+    `reason` is one of `breaker_open saturated unsupported residency retired drill`;
+    `retry_after` is in seconds, None when waiting does not help.
+    """
+
+    def __init__(
+        self, target: str, reason: str, retry_after: float | None = None, detail: str = ""
+    ) -> None:
+        wait = "" if retry_after is None else f", retry in {retry_after:.1f} s"
+        super().__init__(f"{target}: {reason}{f' ({detail})' if detail else ''}{wait}")
+        self.target = target
+        self.reason = reason
+        self.retry_after = retry_after
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.target, self.reason, self.retry_after, self.detail)
+
+
+class CircuitOpen(TargetSkipped, pybreaker.CircuitBreakerError):
+    """The breaker refused the call; ask again in `retry_after` seconds.
+
+    `cause` says why it is open: a fault's name, `failure_rate`, `forced`, ...
+    """
+
+    def __init__(self, target: str, retry_after: float | None, cause: str = "failure_rate") -> None:
+        TargetSkipped.__init__(self, target, "breaker_open", retry_after, cause)
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.target, self.retry_after, self.cause)
+
+
+class ProviderFault(PilotlightError):
+    """A target answered, but not with an answer: empty, garbled, cut off, blocked.
+
+    `fault` is the fault's name, `target` the target's.
+    """
+
+    def __init__(self, fault: str, target: str = "", evidence: str = "") -> None:
+        who = f"{target}: " if target else ""
+        super().__init__(f"{who}{fault}{f' ({evidence})' if evidence else ''}")
+        self.fault = fault
+        self.target = target
+        self.evidence = evidence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.fault, self.target, self.evidence)
+
+
+class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
+    """Every target was skipped or failed; `.exceptions` says why, in the order tried.
+
+    `retry_after` is the shortest wait in seconds after which a target may answer
+    again (None when none is known); `receipt` has every attempt.
+    """
+
+    receipt: Receipt | None
+    retry_after: float | None
+
+    def __new__(
+        cls,
+        message: str,
+        errors: Sequence[Exception],
+        receipt: Receipt | None = None,
+        retry_after: float | None = None,
+    ) -> Self:
+        self = super().__new__(cls, message, list(errors))
+        self.receipt = receipt
+        self.retry_after = retry_after
+        return self
+
+    def __init__(self, message: str, errors: Sequence[Exception], *_: object) -> None:
+        super().__init__(message, list(errors))
+
+    def derive(self, errors: Sequence[Exception]) -> AllTargetsFailed:  # type: ignore[override]
+        """Keep the type and the receipt when `except*` splits the group."""
+        return AllTargetsFailed(self.message, errors, self.receipt, self.retry_after)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        errors = [_picklable(error) for error in self.exceptions]
+        return type(self), (self.message, errors, self.receipt, self.retry_after)
+
+
+class DeadlineExceeded(PilotlightError, TimeoutError):
+    """The call's deadline passed before any target had answered."""
+
+    def __init__(self, message: str, receipt: Receipt | None = None) -> None:
+        super().__init__(message)
+        self.receipt = receipt
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.receipt)
+
+
+class StreamInterrupted(PilotlightError):
+    """A stream broke after its first text had been handed over.
+
+    `partial_text` is what was handed over, `target` who said it, `fault` what
+    happened; `__cause__` is the provider's own error.
+    """
+
+    def __init__(
+        self, target: str, fault: str, partial_text: str = "", receipt: Receipt | None = None
+    ) -> None:
+        super().__init__(f"{target}: {fault} after {len(partial_text)} characters of text")
+        self.target = target
+        self.fault = fault
+        self.partial_text = partial_text
+        self.receipt = receipt
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.target, self.fault, self.partial_text, self.receipt)
+
+
+def _picklable(error: BaseException) -> BaseException:
+    """Return the error, or a stand-in for one that pickle can't carry (litellm's, for instance)."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes, made a moment ago
+    except Exception:
+        return ProviderFault("unknown", evidence=f"{type(error).__module__}.{type(error).__name__}")
+    return error

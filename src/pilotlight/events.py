@@ -1,0 +1,115 @@
+"""What happened, as frozen records; and the list of those who want to know.
+
+A listener is a plain function of one event.  It is called in the thread of the
+call that made the event, outside of every lock; it can't alter the road, and one
+that raises is logged and passed over.
+
+    import pilotlight
+    pilotlight.listeners.append(print)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pilotlight.core.receipt import AttemptRecord, Receipt
+
+_log = logging.getLogger("pilotlight")
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A target is being asked."""
+
+    call_id: str
+    route: str
+    target: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """A target answered or failed; `record.fault` tells."""
+
+    call_id: str
+    route: str
+    record: AttemptRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """The same target will be asked again in `delay` seconds."""
+
+    call_id: str
+    route: str
+    target: str
+    fault: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPassedOver:
+    """A target was not asked; `reason` as in `TargetSkipped`."""
+
+    call_id: str
+    route: str
+    target: str
+    reason: str
+    retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOver:
+    """The call moves on to the next target; `reason` is a fault or a skip reason."""
+
+    call_id: str
+    route: str
+    from_target: str
+    to_target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """A circuit breaker changed its state (`closed`, `open`, `half-open`)."""
+
+    target: str
+    old: str
+    new: str
+    reason: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call is over, one way or another; the receipt has it all."""
+
+    receipt: Receipt
+
+
+Event = (
+    AttemptStarted
+    | AttemptEnded
+    | RetryScheduled
+    | TargetPassedOver
+    | FailedOver
+    | BreakerChanged
+    | CallEnded
+)
+Listener = Callable[[Event], None]
+
+listeners: list[Listener] = []
+"""Who is told of every event in this process; append and remove as you like."""
+
+
+def emit(event: Event) -> None:
+    """Tell the listeners; one that raises is logged and does no harm."""
+    for listener in tuple(listeners):
+        try:
+            listener(event)
+        except Exception:
+            _log.exception("a pilotlight listener failed on %s", type(event).__name__)
