@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
 from pilotlight import events
-from pilotlight.core import backoff
+from pilotlight.core import backoff, drill
 from pilotlight.core.breaker import Permit
 from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.clock import Clock
@@ -104,7 +104,7 @@ def failover_flow(trip: Trip) -> Flow:
     Raises AllTargetsFailed, DeadlineExceeded, StreamInterrupted, or the
     provider's own exception when the mistake is the caller's.
     """
-    journal, streaming = trip.journal, trip.call.stream
+    journal = trip.journal
     throttled: list[Target] = []
     restarted: StreamRestarted | None = None
     previous: Left | None = None
@@ -132,7 +132,7 @@ def failover_flow(trip: Trip) -> Flow:
             _raise_deadline(trip)
         _raise_all_failed(trip)
     except GeneratorExit:
-        journal.finish("abandoned" if streaming and journal.attempts else "cancelled")
+        journal.finish("abandoned" if journal.relaying else "cancelled")
         raise
     except BaseException:
         journal.finish("raised")  # only if none of the above has said more
@@ -203,9 +203,12 @@ def _attempt(
             return _skip(trip, target, opened)
         trip.journal.starting(target, number)
         began = trip.clock()
-        outcome = yield Attempt(target, limits, number)
+        outcome: Outcome | None = drill.outcome_for(target) if drill.active else None
+        if outcome is None:
+            outcome = yield Attempt(target, limits, number)
         shown = isinstance(outcome, Opened)
         if shown:
+            trip.journal.relaying = True
             outcome = yield Relay(restarted)
         outcome = _judged(trip, target, outcome)
         return _settle(
@@ -323,7 +326,8 @@ def _settle(
     if rule.breaker is Effect.COUNTS:
         permit.failure(report.error)
     elif rule.breaker is Effect.OPENS:
-        permit.trip(report.fault, rule.break_for if report.retry_after is None else report.retry_after)
+        wait = report.retry_after
+        permit.trip(report.fault, rule.break_for if wait is None else wait)
     else:
         permit.release()
     trip.journal.failed(target, number, began, state, report)
@@ -374,8 +378,7 @@ def _raise_if_final(
         return
     trip.journal.finish("raised")
     if len(trip.journal.attempts) > 1:
-        told = ", ".join(f"{a.target}: {a.fault}" for a in trip.journal.attempts[:-1])
-        report.error.add_note(f"pilotlight: asked {target.name} after {told}")
+        report.error.add_note(f"pilotlight asked: {trip.journal.told}")
     raise report.error
 
 
@@ -383,9 +386,8 @@ def _raise_deadline(trip: Trip) -> NoReturn:
     trip.journal.finish("exhausted")
     receipt = trip.journal.receipt()
     cause = trip.journal.errors[-1] if trip.journal.errors else None
-    told = _told(receipt.attempts, receipt.skipped)
     raise DeadlineExceeded(
-        f"the deadline of route {trip.call.route!r} passed before an answer: {told}", receipt
+        f"the deadline of route {trip.call.route!r} passed before an answer: {trip.journal.told}", receipt
     ) from cause
 
 
@@ -398,21 +400,14 @@ def _raise_all_failed(trip: Trip) -> NoReturn:
         if not (trip.call.private and not target.local)
         and (wait := target.health.breaker.retry_after) is not None
     ]
-    waits += [skip.retry_after for skip in receipt.skipped if skip.reason == "saturated" and skip.retry_after]
+    waits += [s.retry_after for s in receipt.skipped if s.reason == "saturated" and s.retry_after]
     soonest = min(waits, default=None)
-    told = _told(receipt.attempts, receipt.skipped)
     raise AllTargetsFailed(
-        f"no target of route {trip.call.route!r} answered: {told}",
+        f"no target of route {trip.call.route!r} answered: {trip.journal.told}",
         trip.journal.errors,
         receipt,
         None if soonest == float("inf") else soonest,
     )
-
-
-def _told(attempts: Sequence[Any], skipped: Sequence[SkipRecord]) -> str:
-    parts = [f"{a.target} {a.fault}{f' {a.status}' if a.status else ''}" for a in attempts]
-    parts += [f"{s.target} {s.reason}" for s in skipped]
-    return "; ".join(parts) or "nothing was tried"
 
 
 def _tell_failover(trip: Trip, previous: Left, target: Target) -> None:

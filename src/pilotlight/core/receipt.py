@@ -125,6 +125,9 @@ class Journal:
     outcome: Outcome = "open"
     served_by: str | None = None
     served_model: str | None = None
+    asked: str | None = None  # the target being asked just now
+    relaying: bool = False  # the caller has been shown some of a stream
+    trail: list[str] = field(default_factory=list)
     _began: float = field(init=False)
     _ended: float | None = None
     _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
@@ -134,6 +137,7 @@ class Journal:
 
     def starting(self, target: Target, number: int) -> None:
         """Note that a target is about to be asked."""
+        self.asked = target.name
         if events.listeners:
             events.emit(events.AttemptStarted(self.call_id, self.route, target.name, number))
 
@@ -159,6 +163,7 @@ class Journal:
     def failed(self, target: Target, number: int, began: float, breaker: str, r: Report) -> None:
         """Note a try that failed."""
         self.errors.append(r.error)
+        self.trail.append(f"{target.name} {r.fault}{f' ({r.status})' if r.status else ''}")
         record = AttemptRecord(
             target=target.name,
             model=target.model,
@@ -176,12 +181,18 @@ class Journal:
         """Note a target that was not asked."""
         self.errors.append(error)
         self.skipped.append(record)
+        self.trail.append(f"{record.target} {record.reason}")
         if events.listeners:
             events.emit(
                 events.TargetPassedOver(
                     self.call_id, self.route, record.target, record.reason, record.retry_after
                 )
             )
+
+    @property
+    def told(self) -> str:
+        """What has happened so far, in a few words without content."""
+        return ", then ".join(self.trail) or "nothing was tried"
 
     def finish(self, outcome: Outcome) -> None:
         """Close the receipt and hand it to whoever collects; only the first time counts."""

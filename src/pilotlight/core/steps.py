@@ -226,3 +226,6 @@ class Provider(Protocol):
     def stream(self, call: Call, attempt: Attempt) -> Source: ...
 
     def astream(self, call: Call, attempt: Attempt) -> AsyncSource: ...
+
+    def handle(self, attempt: Attempt, asynchronous: bool) -> Any:
+        """Return what a decorated function is given for this attempt."""

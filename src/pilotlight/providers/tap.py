@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pilotlight.core.steps import Timeouts
 
@@ -49,9 +49,22 @@ class Tap:
     complete: bool = False  # the HTTP body ended as HTTP says it should
     expired: Clock | None = None  # which of our own clocks ended the attempt
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
+    body: Any = None  # the response body being read, so that it can be let go of
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+
+    def close(self) -> None:
+        """Give the connection back although nobody has read to the end."""
+        body, self.body = self.body, None
+        if body is not None:
+            body.close()
+
+    async def aclose(self) -> None:
+        """The same for async."""
+        body, self.body = self.body, None
+        if body is not None:
+            await body.aclose()
 
 
 current_tap: ContextVar[Tap | None] = ContextVar("pilotlight_tap", default=None)

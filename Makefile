@@ -1,0 +1,49 @@
+# pilotlight: the front door.  `make` lists what there is; each target does its own set-up.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CONSTRAINTS := constraints.txt
+ARGS ?=
+
+.PHONY: help setup demo test lint types format bench docs-table constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# One environment for everything, made with uv when it is there and with pip when it is not.
+$(READY): pyproject.toml chaos/pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "pilotlight needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) tools/setup_env.py --python $(PYTHON) $(VENV) $(CONSTRAINTS)
+	@touch $@
+
+setup: $(READY) ## Make .venv with everything in it
+
+demo: $(READY) ## Watch calls survive an outage (about 20 s); ARGS="--report demo.html"
+	@$(BIN)/pilotlight demo $(ARGS)
+
+test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q $(ARGS)
+
+lint: $(READY) ## ruff and the import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(READY) ## mypy --strict
+	@$(BIN)/mypy
+
+format: $(READY) ## Let ruff format and mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Print the numbers the README promises, beside the peers' (minutes)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+constraints: ## Renew constraints.txt from pyproject.toml (needs uv)
+	@$(PYTHON) tools/setup_env.py --renew $(VENV) $(CONSTRAINTS)
+
+clean: ## Remove the environment and every cache
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

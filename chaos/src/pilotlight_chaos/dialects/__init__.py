@@ -1,0 +1,11 @@
+"""The provider interfaces that the server speaks: one module each."""
+
+from __future__ import annotations
+
+from .anthropic import Anthropic
+from .base import Dialect, Refused, Script
+from .gemini import Gemini
+from .ollama import Ollama
+from .openai import OpenAI
+
+__all__ = ["Anthropic", "Dialect", "Gemini", "Ollama", "OpenAI", "Refused", "Script"]

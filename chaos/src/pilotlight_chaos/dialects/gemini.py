@@ -1,0 +1,171 @@
+"""Gemini's dialect: generateContent, streamGenerateContent, and its embeddings."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..answers import (
+    Answer,
+    Ask,
+    Finish,
+    Message,
+    Tool,
+    ToolChoice,
+    embedding,
+    new_id,
+)
+from ..faults import Fault
+from ..http import Json, Reply, Request
+from ..wording import gemini as wording
+from .base import Dialect, Refused, Script, dicts, dumps, sse, text_of, whole_number
+
+FINISH: dict[Finish, str] = {
+    "stop": "STOP",
+    "length": "MAX_TOKENS",
+    "tool": "STOP",  # there is no reason for tool calls
+    "filter": "SAFETY",
+}
+ROLES = {"model": "assistant", "function": "tool"}
+
+
+class Gemini(Dialect):
+    name = "gemini"
+    stream_type = "text/event-stream"
+    headers: ClassVar = {"server": wording.HEADERS["server"], "vary": "Origin"}
+
+    def read(self, name: str, variant: str, model: str, request: Request) -> Ask:
+        try:
+            body = request.json()
+        except ValueError:
+            message = "Invalid JSON payload received."
+            raise Refused(wording.error(400, message, "INVALID_ARGUMENT")) from None
+        if variant in ("embedContent", "batchEmbedContents"):
+            given = dicts(body.get("requests")) if variant.startswith("batch") else [body]
+            texts = tuple(_message(each.get("content") or {}) for each in given)
+            return Ask(name, self.name, model, False, body, texts, variant=variant)
+        config = _any(body, "generationConfig", "generation_config") or {}
+        system = _any(body, "systemInstruction", "system_instruction")
+        messages = [Message("system", _message(system).text)] if system else []
+        messages += [_message(each) for each in dicts(body.get("contents"))]
+        return Ask(
+            name,
+            self.name,
+            model,
+            variant == "streamGenerateContent",
+            body,
+            messages=messages,
+            tools=_tools(body),
+            choice=_choice(_any(body, "toolConfig", "tool_config") or {}),
+            schema=_schema(config),
+            max_tokens=whole_number(_any(config, "maxOutputTokens", "max_output_tokens")),
+            variant=variant,
+        )
+
+    def whole(self, ask: Ask, answer: Answer) -> Json:
+        if ask.variant == "embedContent":
+            return {"embedding": _vector(ask, 0)}
+        if ask.variant == "batchEmbedContents":
+            return {"embeddings": [_vector(ask, i) for i in range(len(ask.messages))]}
+        parts = [{"text": answer.text}] if answer.text else []
+        return _chunk(answer, [*parts, *_calls(answer)], answer.finish, answer.completion_tokens)
+
+    def script(self, ask: Ask, answer: Answer) -> Script:
+        bodies = [
+            _chunk(answer, [{"text": piece}], None, count)
+            for count, piece in enumerate(answer.pieces, 1)
+        ]
+        bodies += [
+            _chunk(answer, [part], None, answer.completion_tokens) for part in _calls(answer)
+        ]
+        last = _chunk(answer, [{"text": ""}], answer.finish, answer.completion_tokens)
+        return Script(b"", tuple(_event(body) for body in bodies), _event(last))
+
+    def nothing(self, ask: Ask) -> Json:
+        usage = {"promptTokenCount": ask.prompt_tokens, "totalTokenCount": ask.prompt_tokens}
+        return {"usageMetadata": usage, "modelVersion": ask.model}
+
+    def refusal(self, ask: Ask, fault: Fault) -> Reply:
+        return wording.refusal(ask, fault)
+
+    def error_in_200(self, ask: Ask) -> Json:
+        return wording.error_body(503, wording.OVERLOADED, "UNAVAILABLE")
+
+    def error_event(self, ask: Ask) -> bytes:
+        return _event(self.error_in_200(ask))
+
+    def frame(self, text: str) -> bytes:
+        return f"data: {text}\r\n\r\n".encode()
+
+    def filters_in_answer(self, fault: Fault) -> bool:
+        return True
+
+
+def _event(body: Json) -> bytes:
+    return sse(body, end="\r\n\r\n")
+
+
+def _any(body: Json, *names: str) -> Any:
+    """Return a field that may be written in camel or in snake case; both are accepted."""
+    return next((body[name] for name in names if name in body), None)
+
+
+def _message(content: Any) -> Message:
+    content = content if isinstance(content, dict) else {}
+    parts = dicts(content.get("parts"))
+    if any("functionResponse" in part or "function_response" in part for part in parts):
+        return Message("tool", dumps(parts))
+    role = str(content.get("role") or "user")
+    return Message(ROLES.get(role, role), text_of(parts))
+
+
+def _tools(body: Json) -> list[Tool]:
+    found = []
+    for each in dicts(body.get("tools")):
+        for function in dicts(_any(each, "functionDeclarations", "function_declarations")):
+            schema = _any(function, "parameters", "parametersJsonSchema", "parameters_json_schema")
+            found.append(Tool(str(function.get("name")), schema or {}))
+    return found
+
+
+def _choice(config: Json) -> ToolChoice:
+    calling = _any(config, "functionCallingConfig", "function_calling_config") or {}
+    names = _any(calling, "allowedFunctionNames", "allowed_function_names") or [None]
+    match str(calling.get("mode")).upper():
+        case "ANY":
+            return ToolChoice("forced", names[0])
+        case "NONE":
+            return ToolChoice("none")
+    return ToolChoice()
+
+
+def _schema(config: Json) -> Json | None:
+    kind = _any(config, "responseMimeType", "response_mime_type")
+    names = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
+    schema = _any(config, *names)
+    if isinstance(schema, dict):
+        return schema
+    return {} if kind == "application/json" else None
+
+
+def _calls(answer: Answer) -> list[Json]:
+    return [{"functionCall": {"name": c.name, "args": c.arguments}} for c in answer.calls]
+
+
+def _chunk(answer: Answer, parts: list[Json], finish: Finish | None, tokens: int) -> Json:
+    candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
+    if finish:
+        candidate["finishReason"] = FINISH[finish]
+    return {
+        "candidates": [candidate],
+        "usageMetadata": {
+            "promptTokenCount": answer.prompt_tokens,
+            "candidatesTokenCount": tokens,
+            "totalTokenCount": answer.prompt_tokens + tokens,
+        },
+        "modelVersion": answer.model,
+        "responseId": new_id("resp"),
+    }
+
+
+def _vector(ask: Ask, index: int) -> Json:
+    return {"values": embedding(ask.messages[index].text)}

@@ -1,0 +1,176 @@
+"""What a call returns: an answer, or a stream of chunks, each with its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from pilotlight.core.receipt import Journal, Receipt
+from pilotlight.core.steps import StreamRestarted
+
+if TYPE_CHECKING:
+    from litellm import ModelResponse
+
+
+class Reply(Protocol):
+    """What a provider hands up as an answer."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def response(self) -> ModelResponse: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a call, and where it came from."""
+
+    reply: Reply
+    receipt: Receipt
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; empty when it is a tool call."""
+        return self.reply.text
+
+    @property
+    def response(self) -> ModelResponse:
+        """The whole OpenAI-shaped reply, as `litellm.ModelResponse`."""
+        return self.reply.response
+
+    @property
+    def served_by(self) -> str:
+        """The name of the target that answered."""
+        return self.receipt.served_by or ""
+
+    @property
+    def failed_over(self) -> bool:
+        """Whether another than the first target answered."""
+        return self.receipt.failed_over
+
+    def __repr__(self) -> str:
+        return f"<Answer of {len(self.text)} characters, served_by={self.served_by!r}>"
+
+
+class _Stream:
+    """What the two kinds of stream share: the text so far and the receipt so far."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The text of the chunks read so far; a restart begins it anew."""
+        return "".join(self._pieces)
+
+    @property
+    def receipt(self) -> Receipt:
+        """The receipt as it stands; complete once the stream has ended."""
+        return self._journal.receipt()
+
+    @property
+    def served_by(self) -> str | None:
+        """The name of the target that answers; None before it is known."""
+        return self._journal.served_by or self._journal.asked
+
+    @property
+    def failed_over(self) -> bool:
+        """Whether another than the first target answers."""
+        return self.served_by not in (None, self._journal.first_target)
+
+    def _note(self, chunk: Any) -> None:
+        if isinstance(chunk, StreamRestarted):
+            self._pieces.clear()
+        elif text := chunk_text(chunk):
+            self._pieces.append(text)
+
+
+class AnswerStream(_Stream):
+    """An iterator of OpenAI-shaped chunks.
+
+    Nothing is sent before the first `next`.  Up to the first text or tool call a
+    failure fails over unseen; after it the stream raises `StreamInterrupted` or,
+    with `on_interrupt = "restart"`, yields a `StreamRestarted` and goes on anew.
+    Use it as a context manager when you may stop half-way.
+    """
+
+    def __init__(self, chunks: Generator[Any], journal: Journal) -> None:
+        super().__init__(journal)
+        self._chunks = chunks
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        chunk = next(self._chunks)
+        self._note(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Stop reading: the connection and the permit are given back."""
+        self._chunks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AsyncAnswerStream(_Stream):
+    """The same for `async for`; awaiting it first is allowed and changes nothing.
+
+    A stream that you may leave half-way belongs into `async with`, so that its
+    connection is given back at once.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[Any], journal: Journal) -> None:
+        super().__init__(journal)
+        self._chunks = chunks
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._itself().__await__()
+
+    async def _itself(self) -> Self:
+        return self
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        chunk = await anext(self._chunks)
+        self._note(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Stop reading: the connection and the permit are given back."""
+        await self._chunks.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def chunk_text(chunk: Any) -> str:
+    """Return the text that a chunk adds; empty for chunks without any."""
+    choices = getattr(chunk, "choices", None)
+    if not choices:
+        return ""
+    delta = getattr(choices[0], "delta", None)
+    return getattr(delta, "content", None) or ""

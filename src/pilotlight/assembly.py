@@ -1,0 +1,176 @@
+"""From configuration to routes and targets that can be called."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pilotlight.config import (
+    Config,
+    RouteConfig,
+    TargetConfig,
+    bad_model,
+    load_config,
+    timeouts,
+)
+from pilotlight.core.clock import SYSTEM_CLOCK, Clock
+from pilotlight.core.faults import Fault
+from pilotlight.core.flow import Policy
+from pilotlight.core.target import Target
+from pilotlight.errors import ConfigError
+from pilotlight.providers.base import Connection
+from pilotlight.registry import REGISTRY, Endpoint, Registry
+from pilotlight.residency import proven_local
+from pilotlight.route import Route
+from pilotlight.wording import nearest
+
+
+class Pilotlight:
+    """A configuration at work: its targets and routes, each made at first use.
+
+    Thread-safe.  Two of them with the same endpoint share its circuit breaker.
+    """
+
+    def __init__(
+        self, config: Config, *, clock: Clock = SYSTEM_CLOCK, registry: Registry = REGISTRY
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.registry = registry
+        self._targets: dict[str, Target] = {}
+        self._routes: dict[str, Route] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """Every route of the configuration, by name."""
+        return {name: self.route(name) for name in self.config.routes}
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """Every target of the configuration, by name."""
+        return {name: self.target(name) for name in self.config.targets}
+
+    def route(self, name: str = "default") -> Route:
+        """Return a route by its name; the only route there is also answers to "default".
+
+        Raises ConfigError for an unknown name.
+        """
+        known = self.config.routes
+        if name == "default" and name not in known and len(known) == 1:
+            name = next(iter(known))
+        if name not in known:
+            raise ConfigError(_unknown_route(name, known))
+        with self._lock:
+            if name not in self._routes:
+                self._routes[name] = self._make_route(name, known[name])
+            return self._routes[name]
+
+    def target(self, name: str) -> Target:
+        """Return a target by its name; raises ConfigError for an unknown one."""
+        if name not in self.config.targets:
+            mend = nearest(name, self.config.targets) or f"add a table [targets.{name}]"
+            raise ConfigError(f"unknown target {name!r}; {mend}")
+        with self._lock:
+            if name not in self._targets:
+                self._targets[name] = self.make_target(name, self.config.targets[name])
+            return self._targets[name]
+
+    def adhoc(self, models: Sequence[str]) -> Route:
+        """Return a route of bare model strings, with the defaults for everything else.
+
+        A string that names a target of the configuration stands for that target.
+        """
+        key = " > ".join(models)
+        with self._lock:
+            if key not in self._routes:
+                targets = tuple(self._adhoc_target(model) for model in models)
+                self._routes[key] = Route(key, targets, clock=self.clock)
+            return self._routes[key]
+
+    def _adhoc_target(self, model: str) -> Target:
+        if model in self.config.targets:
+            return self.target(model)
+        if (problem := bad_model(model)) is not None:
+            raise ConfigError(problem)
+        same = [n for n, target in self.config.targets.items() if target.model == model]
+        if same:  # configured once: its address, key and limits hold here too
+            return self.target(same[0])
+        if model not in self._targets:
+            self._targets[model] = self.make_target(model, TargetConfig(model=model))
+        return self._targets[model]
+
+    def _make_route(self, name: str, config: RouteConfig) -> Route:
+        policy = Policy(
+            on_interrupt=config.on_interrupt,
+            fail_over_on=frozenset(Fault(fault) for fault in config.fail_over_on),
+            rate_limit_wait=config.rate_limit_wait,
+        )
+        targets = tuple(self.target(each) for each in config.targets)
+        return Route(name, targets, policy, config.deadline, config.private, self.clock)
+
+    def make_target(self, name: str, config: TargetConfig) -> Target:
+        """Build a target; nothing is contacted and no SDK is imported."""
+        connection = Connection(config.spec(name))
+        retry = self.config.retry_policy(config)
+        health = self.registry.health(
+            Endpoint.of(connection.base_url, config.model, connection.api_key, self.clock),
+            name,
+            self.config.breaker_policy(config),
+            retry,
+            config.concurrency,
+            config.queue,
+        )
+        return Target(
+            name=name,
+            model=config.model,
+            provider=connection.provider,
+            health=health,
+            local=proven_local(
+                config.provider, config.model, connection.base_url, config.local_addresses
+            ),
+            timeouts=timeouts(config),
+            retry=retry,
+            reserve=config.reserve,
+            window=connection.window,
+        )
+
+
+def _unknown_route(name: str, known: Mapping[str, Any]) -> str:
+    if not known:
+        return (
+            f"unknown route {name!r}: no routes are configured; `pilotlight init` writes a "
+            "starter pilotlight.toml"
+        )
+    mend = nearest(name, known) or f"known routes: {', '.join(sorted(known))}"
+    return f"unknown route {name!r}; {mend}"
+
+
+def load(
+    source: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Pilotlight:
+    """Return the configuration of a file or a mapping, ready to use.
+
+    Without a source: the file named by `PILOTLIGHT_CONFIG`, else `pilotlight.toml`
+    or `[tool.pilotlight]` in `pyproject.toml` here or in a folder above, else an
+    empty configuration.
+
+    Raises ConfigError, naming file, key, value and mend.
+    """
+    return Pilotlight(load_config(source), clock=clock)
+
+
+def default() -> Pilotlight:
+    """Return the process's own configuration, read once for each folder and environment."""
+    return _default(os.environ.get("PILOTLIGHT_CONFIG"), Path.cwd())
+
+
+@lru_cache(maxsize=8)
+def _default(named: str | None, folder: Path) -> Pilotlight:
+    return load()

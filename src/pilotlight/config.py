@@ -1,0 +1,311 @@
+"""The configuration: pydantic models, and where they are read from.
+
+`load_config` takes a path, a mapping, or nothing; with nothing it looks at
+`PILOTLIGHT_CONFIG`, then for `pilotlight.toml` or a `[tool.pilotlight]` table in
+`pyproject.toml` here and in the folders above.  Whatever is wrong becomes one
+`ConfigError` that names the file, the key, the value and the mend.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.breaker import BreakerPolicy
+from pilotlight.core.faults import RULES, Elsewhere, Fault
+from pilotlight.core.steps import Timeouts
+from pilotlight.errors import ConfigError
+from pilotlight.providers.catalog import Spec
+from pilotlight.wording import explain, nearest
+
+FILE = "pilotlight.toml"
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(value: Any) -> Any:
+    """Read a duration: a number of seconds, or "500ms", "30s", "2m", "1h"."""
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            raise ValueError('a duration is a number of seconds, or like "500ms" "30s" "2m" "1h"')
+        return float(match[1]) * _UNITS[match[2]]
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError("a duration is a finite number of seconds")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class TimeoutTable(_Table):
+    """The clocks of one attempt, in seconds; see `Timeouts`."""
+
+    connect: Seconds | None = None
+    first_token: Seconds | None = None
+    between_tokens: Seconds | None = None
+    total: Seconds | None = None
+
+
+class BreakerTable(_Table):
+    """Numbers of the circuit breaker; what is not given keeps its default."""
+
+    failure_rate: Rate | None = None
+    minimum_calls: Count | None = None
+    window: Seconds | None = None
+    reset_timeout: Seconds | None = None
+    max_break: Seconds | None = None
+    trial_calls: Count | None = None
+    slow_call: Seconds | None = None
+    slow_call_rate: Rate | None = None
+
+
+class RetryTable(_Table):
+    """Numbers of the retries; what is not given keeps its default."""
+
+    attempts: Annotated[int, Field(ge=0)] | None = None
+    base: Seconds | None = None
+    cap: Seconds | None = None
+    budget: Annotated[float, Field(ge=0, le=1)] | None = None
+    reserve: Annotated[float, Field(ge=0)] | None = None
+
+
+class ApiKey(_Table):
+    """An API key: itself (`api_key = "..."`), or the environment variable it is kept in."""
+
+    value: SecretStr | None = None
+    env: str | None = None
+
+    def reveal(self) -> str | None:
+        """Return the key, if there is one."""
+        if self.value is not None:
+            return self.value.get_secret_value()
+        return os.environ.get(self.env) if self.env else None
+
+
+def _as(key: str) -> BeforeValidator:
+    """Read a bare value as the table's one key: `timeout = 5` as `timeout.total = 5`."""
+    return BeforeValidator(lambda given: given if isinstance(given, Mapping) else {key: given})
+
+
+class TargetConfig(_Table):
+    """One model endpoint.
+
+    `model` is litellm's `provider/model`.  `context` is the window in tokens (for
+    Ollama: the `num_ctx` that is sent).  `options` are provider options added to
+    every call, such as `api_version`.
+    """
+
+    model: str
+    api_base: str | None = None
+    api_key: Annotated[ApiKey, _as("value")] = ApiKey()
+    timeout: Annotated[TimeoutTable, _as("total")] = TimeoutTable()
+    concurrency: Count | None = None
+    queue: Annotated[int, Field(ge=0)] = 16
+    context: Count | None = None
+    keep_alive: str | float | None = None
+    reserve: Seconds | None = None
+    local_addresses: tuple[str, ...] = ()
+    breaker: BreakerTable = BreakerTable()
+    retry: RetryTable = RetryTable()
+    options: dict[str, Any] = {}
+
+    @property
+    def provider(self) -> str:
+        """The litellm prefix, such as `openai`."""
+        return self.model.partition("/")[0]
+
+    def spec(self, name: str) -> Spec:
+        """Return the endpoint as the providers want it."""
+        return Spec(
+            name=name,
+            model=self.model,
+            api_base=self.api_base,
+            api_key=self.api_key.reveal(),
+            context=self.context,
+            keep_alive=self.keep_alive,
+            options=self.options,
+        )
+
+
+class RouteConfig(_Table):
+    """An ordered list of targets and the policy of a call."""
+
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    deadline: Seconds | None = None
+    on_interrupt: Literal["raise", "restart"] = "raise"
+    private: bool = False
+    fail_over_on: tuple[str, ...] = ()
+    rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 5.0
+
+
+class Config(_Table):
+    """A whole configuration, checked."""
+
+    targets: dict[str, TargetConfig] = {}
+    routes: dict[str, RouteConfig] = {}
+    breaker: BreakerTable = BreakerTable()
+    retry: RetryTable = RetryTable()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Config:
+        problems = [*_bad_models(self.targets), *_bad_routes(self.routes, self.targets)]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def breaker_policy(self, target: TargetConfig) -> BreakerPolicy:
+        """The target's breaker: its own numbers over the common ones over the defaults."""
+        return BreakerPolicy(**_given(self.breaker) | _given(target.breaker))
+
+    def retry_policy(self, target: TargetConfig) -> RetryPolicy:
+        """The target's retries: its own numbers over the common ones over the defaults."""
+        return RetryPolicy(**_given(self.retry) | _given(target.retry))
+
+
+LOCAL_TIMEOUTS = Timeouts(connect=5.0, first_token=120.0, between_tokens=60.0, total=600.0)
+"""A local model may first have to be loaded, and is slow where the hardware is."""
+
+
+def timeouts(target: TargetConfig) -> Timeouts:
+    """The target's clocks: those given over the defaults of its kind."""
+    base = LOCAL_TIMEOUTS if target.provider.startswith("ollama") else Timeouts()
+    return Timeouts(**asdict(base) | _given(target.timeout))
+
+
+def _given(table: BaseModel) -> dict[str, Any]:
+    return {name: getattr(table, name) for name in table.model_fields_set}
+
+
+# What the models alone can't see.
+
+
+def _bad_models(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
+    for name, target in targets.items():
+        if (problem := bad_model(target.model)) is not None:
+            yield f"targets.{name}.model: {problem}"
+
+
+def bad_model(model: str) -> str | None:
+    """Return what is wrong with a model string, or None."""
+    provider, slash, name = model.partition("/")
+    if slash and provider and name:
+        return None
+    if slash:
+        return f"{model!r} is not `provider/model`"
+    guess = _guess_provider(model)
+    return f'{model!r} names no provider; write "{guess}/{model}" (`provider/model`)'
+
+
+def _guess_provider(model: str) -> str:
+    habits = {"gpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai", "claude": "anthropic"}
+    habits |= {"gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai"}
+    known = next((p for start, p in habits.items() if model.lower().startswith(start)), None)
+    return known or "ollama"
+
+
+def _bad_routes(
+    routes: Mapping[str, RouteConfig], targets: Mapping[str, TargetConfig]
+) -> Iterable[str]:
+    policies = sorted(f for f in Fault if RULES[f].elsewhere is Elsewhere.POLICY)
+    for name, route in routes.items():
+        for target in dict.fromkeys(route.targets):
+            if target not in targets:
+                mend = nearest(target, targets) or f"add a table [targets.{target}]"
+                yield f"routes.{name}.targets: unknown target {target!r}; {mend}"
+            elif route.targets.count(target) > 1:
+                yield f"routes.{name}.targets: {target!r} stands there twice; name it once"
+        for fault in route.fail_over_on:
+            if fault not in policies:
+                mend = nearest(fault, policies) or f"one of {', '.join(policies)}"
+                yield f"routes.{name}.fail_over_on: {fault!r} is not left to policy; {mend}"
+
+
+# Reading.
+
+
+def load_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Config:
+    """Return the configuration of a file or a mapping; without a source, look for one.
+
+    Raises ConfigError for a missing file, bad TOML, and every wrong key or value.
+    """
+    if isinstance(source, Mapping):
+        return parse(source, "the given mapping")
+    path = Path(source) if source is not None else _find()
+    if path is None:
+        return Config()
+    return parse(_read(path), str(path))
+
+
+def parse(data: Mapping[str, Any], where: str) -> Config:
+    """Check plain data; `where` is how errors name its origin."""
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = [line for each in error.errors() for line in explain(each, data, Config)]
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+
+def _find() -> Path | None:
+    """Return the configuration that applies here, if any."""
+    if named := os.environ.get("PILOTLIGHT_CONFIG"):
+        return Path(named)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (own := folder / FILE).is_file():
+            return own
+        project = folder / "pyproject.toml"
+        if project.is_file() and _table_in(project) is not None:
+            return project
+    return None
+
+
+def _table_in(project: Path) -> dict[str, Any] | None:
+    try:
+        table = tomllib.loads(project.read_text("utf-8")).get("tool", {}).get("pilotlight")
+    except (OSError, ValueError):  # somebody else's broken pyproject is not our business
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    named = " (from PILOTLIGHT_CONFIG)" if str(path) == os.environ.get("PILOTLIGHT_CONFIG") else ""
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}{named}: no such file; `pilotlight init` writes a starter"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path}{named}: can't be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    if path.name == "pyproject.toml":
+        table = data.get("tool", {}).get("pilotlight")
+        if table is None:
+            raise ConfigError(f"{path}: has no [tool.pilotlight] table")
+        return dict(table)
+    return data

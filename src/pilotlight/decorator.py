@@ -1,0 +1,279 @@
+"""`@failover`: a user's own function, run once for each attempt with the target to use.
+
+Functions, coroutine functions, generators and async generators, methods too.  The
+function may use any SDK; what it raises is diagnosed, by the wire where the
+target's clients were used, else by the exception.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ParamSpec, TypeVar, cast
+
+from pilotlight.assembly import default
+from pilotlight.config import bad_model
+from pilotlight.core import drivers
+from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed
+from pilotlight.errors import ConfigError
+from pilotlight.providers.base import failure, listening, verdict_failure
+from pilotlight.route import Route
+
+P = ParamSpec("P")
+R = TypeVar("R")
+PARAMETER = "target"
+
+
+def failover(
+    *targets: str | Route,
+    private: bool = False,
+    deadline: float | None = None,
+    accept: Callable[[Any], bool] | None = None,
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Run the decorated function once for each attempt, with `target=` the one to use.
+
+    `targets` is a route's name, a `Route`, or model strings in the order to ask
+    them.  `private` keeps every call on local targets, `deadline` (seconds) bounds
+    a call with all its attempts, `accept` may refuse a returned value, which then
+    fails over.
+
+    Raises TypeError at once for a function without a `target` parameter, and
+    ConfigError for a model without a provider; a call raises as `Route.complete`.
+
+        @failover("openai/gpt-4o", "ollama/llama3.2")
+        def summarise(text: str, *, target) -> str: ...
+    """
+    find = _finder(targets)
+
+    def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        signature = _signature(function)
+        guard = _Guard(function, find, private, deadline, accept)
+        wrapper = functools.wraps(function)(_wrapper(guard))
+        wrapper.__signature__ = signature  # type: ignore[attr-defined]
+        return cast("Callable[..., R]", wrapper)
+
+    return decorate
+
+
+def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
+    """Return how to find the route; names are looked up at the first call, not at import."""
+    if not targets or callable(targets[0]):
+        raise TypeError(
+            'failover needs to know whom to ask: @failover("chat") for a route, or '
+            '@failover("openai/gpt-4o", "ollama/llama3.2") for models'
+        )
+    if len(targets) == 1 and isinstance(targets[0], Route):
+        route = targets[0]
+        return lambda: route
+    names = [name for name in targets if isinstance(name, str)]
+    if len(names) != len(targets):
+        raise TypeError("failover takes one Route alone, or names and models as strings")
+    if len(names) == 1 and "/" not in names[0]:
+        return lambda: default().route(names[0])
+    for name in names:
+        if name.count("/") and (problem := bad_model(name)) is not None:
+            raise ConfigError(f"@failover: {problem}")
+    return lambda: default().adhoc(names)
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature that callers see: the function's, less `target`."""
+    signature = inspect.signature(function)
+    parameters = dict(signature.parameters)
+    found = parameters.pop(PARAMETER, None)
+    if found is None or found.kind is inspect.Parameter.POSITIONAL_ONLY:
+        raise TypeError(
+            f"{function.__qualname__}() takes no `target`: add a keyword parameter, such as "
+            f"def {function.__name__}(..., *, target), and use target.litellm_kwargs in it"
+        )
+    return signature.replace(parameters=list(parameters.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Guard:
+    """One decorated function and how its calls are protected."""
+
+    function: Callable[..., Any]
+    find: Callable[[], Route]
+    private: bool
+    deadline: float | None
+    accept: Callable[[Any], bool] | None
+
+    def trip(self, *, stream: bool = False) -> tuple[Trip, Route]:
+        route = self.find()
+        policy: Policy | None = None
+        if self.accept is not None:
+            policy = replace(route.policy, accept=self.accept)
+        trip = route.journey(
+            private=self.private or None, deadline=self.deadline, stream=stream, policy=policy
+        )
+        return trip, route
+
+
+def _wrapper(guard: _Guard) -> Callable[..., Any]:
+    """Return the wrapper of the function's own colour."""
+    if inspect.isasyncgenfunction(guard.function):
+        return _async_generator(guard)
+    if inspect.isgeneratorfunction(guard.function):
+        return _generator(guard)
+    if inspect.iscoroutinefunction(guard.function):
+        return _coroutine(guard)
+    return _function(guard)
+
+
+def _function(guard: _Guard) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        trip, route = guard.trip()
+
+        def ask(attempt: Attempt) -> Answered | Failed:
+            handle = attempt.target.provider.handle(attempt, False)
+            try:
+                with listening(handle.tap):
+                    value = guard.function(*args, **kwargs, target=handle)
+            except Exception as error:
+                return failure(handle.name, handle.tap, error, _prompts(args, kwargs))
+            return _judged(handle, value)
+
+        return drivers.complete(failover_flow(trip), ask, route.clock)
+
+    return call
+
+
+def _coroutine(guard: _Guard) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        import asyncio  # noqa: PLC0415 - a sync program need not pay for asyncio
+
+        trip, route = guard.trip()
+
+        async def ask(attempt: Attempt) -> Answered | Failed:
+            handle = attempt.target.provider.handle(attempt, True)
+            try:
+                with listening(handle.tap):
+                    async with asyncio.timeout(handle.timeout):
+                        value = await guard.function(*args, **kwargs, target=handle)
+            except Exception as error:
+                return failure(handle.name, handle.tap, error, _prompts(args, kwargs))
+            return _judged(handle, value)
+
+        return await drivers.acomplete(failover_flow(trip), ask, route.clock)
+
+    return call
+
+
+def _generator(guard: _Guard) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Generator[Any]:
+        trip, route = guard.trip(stream=True)
+
+        def ask(attempt: Attempt) -> _Source:
+            handle = attempt.target.provider.handle(attempt, False)
+            return _Source(handle, guard.function(*args, **kwargs, target=handle), args, kwargs)
+
+        yield from drivers.stream(failover_flow(trip), ask, route.clock)
+
+    return call
+
+
+def _async_generator(guard: _Guard) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        trip, route = guard.trip(stream=True)
+
+        def ask(attempt: Attempt) -> _AsyncSource:
+            handle = attempt.target.provider.handle(attempt, True)
+            items = guard.function(*args, **kwargs, target=handle)
+            return _AsyncSource(handle, items, args, kwargs)
+
+        items = cast(
+            "AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, route.clock)
+        )
+        try:
+            async for item in items:
+                yield item
+        finally:
+            await items.aclose()  # at once, not when the collector comes by
+
+    return call
+
+
+class _Items:
+    """What the two colours of a user's generator share."""
+
+    def __init__(self, handle: Any, items: Any, args: Any, kwargs: Any) -> None:
+        self._handle = handle
+        self._items = items
+        self._prompts = _prompts(args, kwargs)
+        self._texts: list[str] = []
+
+    def commits(self, item: Any) -> bool:
+        """An item commits unless it is empty: what it means is the function's own affair."""
+        return item is not None and item != ""
+
+    def failed(self, error: Exception) -> Failed:
+        """Diagnose what interrupted the function."""
+        partial = "".join(self._texts)
+        return failure(self._handle.name, self._handle.tap, error, self._prompts, partial)
+
+    def ended(self) -> Ended | Failed:
+        """Judge by the wire whether the function was given a whole answer."""
+        outcome = _judged(self._handle, None, "".join(self._texts))
+        return outcome if isinstance(outcome, Failed) else Ended(outcome.facts)
+
+    def _note(self, item: Any) -> Any:
+        if isinstance(item, str):
+            self._texts.append(item)
+        return item
+
+
+class _Source(_Items):
+    """A user's generator, read with the attempt's tap listening."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        with listening(self._handle.tap):
+            return self._note(next(self._items))
+
+    def close(self) -> None:
+        """Let the function's own `finally` run."""
+        self._items.close()
+
+
+class _AsyncSource(_Items):
+    """A user's async generator, read with the attempt's tap listening and its clocks kept."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        import asyncio  # noqa: PLC0415
+
+        tap = self._handle.tap
+        total = tap.timeouts.total
+        left = None if total is None else max(0.0, tap.started + total - tap.clock())
+        with listening(tap):
+            async with asyncio.timeout(left):
+                return self._note(await anext(self._items))
+
+    async def aclose(self) -> None:
+        """Let the function's own `finally` run."""
+        await self._items.aclose()
+
+
+def _judged(handle: Any, value: Any, partial: str = "") -> Answered | Failed:
+    """Hold what the function returned against the wire: half an answer is no answer."""
+    from pilotlight.providers.classify import judge_wire  # noqa: PLC0415
+
+    verdict = judge_wire(handle.tap)
+    if verdict is not None:
+        return verdict_failure(handle.name, verdict, partial)
+    return Answered(value, Facts(status=handle.tap.status))
+
+
+def _prompts(args: Any, kwargs: Any) -> Sequence[Any]:
+    """Whatever the function was given may be prompt text: it is scrubbed from evidence."""
+    return (*args, *kwargs.values())
+
+

@@ -1,0 +1,164 @@
+"""`completion` and `acompletion`: litellm's own, protected.  Change one import.
+
+The route is found by the model: a route of that name, else the route that asks
+this model first, else one that asks it at all, else the route named "default";
+where none fits, the model alone (with litellm's `fallbacks=` behind it, if given).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pilotlight.assembly import Pilotlight, default
+from pilotlight.config import TargetConfig
+from pilotlight.route import Route
+
+if TYPE_CHECKING:
+    from litellm import ModelResponse
+
+# litellm's own ways to retry and fail over, which ours replaces, and its own transport.
+_OURS = frozenset(
+    {"num_retries", "max_retries", "fallbacks", "context_window_fallback_dict", "client"}
+)
+_ADDRESS = ("api_key", "api_base", "base_url")
+
+
+def completion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    stream: bool | None = None,
+    **options: Any,
+) -> ModelResponse | CompletionStream:
+    """Complete as `litellm.completion` does, by the targets of the model's route.
+
+    Returns `litellm.ModelResponse`, or with `stream=True` an iterator of
+    `ModelResponseStream`.  `timeout` bounds the whole call in seconds, all its
+    attempts included.  `api_key` and `api_base` hold for this model alone and are
+    never sent to another target.
+
+    Raises what `Route.complete` raises.
+    """
+    route, rest = _route_for(default(), model, options)
+    if stream:
+        return CompletionStream(route.stream(messages, private=private, deadline=timeout, **rest))
+    return route.complete(messages, private=private, deadline=timeout, **rest).response
+
+
+async def acompletion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    stream: bool | None = None,
+    **options: Any,
+) -> ModelResponse | AsyncCompletionStream:
+    """Complete as `litellm.acompletion` does; as `completion`, for async code."""
+    route, rest = _route_for(default(), model, options)
+    if stream:
+        chunks = route.astream(messages, private=private, deadline=timeout, **rest)
+        return await AsyncCompletionStream(chunks).opened()
+    answer = await route.acomplete(messages, private=private, deadline=timeout, **rest)
+    return answer.response
+
+
+class CompletionStream:
+    """The chunks as litellm's class, opened already: a failure to open is raised by the call."""
+
+    def __init__(self, chunks: Any) -> None:
+        self._chunks = chunks
+        self._first = [next(chunks)]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return _as_litellm(self._first.pop() if self._first else next(self._chunks))
+
+    def close(self) -> None:
+        """Stop reading: the connection and the permit are given back."""
+        self._chunks.close()
+
+
+class AsyncCompletionStream:
+    """The same for `async for`."""
+
+    def __init__(self, chunks: Any) -> None:
+        self._chunks = chunks
+        self._first: list[Any] = []
+
+    async def opened(self) -> AsyncCompletionStream:
+        """Read up to the first content; raises what opening the stream raises."""
+        self._first = [await anext(self._chunks)]
+        return self
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        return _as_litellm(self._first.pop() if self._first else await anext(self._chunks))
+
+    async def aclose(self) -> None:
+        """Stop reading: the connection and the permit are given back."""
+        await self._chunks.aclose()
+
+
+def _as_litellm(chunk: Any) -> Any:
+    from pilotlight.providers.shapes import Shape, as_model_response_stream  # noqa: PLC0415
+
+    return as_model_response_stream(chunk) if isinstance(chunk, Shape) else chunk
+
+
+def _route_for(
+    pilot: Pilotlight, model: str, options: dict[str, Any]
+) -> tuple[Route, dict[str, Any]]:
+    """Return the route for a model, and the options less those that chose it."""
+    fallbacks = [name for name in options.get("fallbacks") or () if isinstance(name, str)]
+    rest = {name: value for name, value in options.items() if name not in _OURS}
+    address = {name: str(rest.pop(name)) for name in _ADDRESS if rest.get(name)}
+    route = _find(pilot, model, tuple(fallbacks))
+    return (_readdressed(pilot, route, model, address) if address else route), rest
+
+
+@lru_cache(maxsize=256)
+def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...]) -> Route:
+    routes = pilot.config.routes
+    if model in routes:
+        return pilot.route(model)
+    asked = {
+        name: [pilot.config.targets[target].model for target in route.targets]
+        for name, route in routes.items()
+    }
+    first = [name for name, models in asked.items() if models[0] == model]
+    later = [name for name, models in asked.items() if model in models]
+    for name in (*first, *later, "default"):
+        if name in routes:
+            return pilot.route(name)
+    return pilot.adhoc((model, *fallbacks))
+
+
+def _readdressed(
+    pilot: Pilotlight, route: Route, model: str, address: Mapping[str, str]
+) -> Route:
+    """Return the route with another address or key for this model, and for no other."""
+    changed = {
+        "api_base": address.get("api_base") or address.get("base_url"),
+        "api_key": address.get("api_key"),
+    }
+    given = {key: value for key, value in changed.items() if value}
+    targets = []
+    for target in route.targets:
+        if target.model == model:
+            known = pilot.config.targets.get(target.name, TargetConfig(model=model))
+            config = TargetConfig(**known.model_dump(exclude_unset=True) | given)
+            targets.append(pilot.make_target(target.name, config))
+        else:
+            targets.append(target)
+    return Route(
+        route.name, tuple(targets), route.policy, route.deadline, route.private, route.clock
+    )

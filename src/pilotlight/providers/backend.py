@@ -1,0 +1,200 @@
+"""The last gate before a socket: no host but the allowed ones, no wait beyond the clocks.
+
+Wraps httpcore's own backends.  Every connection passes `connect_tcp` here, so a
+redirect, an absolute URL or a confused library cannot reach another host.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any, Final
+
+import httpcore
+
+from pilotlight.providers.clocks import Allowance
+
+Options = Iterable[httpcore.SOCKET_OPTION] | None
+
+_PIECE: Final = 64 * 1024  # a peer that reads slowly must not stretch one write without end
+
+
+class Refused(httpcore.ConnectError):
+    """A connection to a host that is not the target's; nothing was sent."""
+
+
+class _Operation:
+    """One socket operation under the clocks; turns their end into the error that httpcore knows."""
+
+    __slots__ = ("_allowance", "_clock", "_error", "seconds")
+
+    def __init__(
+        self, timeout: float | None, error: type[Exception], *, connecting: bool = False
+    ) -> None:
+        self._error = error
+        self._allowance = timeout if isinstance(timeout, Allowance) else None
+        self._clock = None
+        self.seconds = timeout
+        if self._allowance is not None:
+            self.seconds, self._clock = self._allowance.left(connecting=connecting)
+
+    def __enter__(self) -> float | None:
+        if self._clock is not None and self.seconds is not None and self.seconds <= 0:
+            self._expire()
+            raise self._error(f"the {self._clock} clock ran out")
+        return self.seconds
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind is not None and self._clock is not None and issubclass(kind, self._error):
+            self._expire()
+
+    def _expire(self) -> None:
+        assert self._allowance is not None and self._clock is not None
+        self._allowance.watch.expire(self._clock)
+
+
+def _begin(host: str, allowed: frozenset[str], timeout: float | None) -> None:
+    """Refuse a foreign host; start the connect clock for a good one."""
+    watch = timeout.watch if isinstance(timeout, Allowance) else None
+    if host not in allowed:
+        if watch is not None:
+            watch.tap.refused_host = host
+        raise Refused(f"{host} is not one of this target's hosts")
+    if watch is not None:
+        watch.connecting()
+
+
+class Stream(httpcore.NetworkStream):
+    """A socket whose every operation looks at the clocks."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _Operation(timeout, httpcore.ReadTimeout) as seconds:
+            return self._inner.read(max_bytes, seconds)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _PIECE):
+            with _Operation(timeout, httpcore.WriteTimeout) as seconds:
+                self._inner.write(buffer[start : start + _PIECE], seconds)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+            return Stream(self._inner.start_tls(ssl_context, server_hostname, seconds))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class Backend(httpcore.NetworkBackend):
+    """Opens sockets to the allowed hosts only."""
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        self._allowed = allowed
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Options = None,
+    ) -> httpcore.NetworkStream:
+        _begin(host, self._allowed, timeout)
+        # One address at a time: the socket module would give each of them the whole time.
+        addresses = _addresses(host, port)
+        for number, address in enumerate(addresses, 1):
+            try:
+                with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+                    return Stream(
+                        self._inner.connect_tcp(
+                            address, port, seconds, local_address, socket_options
+                        )
+                    )
+            except httpcore.ConnectError:
+                if number == len(addresses):
+                    raise
+        raise httpcore.ConnectError(f"{host} has no address")
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Options = None
+    ) -> httpcore.NetworkStream:
+        raise Refused("unix sockets are not used")
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Look the host up; the cause of the error is the resolver's."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(error) from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class AsyncStream(httpcore.AsyncNetworkStream):
+    """The same for async."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _Operation(timeout, httpcore.ReadTimeout) as seconds:
+            return await self._inner.read(max_bytes, seconds)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _PIECE):
+            with _Operation(timeout, httpcore.WriteTimeout) as seconds:
+                await self._inner.write(buffer[start : start + _PIECE], seconds)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+            return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, seconds))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class AsyncBackend(httpcore.AsyncNetworkBackend):
+    """The same for async; anyio tries a host's addresses in parallel within one time limit."""
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        self._allowed = allowed
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Options = None,
+    ) -> httpcore.AsyncNetworkStream:
+        _begin(host, self._allowed, timeout)
+        with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+            return AsyncStream(
+                await self._inner.connect_tcp(host, port, seconds, local_address, socket_options)
+            )
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Options = None
+    ) -> httpcore.AsyncNetworkStream:
+        raise Refused("unix sockets are not used")

@@ -1,0 +1,179 @@
+"""What every provider stands on: the connection to one endpoint, and how failures are told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pilotlight.core.faults import Fault
+from pilotlight.core.steps import Failed, Provider, Report, Timeouts
+from pilotlight.errors import ProviderFault
+from pilotlight.providers import catalog
+from pilotlight.providers.catalog import Spec
+from pilotlight.providers.tap import Tap, Wire, current_tap
+
+if TYPE_CHECKING:
+    from pilotlight.providers.classify import Verdict
+    from pilotlight.providers.wire import Pool
+
+
+class Connection:
+    """One endpoint: its address, its key, and the pool of connections to it.
+
+    Making one contacts nobody; the pool is opened by the first request.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        known = catalog.info(spec.provider)
+        self.spec = spec
+        self.wire: Wire = known.wire
+        self.api_key = spec.api_key or catalog.environment_key(spec.provider)
+        self.given_base = spec.api_base or catalog.environment_base(spec.provider)
+        if self.wire == "ollama":
+            from pilotlight.providers.ollama_http import normalise_host  # noqa: PLC0415
+
+            self.base_url = normalise_host(spec.api_base)
+        else:
+            self.base_url = self.given_base or known.base_url
+        self.provider: Provider = _provider(self)
+        self._pool: Pool | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def keyless(self) -> str | None:
+        """What to do about a key that is missing; None when there is one, or none is needed."""
+        known = catalog.info(self.spec.provider)
+        if self.api_key or self.wire == "ollama" or not known.keys:
+            return None
+        if self.given_base and known.wire == "openai":  # a server of the user's own: vLLM, ...
+            return None
+        return f"no API key: set {known.keys[0]}, or api_key = {{ env = ... }}"
+
+    @property
+    def pool(self) -> Pool | None:
+        """The connections; None where the address is not known, and so can't be watched."""
+        if self._pool is None and self.base_url:
+            from pilotlight.providers.wire import Pool  # noqa: PLC0415 - brings httpx
+
+            with self._lock:
+                if self._pool is None:
+                    self._pool = Pool(
+                        self.base_url, wire=self.wire, proxy=self.wire != "ollama"
+                    )
+        return self._pool
+
+    def window(self) -> int | None:
+        """Return the context length in tokens: as configured, or as litellm knows it."""
+        if self.spec.context is not None or self.wire == "ollama":
+            return self.spec.context
+        from pilotlight.providers.litellm import known_window  # noqa: PLC0415
+
+        return known_window(self.spec.model)
+
+
+def _provider(connection: Connection) -> Provider:
+    if connection.wire == "ollama":
+        from pilotlight.providers.ollama import OllamaProvider  # noqa: PLC0415
+
+        return OllamaProvider(connection)
+    from pilotlight.providers.litellm import LiteLLMProvider  # noqa: PLC0415
+
+    return LiteLLMProvider(connection)
+
+
+@contextmanager
+def listening(tap: Tap) -> Iterator[Tap]:
+    """Let the requests made inside the block write to this attempt's tap."""
+    token = current_tap.set(tap)
+    try:
+        yield tap
+    finally:
+        current_tap.reset(token)
+
+
+def new_tap(wire: Wire, timeouts: Timeouts) -> Tap:
+    """Return the record of an attempt that starts now."""
+    return Tap(wire, timeouts, time.monotonic)
+
+
+def failure(
+    name: str,
+    tap: Tap,
+    error: Exception,
+    messages: Sequence[Mapping[str, Any]] = (),
+    partial: str = "",
+    tool_begun: bool = False,
+) -> Failed:
+    """Diagnose what an attempt raised; raises the error itself where it is a bug.
+
+    The wire is the first witness.  Where nothing reached it, the exception is the
+    only one, and one that is no provider's is the caller's or ours.
+    """
+    from pilotlight.providers.classify import classify, classify_exception  # noqa: PLC0415
+
+    texts = Texts(messages)
+    if tap.requests or tap.refused_host:
+        verdict = classify(tap, error, prompt_texts=texts)
+    else:
+        said = classify_exception(error, wire=tap.wire, prompt_texts=texts)
+        if said is None:
+            raise error
+        verdict = said
+    return Failed(_report(verdict, error), partial, tool_begun)
+
+
+def verdict_failure(
+    name: str, verdict: Verdict, partial: str = "", tool_begun: bool = False
+) -> Failed:
+    """Turn a verdict on an answer that raised nothing into a failure."""
+    error = ProviderFault(verdict.fault, name, verdict.evidence)
+    return Failed(_report(verdict, error), partial, tool_begun)
+
+
+def keyless_failure(name: str, mend: str) -> Failed:
+    """The failure of a target that has no key: nothing was sent."""
+    error = ProviderFault(Fault.AUTH_FAILED, name, mend)
+    return Failed(Report(Fault.AUTH_FAILED, error, evidence=mend))
+
+
+def _report(verdict: Verdict, error: Exception) -> Report:
+    return Report(verdict.fault, error, verdict.retry_after, verdict.status, verdict.evidence)
+
+
+class Texts(Sequence[str]):
+    """The prompt's texts, gathered only if the scrubber asks for them."""
+
+    def __init__(self, messages: Sequence[Any]) -> None:
+        self._messages = messages
+        self._texts: list[str] | None = None
+
+    def _all(self) -> list[str]:
+        if self._texts is None:
+            self._texts = [text for message in self._messages for text in _strings(message)]
+        return self._texts
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every string inside a message, whatever its shape."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in ("role", "type"):
+                yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)
+    elif (dump := getattr(value, "model_dump", None)) is not None:
+        yield from _strings(dump())
+
+

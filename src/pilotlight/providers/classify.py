@@ -1,0 +1,240 @@
+"""Diagnosing a failed attempt: the wire is the first witness, the exception the second.
+
+    classify(tap, error)      an attempt over our transport failed
+    judge(tap, answer)        an attempt came back; is it an answer?
+    classify_exception(error) somebody's own function raised; is it a provider's fault?
+
+None of them ever raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pilotlight.core.faults import Fault
+from pilotlight.providers import failures
+from pilotlight.providers.evidence import evidence
+from pilotlight.providers.judge import AnswerView, blocked_answer, judge, judge_in_band, judge_wire
+from pilotlight.providers.names import substituted
+from pilotlight.providers.retry_after import retry_after
+from pilotlight.providers.tap import Tap, Wire
+from pilotlight.providers.verdict import Reply, Verdict, fault_of, reply_of, verdict_of
+
+__all__ = [
+    "AnswerView",
+    "Verdict",
+    "classify",
+    "classify_exception",
+    "judge",
+    "judge_wire",
+    "retry_after",
+    "substituted",
+]
+
+# Who tells the truth about a status: the HTTP client, then the SDK, and litellm last.
+_RAW: Final = frozenset(["httpx", "httpx2", "requests", "aiohttp", "urllib", "urllib3", "botocore"])
+_REWRITERS: Final = frozenset({"litellm"})
+_BODIES: Final = ("body", "details", "response_json", "error")
+_TEXTS: Final = ("text", "content", "body")
+_ENDED_EARLY: Final = re.compile(
+    r"ended before a finish_reason|without (?:a )?finish[_ ]reason", re.IGNORECASE
+)
+
+
+def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[str] = ()) -> Verdict:
+    """Return why an attempt failed.
+
+    `prompt_texts` are kept out of the evidence.  An `error` that is a bug in the
+    program, with no sign of trouble on the wire, gives UNKNOWN: a caller who wants
+    to raise it asks `classify_exception`.
+    """
+    errors = failures.chain(error)
+    if tap.status is not None and tap.status >= 300:
+        body: object = tap.head or _body_of(errors)
+        reply = reply_of(tap.wire, tap.status, body, tap.headers)
+        return verdict_of(reply, prompt_texts)
+    if tap.status is None and tap.refused_host is not None:
+        what = f"the way led to {tap.refused_host}, which is not this target's"
+        return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
+    if tap.in_band_error:
+        return _rescrubbed(judge_in_band(tap), tap, prompt_texts)
+    if tap.expired is not None:
+        return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
+    known = _answered(tap, errors) if tap.status is not None else None
+    if known is None:
+        known = _from_errors(errors, tap.wire, prompt_texts)
+    if known is not None:
+        return known
+    what = type(error).__name__ if error is not None else "no answer"
+    return _said(tap, Fault.UNKNOWN, what, prompt_texts)
+
+
+def classify_exception(
+    error: BaseException, *, wire: Wire = "other", prompt_texts: Sequence[str] = ()
+) -> Verdict | None:
+    """Return what a provider did to cause an exception; None if no provider did.
+
+    None stands for bugs, for the caller's own mistakes and for cancellation: raise it.
+    """
+    errors = failures.chain(error)
+    if not isinstance(error, Exception):
+        return None
+    verdict = _from_errors(errors, failures.wire_of(errors, wire), prompt_texts)
+    if verdict is not None:
+        return verdict
+    if failures.is_bug(error):
+        return None
+    said = evidence(None, type(error).__name__, failures.text_of(error), prompt_texts)
+    return Verdict(Fault.UNKNOWN, evidence=said)
+
+
+def _said(tap: Tap, fault: Fault, what: str, prompt_texts: Sequence[str]) -> Verdict:
+    return Verdict(fault, None, tap.status, None, evidence(tap.status, None, what, prompt_texts))
+
+
+def _rescrubbed(verdict: Verdict, tap: Tap, prompt_texts: Sequence[str]) -> Verdict:
+    """Say it again without the prompt, which `judge` does not know."""
+    if not prompt_texts:
+        return verdict
+    reply = reply_of(tap.wire, tap.status, tap.in_band_error, {})
+    return verdict_of(reply, prompt_texts, fault=verdict.fault)
+
+
+def _expired(tap: Tap) -> Fault:
+    """Tell an answer that never began, or took too long, from one that fell silent."""
+    if tap.expired == "between_tokens":
+        return Fault.STREAM_STALLED
+    if tap.expired == "total" and tap.contents and tap.last_content_at is not None:
+        # A total limit may end a silence before the limit for silences does.
+        now = tap.clock()
+        if now - tap.last_content_at >= (now - tap.started) / 2:
+            return Fault.STREAM_STALLED
+    return Fault.TIMEOUT
+
+
+def _answered(tap: Tap, errors: Sequence[BaseException]) -> Verdict | None:
+    """Diagnose an attempt that failed although the status was a success."""
+    if blocked_answer(tap):
+        return _said(tap, Fault.CONTENT_BLOCKED, "a filter ended the answer", ())
+    below = failures.transport_fault(list(errors))
+    if below is Fault.TIMEOUT and not tap.terminal and not tap.complete:
+        stalled = tap.streaming and tap.contents > 0
+        return _said(tap, Fault.STREAM_STALLED if stalled else Fault.TIMEOUT, "silence", ())
+    if below is Fault.MALFORMED_RESPONSE and tap.streaming and tap.contents and not tap.terminal:
+        return _said(tap, Fault.STREAM_INTERRUPTED, "an event of the stream was broken", ())
+    return judge_wire(tap)
+
+
+def _from_errors(
+    errors: list[BaseException], wire: Wire, prompt_texts: Sequence[str]
+) -> Verdict | None:
+    """Diagnose by the exceptions alone: a true response, else the socket, else litellm."""
+    reply, rank = _reply_of(errors, wire)
+    if reply is not None and rank < 2:
+        return verdict_of(reply, prompt_texts, fault=_in_stream(errors, reply))
+    below = failures.transport_fault(errors)
+    if reply is not None and below in (None, Fault.CONNECTION_ERROR) and _is_own_word(errors):
+        below = None  # litellm calls anything it does not know a connection error
+    if below is not None:
+        error = errors[-1]
+        what = f"{type(error).__name__} {failures.text_of(error)}"
+        return Verdict(below, evidence=evidence(None, None, what, prompt_texts))
+    if reply is None:
+        return None
+    return verdict_of(reply, prompt_texts, fault=_in_stream(errors, reply))
+
+
+def _is_own_word(errors: Sequence[BaseException]) -> bool:
+    """Tell whether nobody but litellm itself speaks of a connection."""
+    return all(
+        next(failures.roots(error)) in _REWRITERS or failures.transport_fault([error]) is None
+        for error in errors
+    )
+
+
+def _in_stream(errors: Sequence[BaseException], reply: Reply) -> Fault | None:
+    """Return the fault of an error from within a stream; None if it was not in one."""
+    first = errors[0]
+    if any(_ENDED_EARLY.search(failures.text_of(error)[:500]) for error in errors):
+        return Fault.STREAM_TRUNCATED
+    begun = failures.attribute(first, "is_pre_first_chunk") is False or any(
+        failures.attribute(error, "status_code") == -1
+        for error in errors  # ollama's client
+    )
+    if begun:
+        blocked = fault_of(reply) is Fault.CONTENT_BLOCKED
+        return Fault.CONTENT_BLOCKED if blocked else Fault.STREAM_INTERRUPTED
+    if reply.status is None and fault_of(reply) is Fault.UNKNOWN:
+        return Fault.MALFORMED_RESPONSE if reply.said.error else Fault.UNKNOWN
+    return None
+
+
+def _reply_of(errors: Sequence[BaseException], wire: Wire) -> tuple[Reply | None, int]:
+    """Return the most trustworthy response in a chain, and how far to trust it."""
+    best: tuple[int, int] | None = None
+    for index, error in enumerate(errors):
+        if failures.status_of(error) is None and not _in_band(error):
+            continue
+        package = next(failures.roots(error))
+        rank = 2 if package in _REWRITERS else 0 if package in _RAW else 1
+        if best is None or rank < best[0]:
+            best = (rank, index)
+    if best is None:
+        return None, 3
+    chosen = errors[best[1]]
+    body = _body_of([chosen, *errors])
+    hints = (type(chosen).__name__,)
+    reply = reply_of(wire, failures.status_of(chosen), body, _headers_of([chosen, *errors]), hints)
+    return reply, best[0]
+
+
+def _in_band(error: BaseException) -> bool:
+    """Tell an API error without a status: an event inside a stream."""
+    code = failures.attribute(error, "code") or failures.attribute(error, "status_code")
+    told = any(failures.attribute(error, name) for name in ("body", "response", "headers"))
+    if isinstance(code, str) and told:
+        return True
+    in_client = failures.from_client(error)
+    return in_client and (
+        failures.attribute(error, "status_code") == -1
+        or isinstance(failures.attribute(error, "body"), dict | str)
+    )
+
+
+def _body_of(errors: Sequence[BaseException]) -> object:
+    """Return the first body that an exception still has; its text at worst."""
+    for error in errors:
+        for value in _bodies(error):
+            if isinstance(value, bytes | str | dict | list) and value:
+                return value
+    return failures.text_of(errors[0])[:8192] if errors else ""
+
+
+def _bodies(error: BaseException) -> list[Any]:
+    response = failures.attribute(error, "response")
+    if isinstance(response, Mapping):  # botocore's response is a dict
+        return [dict(response.get("Error") or {})]
+    own = [failures.attribute(error, name) for name in _BODIES]
+    if next(failures.roots(error)) in _REWRITERS:
+        return own  # litellm makes up its responses; only what it says is real
+    return own + [failures.attribute(response, name) for name in _TEXTS if response is not None]
+
+
+def _headers_of(errors: Sequence[BaseException]) -> dict[str, str]:
+    """Return the first headers that an exception still has, names in lower case."""
+    for error in errors:
+        response = failures.attribute(error, "response")
+        for headers in (
+            failures.attribute(response, "headers"),
+            failures.attribute(error, "litellm_response_headers"),
+            failures.attribute(error, "headers"),
+        ):
+            try:
+                found = {str(name).lower(): str(value) for name, value in dict(headers).items()}
+            except (TypeError, ValueError):
+                continue
+            if found:
+                return found
+    return {}

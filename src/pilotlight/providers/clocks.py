@@ -1,0 +1,218 @@
+"""The clocks of one attempt, where they cannot be fooled: at the single socket operation.
+
+A client library's read timeout starts anew with every byte, so a server that
+sends keep-alives can hold a call for ever.  Here each read and write is given
+what is left of the nearest of the attempt's own clocks.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from math import inf
+from typing import TYPE_CHECKING, Final, Self
+
+import httpx
+
+from pilotlight.providers.sse import BodyScanner, Scanner
+from pilotlight.providers.tap import Clock, Tap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEAD_LIMIT: Final = 16 * 1024
+
+_STREAM_TRUE: Final = re.compile(rb'"stream":\s*true').search
+_STREAM_FALSE: Final = re.compile(rb'"stream":\s*false').search
+_STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
+
+
+def asks_for_stream(request: httpx.Request, wire: str) -> bool:
+    """Tell whether the request wants its answer in pieces."""
+    path = request.url.path
+    if "streamGenerateContent" in path:
+        return True
+    try:
+        body = request.content
+    except httpx.RequestNotRead:  # an upload that is itself a stream: nothing an LLM API knows
+        return False
+    if wire == "ollama" and path.endswith(("/api/chat", "/api/generate")):
+        return not (b'"stream"' in body and _STREAM_FALSE(body))
+    return b'"stream"' in body and _STREAM_TRUE(body) is not None
+
+
+class Watch:
+    """One request on its way: fills the tap and knows how long the attempt may still take."""
+
+    __slots__ = (
+        "_between",
+        "_connect_until",
+        "_first",
+        "_inflate",
+        "_left_at",
+        "_quiet_since",
+        "_scanner",
+        "_total_until",
+        "readable",
+        "streaming",
+        "tap",
+    )
+
+    def __init__(self, tap: Tap, request: httpx.Request) -> None:
+        limits = tap.timeouts
+        self.tap = tap
+        self.streaming = asks_for_stream(request, tap.wire)
+        self.readable = True
+        self._scanner: Scanner | BodyScanner | None = None
+        self._inflate: zlib._Decompress | None = None
+        self._total_until = inf if limits.total is None else tap.started + limits.total
+        self._first = inf if limits.first_token is None else limits.first_token
+        self._between = inf if limits.between_tokens is None else limits.between_tokens
+        self._connect_until = inf
+        self._quiet_since = tap.started
+        self._left_at: float | None = None  # when the consumer was last handed a piece
+        _start_afresh(tap)
+
+    # The clocks.
+
+    def connecting(self) -> None:
+        """Start the clock of a new connection; the TLS handshake runs on it too."""
+        connect = self.tap.timeouts.connect
+        self._connect_until = inf if connect is None else self.tap.clock() + connect
+
+    def left(self, *, connecting: bool = False) -> tuple[float, Clock]:
+        """Return the seconds that remain, and the clock that will be the first to end."""
+        tap = self.tap
+        until, clock = self._total_until, "total"
+        if self.streaming:
+            between = tap.contents > 0
+            quiet = self._quiet_since + (self._between if between else self._first)
+            if quiet < until:
+                until, clock = quiet, "between_tokens" if between else "first_token"
+        if connecting and self._connect_until < until:
+            until, clock = self._connect_until, "connect"
+        return until - tap.clock(), clock  # type: ignore[return-value]
+
+    def check(self) -> None:
+        """Refuse to go on with an attempt whose time is over."""
+        seconds, clock = self.left()
+        if seconds <= 0:
+            self.expire(clock)
+            raise httpx.ReadTimeout(f"the {clock} clock ran out")
+
+    def expire(self, clock: Clock) -> None:
+        """Note which clock ended the attempt."""
+        self.tap.expired = clock
+
+    # The answer.
+
+    def answered(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Note the head of the response."""
+        tap = self.tap
+        tap.first_byte_at = tap.clock()
+        tap.status = status
+        tap.headers = names = _lower(headers)
+        kind = names.get("content-type", "")
+        # An error is answered plainly whatever was asked for.
+        tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
+        self.streaming = tap.streaming
+        self._scanner = Scanner(tap.wire) if tap.streaming else BodyScanner(tap.wire)
+        self._decode(names.get("content-encoding", "identity"))
+
+    def _decode(self, encoding: str) -> None:
+        """Prepare for a server that compresses although our clients ask it not to."""
+        if encoding in ("gzip", "x-gzip", "deflate"):
+            self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        elif encoding != "identity":
+            self.readable = False
+
+    def resume(self) -> None:
+        """Start to wait again; the time the consumer took is not the server's silence."""
+        if self._left_at is not None:
+            self._quiet_since += self.tap.clock() - self._left_at
+            self._left_at = None
+
+    def saw(self, data: bytes) -> None:
+        """Take note of a piece of the body, and of the time."""
+        tap = self.tap
+        tap.received += len(data)
+        if self._inflate is not None:
+            data = self._inflated(data)
+        if len(tap.head) < HEAD_LIMIT:
+            tap.head += data[: HEAD_LIMIT - len(tap.head)]
+        scanner = self._scanner
+        assert scanner is not None
+        now = tap.clock()
+        if self.readable and scanner.feed(data):
+            tap.contents = scanner.contents
+            tap.last_content_at = self._quiet_since = now
+        if scanner.terminal:
+            tap.terminal = True
+        if scanner.error:
+            tap.in_band_error = scanner.error
+        if now >= self._total_until:
+            self.check()
+        self._left_at = now
+
+    def _inflated(self, data: bytes) -> bytes:
+        assert self._inflate is not None
+        try:
+            return self._inflate.decompress(data)
+        except zlib.error:  # httpx will say so, in its own words
+            self.readable = False
+            return b""
+
+    def ended(self) -> None:
+        """Note that the body ended as HTTP says it should."""
+        tap, scanner = self.tap, self._scanner
+        assert scanner is not None
+        if self.readable:
+            scanner.finish()
+            tap.contents = scanner.contents
+        tap.terminal = scanner.terminal
+        tap.in_band_error = scanner.error
+        tap.complete = True
+
+
+class Allowance(float):
+    """The client's own limit, carrying the attempt's clocks with it.
+
+    httpcore hands a request's timeouts, untouched, to every socket operation made
+    for that request, in whatever thread or task that happens.  So they are the way
+    to our network backend, and no context variable has to be set around each read.
+    """
+
+    __slots__ = ("watch",)
+    watch: Watch
+
+    def __new__(cls, seconds: float | None, watch: Watch) -> Self:
+        """Take None as no limit."""
+        self = super().__new__(cls, inf if seconds is None else seconds)
+        self.watch = watch
+        return self
+
+    def left(self, *, connecting: bool = False) -> tuple[float | None, Clock | None]:
+        """Return the seconds for one operation, and the clock, if it is ours, that set them."""
+        seconds, clock = self.watch.left(connecting=connecting)
+        if self < seconds:
+            return float(self), None
+        return (None if seconds == inf else seconds), clock
+
+
+def _start_afresh(tap: Tap) -> None:
+    """Clear what an earlier request of the same attempt has left."""
+    tap.requests += 1
+    tap.status = tap.first_byte_at = tap.last_content_at = None
+    tap.headers = {}
+    tap.head = tap.in_band_error = b""
+    tap.contents = tap.received = 0
+    tap.streaming = tap.terminal = tap.complete = False
+
+
+def _lower(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by lower-case name, repeated ones joined."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found

@@ -1,0 +1,243 @@
+"""Closed and hosted models, by way of litellm over our own transport.
+
+litellm knows the dialects; we know what was really said.  Each call is handed
+`client=` with our tap on it, litellm's retries are off, and every answer is held
+against the wire before it counts as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pilotlight.core.steps import Answered, Attempt, Call, Ended, Failed
+from pilotlight.providers.base import (
+    Connection,
+    failure,
+    keyless_failure,
+    listening,
+    new_tap,
+    verdict_failure,
+)
+from pilotlight.providers.handle import AttemptTarget
+from pilotlight.providers.litellm_module import litellm
+from pilotlight.providers.tap import Tap, current_tap
+from pilotlight.providers.views import ChunkNotes, facts_of, view_of
+
+if TYPE_CHECKING:
+    from litellm import ModelResponse
+
+NO_KEY_NEEDED = "not-needed"  # litellm and the SDKs insist on one, a server of one's own does not
+
+
+@dataclass(frozen=True, slots=True)
+class LiteLLMReply:
+    """litellm's answer, as it came."""
+
+    response: ModelResponse
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice."""
+        choices = self.response.choices
+        return (choices[0].message.content or "") if choices else ""
+
+
+class LiteLLMProvider:
+    """Calls one endpoint through litellm in the four shapes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        """Ask once and judge the answer."""
+        if (mend := self.connection.keyless) is not None:
+            return keyless_failure(attempt.target.name, mend)
+        tap = new_tap(self.connection.wire, attempt.timeouts)
+        try:
+            with listening(tap):
+                response = litellm().completion(**self.kwargs(call, attempt, False))
+        except Exception as error:
+            return failure(attempt.target.name, tap, error, call.messages)
+        return self._judged(attempt, tap, response)
+
+    async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        """Ask once and judge the answer."""
+        if (mend := self.connection.keyless) is not None:
+            return keyless_failure(attempt.target.name, mend)
+        tap = new_tap(self.connection.wire, attempt.timeouts)
+        try:
+            with listening(tap):
+                response = await litellm().acompletion(**self.kwargs(call, attempt, True))
+        except Exception as error:
+            return failure(attempt.target.name, tap, error, call.messages)
+        return self._judged(attempt, tap, response)
+
+    def stream(self, call: Call, attempt: Attempt) -> LiteLLMSource:
+        """Return the stream; the request is made by its first `next`."""
+        return LiteLLMSource(self, call, attempt, self.connection)
+
+    def astream(self, call: Call, attempt: Attempt) -> AsyncLiteLLMSource:
+        """Return the stream; the request is made by its first `anext`."""
+        return AsyncLiteLLMSource(self, call, attempt, self.connection)
+
+    def handle(self, attempt: Attempt, asynchronous: bool) -> AttemptTarget:
+        """Return what a decorated function is given."""
+        return AttemptTarget(self.connection, attempt, asynchronous)
+
+    def kwargs(self, call: Call, attempt: Attempt, asynchronous: bool) -> dict[str, Any]:
+        """Return everything that litellm is to be called with.
+
+        Parameters that this provider does not know are dropped: a fallback that
+        refuses the primary's `logit_bias` would be no fallback.
+        """
+        connection = self.connection
+        kwargs: dict[str, Any] = {"drop_params": True, **connection.spec.options, **call.options}
+        kwargs |= {
+            "model": connection.spec.model,
+            "messages": list(call.messages),
+            "api_key": connection.api_key or NO_KEY_NEEDED,
+            "timeout": attempt.timeouts.total,
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+        if call.stream:
+            kwargs["stream"] = True
+        if connection.given_base or connection.wire == "openai":
+            kwargs["api_base"] = connection.base_url or None
+        if (client := self._client(asynchronous)) is not None:
+            kwargs["client"] = client
+        return kwargs
+
+    def _client(self, asynchronous: bool) -> object | None:
+        connection = self.connection
+        if connection.pool is None:
+            return None
+        from pilotlight.providers.litellm_clients import litellm_client  # noqa: PLC0415
+
+        return litellm_client(
+            connection.pool,
+            connection.spec.provider,
+            asynchronous=asynchronous,
+            api_key=connection.api_key or NO_KEY_NEEDED,
+            base_url=connection.base_url or None,
+            api_version=connection.spec.options.get("api_version"),
+        )
+
+    def _judged(self, attempt: Attempt, tap: Tap, response: Any) -> Answered | Failed:
+        from pilotlight.providers.classify import judge  # noqa: PLC0415
+
+        view = view_of(response, self.connection.spec.bare_model, tap)
+        if (verdict := judge(tap, view)) is not None:
+            return verdict_failure(attempt.target.name, verdict)
+        return Answered(LiteLLMReply(response), facts_of(view, tap, response))
+
+
+class _Source:
+    """What the two colours of stream share: what has been read, and how it is judged."""
+
+    def __init__(
+        self, provider: LiteLLMProvider, call: Call, attempt: Attempt, connection: Connection
+    ) -> None:
+        self._provider = provider
+        self._call = call
+        self._attempt = attempt
+        self._tap = new_tap(connection.wire, attempt.timeouts)
+        self._mend = connection.keyless
+        self._notes = ChunkNotes(connection.spec.bare_model)
+        self._chunks: Any = None
+
+    def commits(self, chunk: Any) -> bool:
+        """Tell whether this chunk carries text or a tool call."""
+        return self._notes.committed
+
+    def failed(self, error: Exception) -> Failed:
+        """Diagnose what interrupted the stream."""
+        name, notes = self._attempt.target.name, self._notes
+        if isinstance(error, _Keyless):
+            return keyless_failure(name, str(error))
+        return failure(
+            name, self._tap, error, self._call.messages, notes.text, notes.tool_calls
+        )
+
+    def ended(self) -> Ended | Failed:
+        """Judge a stream that ran out: complete, truncated, empty."""
+        from pilotlight.providers.classify import judge  # noqa: PLC0415
+
+        view = self._notes.view(self._tap)
+        if (verdict := judge(self._tap, view)) is not None:
+            name, notes = self._attempt.target.name, self._notes
+            return verdict_failure(name, verdict, notes.text, notes.tool_calls)
+        return Ended(facts_of(view, self._tap, self._notes.usage))
+
+    def _invented(self, chunk: Any) -> bool:
+        """Tell whether litellm made up this end: the provider has not said it on the wire."""
+        return self._notes.finished(chunk) and self._tap.requests > 0 and not self._tap.terminal
+
+    def _kwargs(self, asynchronous: bool) -> dict[str, Any]:
+        if self._mend is not None:
+            raise _Keyless(self._mend)
+        return self._provider.kwargs(self._call, self._attempt, asynchronous)
+
+
+class _Keyless(Exception):
+    """There is no key to open the stream with."""
+
+
+class LiteLLMSource(_Source):
+    """A stream read through litellm, in plain iteration."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        token = current_tap.set(self._tap)
+        try:
+            if self._chunks is None:
+                self._chunks = iter(litellm().completion(**self._kwargs(False)))
+            chunk = next(self._chunks)
+            while self._invented(chunk):
+                chunk = next(self._chunks)
+        finally:
+            current_tap.reset(token)
+        self._notes.add(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._tap.close()
+
+
+class AsyncLiteLLMSource(_Source):
+    """A stream read through litellm, in async iteration."""
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        token = current_tap.set(self._tap)
+        try:
+            if self._chunks is None:
+                self._chunks = aiter(await litellm().acompletion(**self._kwargs(True)))
+            chunk = await anext(self._chunks)
+            while self._invented(chunk):
+                chunk = await anext(self._chunks)
+        finally:
+            current_tap.reset(token)
+        self._notes.add(chunk)
+        return chunk
+
+    async def aclose(self) -> None:
+        """Give the connection back."""
+        await self._tap.aclose()
+
+
+def known_window(model: str) -> int | None:
+    """Return the input window that litellm's own table gives a model, in tokens.
+
+    The question only arises after a call has failed, mostly one of litellm's own.
+    """
+    row = litellm().model_cost.get(model) or litellm().model_cost.get(model.partition("/")[2]) or {}
+    window = row.get("max_input_tokens") or row.get("max_tokens")
+    return window if isinstance(window, int) else None

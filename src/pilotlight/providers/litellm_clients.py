@@ -1,0 +1,116 @@
+"""Which `client=` makes litellm talk to a provider over our wire.
+
+litellm looks at the type of `client=` and silently ignores one that does not fit,
+so a wrong kind is no error but an unwatched call.  The tables were measured with
+litellm 1.106.2: for each provider and call shape, one request was seen and it was ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import httpx
+
+from pilotlight.providers.wire import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Kind = Literal["openai", "azure", "handler"]
+
+# These routes end in the OpenAI SDK.
+OPENAI: Final = frozenset(
+    "ai21 ai21_chat aiml baseten cerebras codestral custom_openai dashscope deepinfra"
+    " docker_model_runner empower featherless_ai friendliai galadriel github hyperbolic lambda_ai"
+    " litellm_proxy llamafile lm_studio meta_llama moonshot morph nebius novita nscale nvidia_nim"
+    " openai perplexity sambanova text-completion-openai v0 vercel_ai_gateway volcengine wandb"
+    " xinference zai".split()
+)
+# These end in litellm's own HTTP handlers.
+HANDLER: Final = frozenset(
+    "anthropic azure_ai bedrock cometapi databricks deepseek fireworks_ai gemini groq heroku"
+    " hosted_vllm huggingface lemonade minimax mistral ollama ollama_chat openrouter ovhcloud"
+    " snowflake together_ai vertex_ai xai".split()
+)
+AZURE: Final = frozenset(("azure", "azure_text"))
+# litellm drops `client=` on the way, at least in some shapes: such calls go unwatched.
+UNWATCHED: Final = frozenset(
+    "aiohttp_openai cloudflare cohere cohere_chat nlp_cloud petals replicate sagemaker"
+    " text-completion-codestral".split()
+)
+
+
+def kind_of(provider: str) -> Kind | None:
+    """Return the kind of client that litellm takes for a provider.
+
+    None stands for the `UNWATCHED` and for all that were not measured.
+    """
+    if provider in AZURE:
+        return "azure"
+    if provider in HANDLER:
+        return "handler"
+    return "openai" if provider in OPENAI else None
+
+
+def litellm_client(
+    source: Pool | httpx.Client | httpx.AsyncClient,
+    provider: str,
+    *,
+    asynchronous: bool,
+    api_key: str,
+    base_url: str | None = None,
+    api_version: str | None = None,
+) -> object | None:
+    """Return the object to pass to litellm as `client=`, or None where it takes none.
+
+    For a pool the object is made once and kept with it, as an SDK client takes
+    milliseconds to make; for a bound client it is made anew.
+    """
+    kind = kind_of(provider)
+    if kind is None:
+        return None
+    if not isinstance(source, Pool):
+        return _MAKERS[kind](source, api_key, base_url, api_version)
+    key = (kind, asynchronous, api_key, base_url, api_version)
+    made = source.handed.get(key)
+    if made is None:
+        client = source.aclient() if asynchronous else source.client()
+        made = _MAKERS[kind](client, api_key, base_url, api_version)
+        source.handed[key] = made
+    return made
+
+
+def _openai(client: Any, api_key: str, base_url: str | None, api_version: str | None) -> object:
+    import openai
+
+    make: Any = openai.AsyncOpenAI if isinstance(client, httpx.AsyncClient) else openai.OpenAI
+    return make(api_key=api_key, base_url=base_url, http_client=client, max_retries=0)
+
+
+def _azure(client: Any, api_key: str, base_url: str | None, api_version: str | None) -> object:
+    import openai
+
+    asynchronous = isinstance(client, httpx.AsyncClient)
+    make: Any = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
+    return make(
+        api_key=api_key,
+        azure_endpoint=base_url,
+        api_version=api_version,
+        http_client=client,
+        max_retries=0,
+    )
+
+
+def _handler(client: Any, *_: str | None) -> object:
+    from pilotlight.providers import litellm_handlers
+
+    if isinstance(client, httpx.AsyncClient):
+        return litellm_handlers.OneShotHandler(client)
+    return litellm_handlers.HTTPHandler(client=client)
+
+
+_MAKERS: Final[dict[Kind, Callable[[Any, str, str | None, str | None], object]]] = {
+    "openai": _openai,
+    "azure": _azure,
+    "handler": _handler,
+}

@@ -1,0 +1,38 @@
+"""litellm, imported at the first call that needs it, with its network traps shut.
+
+Left open, litellm fetches a price list while it is imported, a tokenizer from a
+model hub in the middle of a stream, and prints advice to the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import cache
+from typing import Any
+
+_lock = threading.RLock()
+
+
+def litellm() -> Any:
+    """Return the litellm module; the first time takes seconds."""
+    return _imported()
+
+
+@cache
+def _imported() -> Any:
+    with _lock:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        import litellm  # noqa: PLC0415
+
+        litellm.disable_hf_tokenizer_download = True
+        litellm.suppress_debug_info = True
+        litellm.telemetry = False
+        return litellm
+
+
+def preload() -> threading.Thread:
+    """Import litellm in a background thread, so that the first call need not wait for it."""
+    thread = threading.Thread(target=litellm, name="pilotlight-preload", daemon=True)
+    thread.start()
+    return thread

@@ -1,0 +1,170 @@
+"""Comparing model names: is the model that answered another one than was asked?
+
+The same model goes by many names: with provider and region before it, with a
+snapshot's date, a revision or `latest` after it, with dots or dashes in the
+version.  Only what is certain counts: another family, version, size or tier.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+_FAMILIES: Final[dict[str, str]] = {
+    name: name
+    for name in [
+        "gpt",
+        "claude",
+        "gemini",
+        "gemma",
+        "llama",
+        "mistral",
+        "mixtral",
+        "codestral",
+        "ministral",
+        "pixtral",
+        "magistral",
+        "devstral",
+        "voxtral",
+        "command",
+        "deepseek",
+        "qwen",
+        "qwq",
+        "grok",
+        "phi",
+        "sonar",
+        "nova",
+        "titan",
+        "jamba",
+        "kimi",
+        "glm",
+        "yi",
+        "o",
+        "codellama",
+        "tinyllama",
+        "granite",
+        "hermes",
+        "nemotron",
+        "minimax",
+        "dall",
+        "stable",
+        "sd",
+        "sdxl",
+        "flux",
+        "moonshot",
+        "ernie",
+        "doubao",
+        "hunyuan",
+        "falcon",
+        "starcoder",
+        "smollm",
+        "aya",
+        "solar",
+        "olmo",
+        "whisper",
+    ]
+} | {"chatgpt": "gpt"}
+# Words that make another model of the same family and version.
+_TIERS: Final = frozenset(
+    [
+        "mini",
+        "nano",
+        "micro",
+        "lite",
+        "small",
+        "medium",
+        "large",
+        "xl",
+        "pro",
+        "flash",
+        "turbo",
+        "opus",
+        "sonnet",
+        "haiku",
+        "mythos",
+        "ultra",
+        "max",
+        "plus",
+        "tiny",
+        "nemo",
+        "coder",
+        "code",
+        "codex",
+        "audio",
+        "realtime",
+        "search",
+        "transcribe",
+        "tts",
+        "image",
+        "embed",
+        "embedding",
+        "guard",
+        "premier",
+        "scout",
+        "maverick",
+        "reasoner",
+        "research",
+        "instant",
+        "fast",
+    ]
+)
+_DATE: Final = re.compile(
+    r"(?<![0-9])(20[0-9]{2})-?([01][0-9])-?([0-3][0-9])(?![0-9])"  # 2024-08-06, 20250929
+)
+_SHORT_DATE: Final = re.compile(r"-([0-9]{4})(?![0-9])|-([0-3][0-9]-20[0-9]{2})(?![0-9])")
+_PREVIEW_DATE: Final = re.compile(r"(?<=preview)-[0-9]{2}-[0-9]{2,4}(?![0-9])")
+_REVISION: Final = re.compile(r"-0[0-9]{2}(?![0-9])")  # gemini-2.0-flash-001
+_PLATFORM: Final = re.compile(
+    r"-v[0-9]+:[0-9]+[a-z0-9:]*$"  # Bedrock
+    r"|:(?:latest|local|free|nitro|beta|online|thinking|extended|floor|exacto|default)$"
+    r"|@(?:default|latest|[0-9]+)$"
+)
+_VENDOR: Final = re.compile(r"^(?:us|eu|apac|ap|jp|au|ca|global|us-gov)\.|^[a-z0-9]+\.(?=[a-z])")
+_TOKEN: Final = re.compile(r"[a-z]+|[0-9]+[a-z]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    family: str | None
+    versions: tuple[str, ...]  # numbers and sizes, in order of their value
+    tiers: frozenset[str]
+    dates: tuple[str, ...]
+
+
+def substituted(asked: str, answered: str) -> bool:
+    """Tell whether surely another model answered; False when unsure.
+
+    An alias of one's own (an Azure deployment, a gateway's route) has no family, and
+    so nothing can be said of it.
+    """
+    if not asked or not answered or len(asked) > 300 or len(answered) > 300:
+        return False
+    one, other = _parsed(asked), _parsed(answered)
+    if one.family is None or other.family is None:
+        return False
+    if one.family != other.family or one.tiers != other.tiers:
+        return True
+    if one.versions and other.versions and one.versions != other.versions:
+        return True
+    # Two snapshots of one model are two models, if both names say which.
+    same_form = bool(one.dates) and list(map(len, one.dates)) == list(map(len, other.dates))
+    return same_form and one.dates != other.dates
+
+
+@lru_cache(maxsize=1024)
+def _parsed(model: str) -> _Name:
+    name = model.strip().lower()
+    if name.startswith("ft:"):  # OpenAI: ft:gpt-4o-mini-2024-07-18:org:name:id
+        name = name.split(":")[1]
+    name = name.rstrip("/").rpartition("/")[2].replace("_", "-").replace(" ", "-")
+    name = _PLATFORM.sub("", _VENDOR.sub("", _VENDOR.sub("", name)))
+    dates = ["".join(parts) for parts in _DATE.findall(name)]
+    name = _PREVIEW_DATE.sub("", _DATE.sub("", name))
+    dates += [short or long for short, long in _SHORT_DATE.findall(name)]
+    name = _REVISION.sub("", _SHORT_DATE.sub("", name)).replace("gpt-35", "gpt-3-5")
+    tokens = _TOKEN.findall(name)
+    family = next((_FAMILIES[token] for token in tokens if token in _FAMILIES), None)
+    versions = sorted(token for token in tokens if token[0].isdigit() and token != "0")
+    return _Name(family, tuple(versions), frozenset(tokens) & _TIERS, tuple(dates))

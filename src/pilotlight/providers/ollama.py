@@ -1,0 +1,351 @@
+"""The local leg: Ollama's native `/api/chat`, answers in OpenAI's shape.
+
+It does not go through litellm, whose Ollama path loses errors in mid-stream,
+`length` and tool-call ids, asks `localhost` behind one's back, and obeys global
+settings that can send a private prompt out of the house.
+
+The server's own words decide whether a model is local: a stub may hide a cloud
+model behind any name.  Before the first private call the model is looked up, and
+every answer is checked for a `remote_host`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from pilotlight.core.faults import Fault
+from pilotlight.core.steps import Answered, Attempt, Call, Ended, Facts, Failed, Report
+from pilotlight.errors import ProviderFault
+from pilotlight.providers import ollama_http, shapes
+from pilotlight.providers.base import Connection, failure, listening, new_tap, verdict_failure
+from pilotlight.providers.handle import AttemptTarget
+from pilotlight.providers.ollama_request import chat_request
+from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
+from pilotlight.providers.tap import Tap, current_tap
+
+if TYPE_CHECKING:
+    import httpx
+    from litellm import ModelResponse
+
+    from pilotlight.providers.wire import Pool
+
+Json = dict[str, Any]
+DEFAULT_CONTEXT = 8192  # tokens; the server's own default of 4096 cuts prompts without a word
+PROOF_LASTS = 60.0  # seconds: a model can be replaced by a stub of the same name
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaReply:
+    """An answer in OpenAI's shape, litellm's class only when asked for."""
+
+    data: Json
+
+    @property
+    def text(self) -> str:
+        """The text of the answer."""
+        return self.data["choices"][0]["message"]["content"] or ""
+
+    @property
+    def response(self) -> ModelResponse:
+        """The answer as `litellm.ModelResponse`; imports litellm if it must."""
+        return shapes.as_model_response(self.data)
+
+
+class OllamaProvider:
+    """Calls one model of an Ollama server in the four shapes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.model = connection.spec.bare_model
+        self._proven_until = 0.0
+
+    def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        """Ask once and judge the answer."""
+        body = self.body(call)
+        tap = new_tap("ollama", attempt.timeouts)
+        try:
+            with listening(tap):
+                client = self.pool.client()
+                self.prove(call, client)
+                said = ollama_http.post_chat(self.addressed(client), body)
+        except Exception as error:
+            return self.failed(attempt, tap, error, call)
+        return self._judged(attempt, tap, said)
+
+    async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        """Ask once and judge the answer."""
+        body = self.body(call)
+        tap = new_tap("ollama", attempt.timeouts)
+        try:
+            with listening(tap):
+                client = self.pool.aclient()
+                await self.aprove(call, client)
+                said = await ollama_http.apost_chat(self.addressed(client), body)
+        except Exception as error:
+            return self.failed(attempt, tap, error, call)
+        return self._judged(attempt, tap, said)
+
+    def stream(self, call: Call, attempt: Attempt) -> OllamaSource:
+        """Return the stream; the request is made by its first `next`."""
+        return OllamaSource(self, call, attempt)
+
+    def astream(self, call: Call, attempt: Attempt) -> AsyncOllamaSource:
+        """Return the stream; the request is made by its first `anext`."""
+        return AsyncOllamaSource(self, call, attempt)
+
+    def handle(self, attempt: Attempt, asynchronous: bool) -> AttemptTarget:
+        """Return what a decorated function is given."""
+        return AttemptTarget(self.connection, attempt, asynchronous)
+
+    # What the four shapes share.
+
+    @property
+    def pool(self) -> Pool:
+        """The connections to the server; its address is always known."""
+        return cast("Pool", self.connection.pool)
+
+    def addressed(self, client: Any) -> Any:
+        """Return the client with the server's address and key on it."""
+        return _Addressed(client, self.connection.base_url, self.connection.spec.api_key)
+
+    def body(self, call: Call) -> Json:
+        """Return the request; raises UnsupportedInput for what Ollama can't be asked."""
+        spec = self.connection.spec
+        return chat_request(
+            self.model,
+            call.messages,
+            {**spec.options, **call.options},
+            stream=call.stream,
+            context=spec.context or DEFAULT_CONTEXT,
+            keep_alive=spec.keep_alive,
+        ).body
+
+    def prove(self, call: Call, client: httpx.Client) -> None:
+        """Ask the server whether the model is its own, before a private prompt goes to it."""
+        if call.private and time.monotonic() >= self._proven_until:
+            shown = client.post(**self._show())
+            self._judge_proof(shown)
+
+    async def aprove(self, call: Call, client: httpx.AsyncClient) -> None:
+        """As `prove`."""
+        if call.private and time.monotonic() >= self._proven_until:
+            shown = await client.post(**self._show())
+            self._judge_proof(shown)
+
+    def _show(self) -> Json:
+        return {"url": f"{self.connection.base_url}/api/show", "json": {"model": self.model}}
+
+    def _judge_proof(self, shown: httpx.Response) -> None:
+        if shown.status_code == 404:
+            return  # not here, so not elsewhere either: the call itself will say so
+        shown.raise_for_status()
+        self.check_home(shown.json())
+        self._proven_until = time.monotonic() + PROOF_LASTS
+
+    def check_home(self, said: Mapping[str, Any]) -> None:
+        """Raise if the server's words say that the model runs elsewhere."""
+        if said.get("remote_host") or said.get("remote_model"):
+            host = str(said.get("remote_host") or "another host")
+            raise _LeftHome(Fault.PRIVACY_BOUNDARY, evidence=f"the model runs on {host}")
+
+    def failed(
+        self,
+        attempt: Attempt,
+        tap: Tap,
+        error: Exception,
+        call: Call,
+        partial: str = "",
+        tools: bool = False,
+    ) -> Failed:
+        """Diagnose what an attempt raised."""
+        if isinstance(error, _LeftHome):
+            told = ProviderFault(error.fault, attempt.target.name, error.evidence)
+            return Failed(
+                Report(Fault.PRIVACY_BOUNDARY, told, None, tap.status, error.evidence), partial
+            )
+        return failure(attempt.target.name, tap, error, call.messages, partial, tools)
+
+    def _judged(self, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
+        from pilotlight.providers.classify import judge  # noqa: PLC0415
+        from pilotlight.providers.views import view_of  # noqa: PLC0415
+
+        data = completion_from(said, model=self.model, created=int(time.time()), id=_new_id())
+        view = view_of(shapes.Shape(data), self.model, tap)
+        if (verdict := judge(tap, view)) is not None:
+            return verdict_failure(attempt.target.name, verdict)
+        flags = ("remote",) if said.get("remote_host") else ()
+        usage = data["usage"]
+        facts = Facts(
+            view.model_answered,
+            usage["prompt_tokens"],
+            usage["completion_tokens"],
+            view.finish_reason,
+            tap.status,
+            flags,
+        )
+        return Answered(OllamaReply(data), facts)
+
+
+class _LeftHome(ProviderFault):
+    """A model with a local name that runs elsewhere."""
+
+
+class _Addressed:
+    """A shared httpx client with one server's address and key, and nothing else."""
+
+    __slots__ = ("_base", "_client", "_headers")
+
+    def __init__(self, client: Any, base: str, key: str | None) -> None:
+        self._client = client
+        self._base = base
+        self._headers = {"authorization": f"Bearer {key}"} if key else {}
+
+    def post(self, path: str, **options: Any) -> Any:
+        return self._client.post(self._base + path, headers=self._headers, **options)
+
+    def stream(self, method: str, path: str, **options: Any) -> Any:
+        return self._client.stream(method, self._base + path, headers=self._headers, **options)
+
+
+class _Source:
+    """What the two colours of stream share."""
+
+    def __init__(self, provider: OllamaProvider, call: Call, attempt: Attempt) -> None:
+        self._provider = provider
+        self._call = call
+        self._attempt = attempt
+        self._body = provider.body(call)
+        self._tap = new_tap("ollama", attempt.timeouts)
+        usage = (call.options.get("stream_options") or {}).get("include_usage", False)
+        self._built = ChunkBuilder(
+            provider.model, created=int(time.time()), id=_new_id(), include_usage=bool(usage)
+        )
+        self._reasoned = False
+        self._usage_sent = False
+
+    def commits(self, chunk: Any) -> bool:
+        """Tell whether this chunk carries text or a tool call."""
+        delta = chunk.choices[0].delta
+        self._reasoned = self._reasoned or bool(delta.get("reasoning_content"))
+        return bool(self._built.text or self._built.tool_calls_seen or self._reasoned)
+
+    def failed(self, error: Exception) -> Failed:
+        """Diagnose what interrupted the stream."""
+        built = self._built
+        return self._provider.failed(
+            self._attempt, self._tap, error, self._call, built.text, built.tool_calls_seen > 0
+        )
+
+    def ended(self) -> Ended | Failed:
+        """Judge a stream that ran out: complete, truncated, empty."""
+        from pilotlight.providers.classify import AnswerView, judge  # noqa: PLC0415
+
+        built = self._built
+        view = AnswerView(
+            choices=1,
+            text=built.text,
+            tool_calls=built.tool_calls_seen > 0,
+            finish_reason=built.finish_reason,
+            model_asked=self._provider.model,
+            model_answered=None,
+            other_content=self._reasoned,
+        )
+        if (verdict := judge(self._tap, view)) is not None:
+            return verdict_failure(
+                self._attempt.target.name, verdict, built.text, built.tool_calls_seen > 0
+            )
+        return Ended(
+            Facts(
+                self._provider.model,
+                built.prompt_tokens,
+                built.completion_tokens,
+                built.finish_reason,
+                self._tap.status,
+                ("remote",) if built.remote_host else (),
+            )
+        )
+
+    def _chunk(self, line: Json) -> Any:
+        """Return the chunk of a line, or None if it has nothing to say."""
+        if self._call.private:
+            self._provider.check_home(line)
+        data = self._built.feed(line)
+        return None if data is None else shapes.chunk(data)
+
+    def _last(self) -> Any:
+        """Return the usage chunk that was asked for, once."""
+        data = None if self._usage_sent else self._built.usage_chunk()
+        self._usage_sent = True
+        return None if data is None else shapes.chunk(data)
+
+
+class OllamaSource(_Source):
+    """A stream read from Ollama, in plain iteration."""
+
+    _lines: Iterator[Json] | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        token = current_tap.set(self._tap)
+        try:
+            if self._lines is None:
+                client = self._provider.pool.client()
+                self._provider.prove(self._call, client)
+                self._lines = ollama_http.stream_chat(self._provider.addressed(client), self._body)
+            for line in self._lines:
+                if (chunk := self._chunk(line)) is not None:
+                    return chunk
+        finally:
+            current_tap.reset(token)
+        if (chunk := self._last()) is not None:
+            return chunk
+        raise StopIteration
+
+    def close(self) -> None:
+        """Give the connection back; the server stops generating."""
+        if self._lines is not None:
+            cast("Any", self._lines).close()
+        self._tap.close()
+
+
+class AsyncOllamaSource(_Source):
+    """A stream read from Ollama, in async iteration."""
+
+    _lines: AsyncIterator[Json] | None = None
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        token = current_tap.set(self._tap)
+        try:
+            if self._lines is None:
+                client = self._provider.pool.aclient()
+                await self._provider.aprove(self._call, client)
+                self._lines = ollama_http.astream_chat(
+                    self._provider.addressed(client), self._body
+                )
+            async for line in self._lines:
+                if (chunk := self._chunk(line)) is not None:
+                    return chunk
+        finally:
+            current_tap.reset(token)
+        if (chunk := self._last()) is not None:
+            return chunk
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Give the connection back; the server stops generating."""
+        if self._lines is not None:
+            await cast("Any", self._lines).aclose()
+        await self._tap.aclose()
+
+
+def _new_id() -> str:
+    return f"chatcmpl-{uuid.uuid4().hex[:24]}"

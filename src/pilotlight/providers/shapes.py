@@ -1,0 +1,198 @@
+"""OpenAI-shaped answers without litellm.
+
+Importing litellm costs seconds, and a route that only ever asks the local model
+has no need of it.  So an answer of the local leg is litellm's own object when
+the program has litellm loaded anyway, and a `Shape` that reads the same when
+it has not:
+
+    reply = completion({...})
+    reply.choices[0].message.content
+    reply["usage"]["total_tokens"]
+    reply.model_dump()
+
+A `Shape` is a dict, so that a message of one answer can go straight back into
+the next request, into `json.dumps`, or to an SDK.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+
+if TYPE_CHECKING:
+    from litellm.types.utils import ModelResponse, ModelResponseStream
+
+Response = TypeVar("Response", "ModelResponse", "ModelResponseStream")
+
+# What a reader may ask for without looking first: None when the answer has no such part.
+# The key is where the object hangs ("" for the answer itself).
+_OPTIONAL: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"usage", "system_fingerprint", "service_tier"}),
+    "choices": frozenset({"finish_reason", "logprobs"}),
+    "message": frozenset(
+        {"content", "tool_calls", "function_call", "refusal", "reasoning_content"}
+    ),
+    "delta": frozenset(
+        {"role", "content", "tool_calls", "function_call", "refusal", "reasoning_content"}
+    ),
+    "usage": frozenset({"prompt_tokens_details", "completion_tokens_details"}),
+}
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+class Shape(dict[str, Any]):
+    """A read-only dict whose keys are attributes too, all the way down.
+
+    What OpenAI calls optional (`usage`, `tool_calls`, ...) reads as None when it
+    is absent, but is no key; any other unknown name is an AttributeError.  Nested
+    dicts and lists are wrapped as they are read.
+    """
+
+    __slots__ = ("_place",)
+    _place: str
+
+    def __init__(self, data: Mapping[str, Any], place: str = "") -> None:
+        super().__init__(data._plain() if isinstance(data, Shape) else data)
+        object.__setattr__(self, "_place", place)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # also: copy and pickle ask before `_place` is there
+            raise AttributeError(name)
+        if name in self:
+            return self[name]
+        if name in _OPTIONAL.get(self._place, _NONE):
+            return None
+        raise AttributeError(f"this {self._place or 'answer'} has no {name!r}, only {list(self)}")
+
+    def __getitem__(self, key: str) -> Any:
+        return _wrapped(super().__getitem__(key), key)
+
+    def __iter__(self) -> Iterator[str]:  # spelt out so that `dict(shape)` wraps as well
+        return super().__iter__()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def items(self) -> Any:
+        """Return the pairs, nested objects wrapped."""
+        return {key: self[key] for key in self}.items()
+
+    def values(self) -> Any:
+        """Return the values, nested objects wrapped."""
+        return {key: self[key] for key in self}.values()
+
+    def copy(self) -> Shape:
+        return Shape(self._plain(), self._place)
+
+    def model_dump(self, *, exclude_none: bool = False, **_: object) -> dict[str, Any]:
+        """Return plain, independent dicts and lists, as pydantic's models do."""
+        return cast("dict[str, Any]", _plain(self._plain(), exclude_none))
+
+    def model_dump_json(
+        self, *, indent: int | None = None, exclude_none: bool = False, **_: object
+    ) -> str:
+        """Return the JSON text, as pydantic's models do."""
+        separators = (",", ":") if indent is None else None
+        data = self.model_dump(exclude_none=exclude_none)
+        return json.dumps(data, indent=indent, ensure_ascii=False, separators=separators)
+
+    def _plain(self) -> dict[str, Any]:
+        return {key: dict.__getitem__(self, key) for key in dict.__iter__(self)}
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self, *_OPTIONAL.get(self._place, _NONE)})
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{key}={self[key]!r}" for key in self)
+        return f"{self._place.title() if self._place else 'Shape'}({inside})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shape, (self._plain(), self._place)
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("an answer is read-only; change a copy: answer.model_dump()")
+
+    __setattr__ = __delattr__ = __setitem__ = __delitem__ = _refuse
+    __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+
+def _wrapped(value: Any, place: str) -> Any:
+    if isinstance(value, Shape):
+        return value
+    if isinstance(value, Mapping):
+        return Shape(value, place)
+    if isinstance(value, list | tuple):
+        return [_wrapped(item, place) for item in value]
+    return value
+
+
+def _plain(value: Any, exclude_none: bool) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _plain(item, exclude_none)
+            for key, item in value.items()
+            if not (exclude_none and item is None)
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item, exclude_none) for item in value]
+    return value
+
+
+def completion(data: Mapping[str, Any]) -> ModelResponse | Shape:
+    """Return the answer as litellm's object if litellm is loaded, else as a `Shape`."""
+    return as_model_response(data) if litellm_loaded() else Shape(data)
+
+
+def chunk(data: Mapping[str, Any]) -> ModelResponseStream | Shape:
+    """Return one piece of a stream as litellm's object if litellm is loaded, else as a `Shape`."""
+    return as_model_response_stream(data) if litellm_loaded() else Shape(data)
+
+
+def litellm_loaded() -> bool:
+    """Tell whether litellm is there for the taking: imported, and not half-way through it."""
+    module = sys.modules.get("litellm")
+    if module is None or "litellm.types.utils" not in sys.modules:
+        return False
+    return not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
+def as_model_response(data: Mapping[str, Any]) -> ModelResponse:
+    """Return the answer as a `litellm.ModelResponse`; imports litellm if it must."""
+    _shut_network_traps()
+    from litellm.types.utils import ModelResponse  # takes seconds
+
+    response = ModelResponse(**_dumped(data))
+    for choice, said in zip(response.choices, data.get("choices") or (), strict=True):
+        if said.get("finish_reason") is None:  # litellm would make up "stop"
+            choice.finish_reason = None  # type: ignore[assignment]
+    return _marked(response)
+
+
+def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
+    """Return the chunk as a `litellm.ModelResponseStream`; imports litellm if it must."""
+    _shut_network_traps()
+    from litellm.types.utils import ModelResponseStream  # takes seconds
+
+    return _marked(ModelResponseStream(**_dumped(data)))
+
+
+def _dumped(data: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(data, exclude_none=False)
+    return {**plain, "choices": plain.get("choices") or []}
+
+
+def _marked(response: Response) -> Response:
+    """Note the provider where litellm's cost functions look for it; else they print a complaint."""
+    response._hidden_params = {"custom_llm_provider": "ollama"}
+    return response
+
+
+def _shut_network_traps() -> None:
+    """Keep the import of litellm from fetching its price list."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")

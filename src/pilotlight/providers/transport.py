@@ -1,0 +1,197 @@
+"""httpx transports that keep the attempt's record while the bytes go by."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+
+import httpcore
+import httpx
+
+from pilotlight.providers.backend import Refused
+from pilotlight.providers.clocks import Allowance, Watch
+from pilotlight.providers.tap import Tap, current_tap
+
+if TYPE_CHECKING:
+    from pilotlight.providers.wire import Pool
+
+
+HTTPCORE_ERRORS: Final = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+class HostRefused(httpx.ConnectError):
+    """The request was for a host that is not the target's; nothing was sent, nor looked up."""
+
+
+class WireTransport(httpx.BaseTransport):
+    """Sends over the pool's connections; closing it leaves them open."""
+
+    def __init__(self, pool: Pool, tap: Tap | None = None) -> None:
+        self._pool = pool
+        self._tap = tap
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and note the head of its response."""
+        watch = _begin(self._pool, request, self._tap)
+        try:
+            response = self._pool.connections().handle_request(_outgoing(request, watch))
+        except HTTPCORE_ERRORS as error:
+            _reraise(error, watch)
+        return _incoming(response, Body(response, watch), watch)
+
+
+class AsyncWireTransport(httpx.AsyncBaseTransport):
+    """The same for async; serves every event loop with connections of its own."""
+
+    def __init__(self, pool: Pool, tap: Tap | None = None) -> None:
+        self._pool = pool
+        self._tap = tap
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and note the head of its response."""
+        watch = _begin(self._pool, request, self._tap)
+        connections = await self._pool.aconnections()
+        try:
+            response = await connections.handle_async_request(_outgoing(request, watch))
+        except HTTPCORE_ERRORS as error:
+            _reraise(error, watch)
+        return _incoming(response, AsyncBody(response, watch), watch)
+
+
+class Body(httpx.SyncByteStream):
+    """A response body on its way to the consumer."""
+
+    def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
+        self._stream = cast(Any, response.stream)
+        self._pieces: Iterator[bytes] | None = None
+        self._watch = watch
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._pieces = iter(self._stream)
+        return self
+
+    def __next__(self) -> bytes:
+        assert self._pieces is not None
+        watch = self._watch
+        try:
+            if watch is None:
+                return next(self._pieces)
+            watch.resume()
+            piece = next(self._pieces)
+        except StopIteration:
+            if watch is not None:
+                watch.ended()
+            raise
+        except HTTPCORE_ERRORS as error:
+            _reraise(error, watch)
+        watch.saw(piece)
+        return piece
+
+    def close(self) -> None:
+        """Give the connection back, or up if the body was not read to its end."""
+        self._stream.close()
+
+
+class AsyncBody(httpx.AsyncByteStream):
+    """The same for async."""
+
+    def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
+        self._stream = cast(Any, response.stream)
+        self._pieces: AsyncIterator[bytes] | None = None
+        self._watch = watch
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._pieces = aiter(self._stream)
+        return self
+
+    async def __anext__(self) -> bytes:
+        assert self._pieces is not None
+        watch = self._watch
+        try:
+            if watch is None:
+                return await anext(self._pieces)
+            watch.resume()
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
+            if watch is not None:
+                watch.ended()
+            raise
+        except HTTPCORE_ERRORS as error:
+            _reraise(error, watch)
+        watch.saw(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """Give the connection back, or up if the body was not read to its end."""
+        await self._stream.aclose()
+
+
+def _begin(pool: Pool, request: httpx.Request, tap: Tap | None) -> Watch | None:
+    """Refuse a foreign host before anything else; then open the attempt's record, if any."""
+    tap = tap or current_tap.get()
+    host = request.url.raw_host.decode("ascii")
+    if host not in pool.allowed_hosts:
+        if tap is not None:
+            tap.refused_host = host
+        raise HostRefused(f"{host} is not one of this target's hosts")
+    if tap is None:
+        return None
+    watch = Watch(tap, request)
+    watch.check()
+    return watch
+
+
+def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
+    url = request.url
+    extensions: dict[str, Any] = request.extensions
+    if watch is not None:
+        extensions = {**extensions, "timeout": _limits(extensions.get("timeout") or {}, watch)}
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        ),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=extensions,
+    )
+
+
+def _limits(own: dict[str, float | None], watch: Watch) -> dict[str, float | None]:
+    """Send the attempt's clocks along with the client's own limits."""
+    limits: dict[str, float | None] = {
+        name: Allowance(own.get(name), watch) for name in ("connect", "read", "write")
+    }
+    # The wait for a free connection is no socket operation, so it gets a plain number.
+    limits["pool"], _ = Allowance(own.get("pool"), watch).left()
+    return limits
+
+
+def _incoming(
+    response: httpcore.Response, body: Body | AsyncBody, watch: Watch | None
+) -> httpx.Response:
+    if watch is not None:
+        watch.answered(response.status, response.headers)
+        watch.tap.body = body
+    return httpx.Response(
+        status_code=response.status,
+        headers=response.headers,
+        stream=body,
+        extensions=cast(Any, response.extensions),
+    )
+
+
+def _reraise(error: Exception, watch: Watch | None) -> NoReturn:
+    """Raise httpx's exception of the same name as httpcore's."""
+    if isinstance(error, httpcore.PoolTimeout) and watch is not None:
+        seconds, clock = watch.left()
+        if seconds <= 0:
+            watch.expire(clock)
+    twin = HostRefused if isinstance(error, Refused) else getattr(httpx, type(error).__name__)
+    raise twin(str(error)) from error

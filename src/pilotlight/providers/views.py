@@ -1,0 +1,130 @@
+"""What an OpenAI-shaped answer says, gathered for the judge and for the receipt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pilotlight.core.faults import Fault
+from pilotlight.core.steps import Facts
+from pilotlight.providers.classify import AnswerView, substituted
+from pilotlight.providers.tap import Tap
+
+_MODEL = re.compile(rb'"(?:model|modelVersion)"\s*:\s*"([^"\\]{1,200})"')
+
+
+def view_of(response: Any, asked: str, tap: Tap) -> AnswerView:
+    """Return what a whole response says."""
+    choices = getattr(response, "choices", None) or []
+    message = getattr(choices[0], "message", None) if choices else None
+    return AnswerView(
+        choices=len(choices),
+        text=getattr(message, "content", None),
+        tool_calls=bool(
+            getattr(message, "tool_calls", None) or getattr(message, "function_call", None)
+        ),
+        finish_reason=getattr(choices[0], "finish_reason", None) if choices else None,
+        model_asked=asked,
+        model_answered=model_on_wire(tap) or getattr(response, "model", None),
+        other_content=bool(
+            getattr(message, "reasoning_content", None)
+            or getattr(message, "audio", None)
+            or getattr(message, "images", None)
+        ),
+    )
+
+
+def model_on_wire(tap: Tap) -> str | None:
+    """Return the model that the response itself names; litellm may repeat the one asked for."""
+    found = _MODEL.search(tap.head)
+    return found[1].decode("utf-8", "replace") if found else None
+
+
+def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
+    """Return what the receipt keeps of an answer."""
+    usage = getattr(response, "usage", None)
+    asked, answered = view.model_asked, view.model_answered
+    other = bool(asked and answered and substituted(asked, answered))
+    return Facts(
+        model=answered,
+        prompt_tokens=getattr(usage, "prompt_tokens", None),
+        completion_tokens=getattr(usage, "completion_tokens", None),
+        finish_reason=view.finish_reason,
+        status=tap.status,
+        flags=(Fault.MODEL_SUBSTITUTED,) if other else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    usage: Any
+
+
+class ChunkNotes:
+    """What a stream has said so far."""
+
+    __slots__ = (
+        "_asked",
+        "_pieces",
+        "answered",
+        "choices",
+        "committed",
+        "finish_reason",
+        "other",
+        "tool_calls",
+        "usage",
+    )
+
+    def __init__(self, asked: str) -> None:
+        self._asked = asked
+        self._pieces: list[str] = []
+        self.answered: str | None = None
+        self.choices = 0
+        self.committed = False
+        self.finish_reason: str | None = None
+        self.other = False
+        self.tool_calls = False
+        self.usage: _Usage | None = None
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self._pieces)
+
+    def finished(self, chunk: Any) -> bool:
+        """Tell whether a chunk names a finish reason."""
+        choices = getattr(chunk, "choices", None)
+        return bool(choices and getattr(choices[0], "finish_reason", None))
+
+    def add(self, chunk: Any) -> None:
+        """Take note of one chunk."""
+        if (usage := getattr(chunk, "usage", None)) is not None:
+            self.usage = _Usage(usage)
+        choices = getattr(chunk, "choices", None)
+        if not choices:
+            return
+        first = choices[0]
+        self.choices = max(self.choices, len(choices))
+        self.answered = getattr(chunk, "model", None) or self.answered
+        self.finish_reason = getattr(first, "finish_reason", None) or self.finish_reason
+        delta = getattr(first, "delta", None)
+        if text := getattr(delta, "content", None):
+            self._pieces.append(text)
+            self.committed = True
+        if getattr(delta, "tool_calls", None) or getattr(delta, "function_call", None):
+            self.tool_calls = self.committed = True
+        if getattr(delta, "reasoning_content", None):
+            self.other = self.committed = True
+
+    def view(self, tap: Tap) -> AnswerView:
+        """Return what the whole stream said."""
+        return AnswerView(
+            choices=self.choices,
+            text=self.text,
+            tool_calls=self.tool_calls,
+            finish_reason=self.finish_reason,
+            model_asked=self._asked,
+            model_answered=model_on_wire(tap) or self.answered,
+            other_content=self.other,
+        )

@@ -1,0 +1,103 @@
+"""What this process knows of each endpoint's health, shared by every door.
+
+The key is endpoint + model + credential, so that the client, the decorator, the
+drop-in and the plugins see one another's trips.  The numbers of the
+configuration read last are those that hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import pybreaker
+
+from pilotlight import events
+from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.breaker import Breaker, BreakerPolicy
+from pilotlight.core.budget import RetryBudget
+from pilotlight.core.bulkhead import Bulkhead
+from pilotlight.core.clock import Clock
+from pilotlight.core.target import Health
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What tells one health record from another; the credential is hashed."""
+
+    base_url: str
+    model: str
+    credential: str
+    clock: Clock
+
+    @classmethod
+    def of(cls, base_url: str, model: str, key: str | None, clock: Clock) -> Endpoint:
+        """Build the key without keeping the secret."""
+        digest = hashlib.blake2b((key or "").encode(), digest_size=8).hexdigest()
+        return cls(base_url.rstrip("/"), model, digest, clock)
+
+
+class _Announcer(pybreaker.CircuitBreakerListener):
+    """Turns a breaker's transitions into events."""
+
+    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+        if events.listeners:
+            reason = getattr(new_state, "reason", None) or cb._next_reason
+            events.emit(
+                events.BreakerChanged(
+                    str(cb.name), old_state.name, new_state.name, reason, cb.retry_after
+                )
+            )
+
+
+class Registry:
+    """Endpoints and their health; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: dict[Endpoint, Health] = {}
+
+    def health(
+        self,
+        endpoint: Endpoint,
+        name: str,
+        policy: BreakerPolicy,
+        retry: RetryPolicy,
+        concurrency: int | None = None,
+        queue: int = 0,
+    ) -> Health:
+        """Return the endpoint's record, made at first use, with these numbers in force."""
+        with self._lock:
+            record = self._records.get(endpoint)
+            if record is None:
+                breaker = Breaker(name, policy, clock=endpoint.clock, listeners=[_Announcer()])
+                record = Health(breaker, RetryBudget(retry.budget, retry.reserve))
+                self._records[endpoint] = record
+            record.breaker.configure(policy)
+            record.budget.ratio = retry.budget
+            if concurrency is None:
+                record.bulkhead = None
+            elif record.bulkhead is None:
+                record.bulkhead = Bulkhead(concurrency, queue, endpoint.clock)
+            else:
+                record.bulkhead.configure(concurrency, queue)
+            return record
+
+    @property
+    def records(self) -> Mapping[Endpoint, Health]:
+        """Everything known just now."""
+        with self._lock:
+            return MappingProxyType(dict(self._records))
+
+    def reset(self) -> None:
+        """Forget everything: for tests, and for a person who has mended something."""
+        with self._lock:
+            self._records.clear()
+
+
+REGISTRY = Registry()
+"""The process's own registry; `pilotlight.registry.REGISTRY.records` shows it."""

@@ -1,0 +1,66 @@
+"""Where data may go: the block in which nothing leaves the house, and what counts as home.
+
+Local is proven, not declared.  An Ollama server on a loopback address is local,
+unless the model's name or the server's own words say that it runs elsewhere.
+Any other server on loopback may be a gateway to the world, so it counts as local
+only when its address is listed in the target's `local_addresses`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from urllib.parse import urlsplit
+
+_private: ContextVar[bool] = ContextVar("pilotlight_private", default=False)
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """Keep every call inside the block on targets that are proven local.
+
+    Crosses `await` and `asyncio.to_thread`; a thread you start yourself needs
+    `contextvars.copy_context().run`.  Nothing inside the block can lift it.
+    """
+    token = _private.set(True)
+    try:
+        yield
+    finally:
+        _private.reset(token)
+
+
+def is_private(asked: bool | None = None, route: bool = False) -> bool:
+    """Tell whether a call is private: by its own word, its route's, or the block around it."""
+    return bool(asked) or route or _private.get()
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address can only mean this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_cloud_name(model: str) -> bool:
+    """Tell whether an Ollama model's name sends it to Ollama's cloud.
+
+    The text after the last colon decides: `cloud`, or ending in `-cloud`.
+    Source: Ollama server v0.33, model name parsing.
+    """
+    _, colon, tag = model.rpartition(":")
+    return bool(colon) and (tag.lower() == "cloud" or tag.lower().endswith("-cloud"))
+
+
+def proven_local(
+    provider: str, model: str, base_url: str, local_addresses: Collection[str] = ()
+) -> bool:
+    """Tell whether calls to this endpoint stay at home; unknown means no."""
+    host = urlsplit(base_url).hostname or ""
+    if host in local_addresses:
+        return not (provider.startswith("ollama") and is_cloud_name(model))
+    return provider.startswith("ollama") and is_loopback(host) and not is_cloud_name(model)

@@ -1,0 +1,192 @@
+"""A route: the four call shapes of one ordered list of targets.
+
+It builds a `Call`, picks a driver, and wraps what comes back; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
+from pilotlight.core import drivers
+from pilotlight.core.clock import SYSTEM_CLOCK, Clock
+from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.receipt import Journal
+from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
+from pilotlight.core.target import Target
+from pilotlight.errors import ConfigError, InvalidCall
+from pilotlight.residency import is_private
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+Message = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """An ordered list of targets and the policy of a call.
+
+    Made by `Pilotlight.route`, or by `pilotlight.testing.route` in tests.
+    `deadline` is in seconds from the start of each call, a stream's end included.
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    policy: Policy = Policy()
+    deadline: float | None = None
+    private: bool = False
+    clock: Clock = SYSTEM_CLOCK
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise ConfigError(f"route {self.name!r} has no targets; it needs at least one")
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        private: bool | None = None,
+        deadline: float | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Return the first good answer of the route's targets.
+
+        `messages` and `options` are OpenAI-shaped (`temperature=`, `tools=`, ...).
+        `private=True` keeps the call on local targets; `deadline` is in seconds.
+
+        Raises AllTargetsFailed, DeadlineExceeded, InvalidCall, ConfigError (a
+        private call without a local target), or the provider's own exception when
+        the mistake is the caller's.
+        """
+        trip = self.trip(messages, options, private=private, deadline=deadline)
+        call = trip.call
+
+        def ask(attempt: Attempt) -> Answered | Failed:
+            return attempt.target.provider.complete(call, attempt)
+
+        reply = drivers.complete(failover_flow(trip), ask, self.clock)
+        return Answer(reply, trip.journal.receipt())
+
+    async def acomplete(
+        self,
+        messages: Sequence[Message],
+        *,
+        private: bool | None = None,
+        deadline: float | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Return the first good answer; as `complete`, without blocking the event loop."""
+        trip = self.trip(messages, options, private=private, deadline=deadline)
+        call = trip.call
+
+        async def ask(attempt: Attempt) -> Answered | Failed:
+            return await attempt.target.provider.acomplete(call, attempt)
+
+        reply = await drivers.acomplete(failover_flow(trip), ask, self.clock)
+        return Answer(reply, trip.journal.receipt())
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        private: bool | None = None,
+        deadline: float | None = None,
+        **options: Any,
+    ) -> AnswerStream:
+        """Return an iterator of OpenAI-shaped chunks; nothing is sent before the first `next`.
+
+        While iterating, raises as `complete` does, and StreamInterrupted once text
+        has been handed over.
+        """
+        trip = self.trip(messages, options, private=private, deadline=deadline, stream=True)
+        call = trip.call
+
+        def ask(attempt: Attempt) -> Source:
+            return attempt.target.provider.stream(call, attempt)
+
+        return AnswerStream(drivers.stream(failover_flow(trip), ask, self.clock), trip.journal)
+
+    def astream(
+        self,
+        messages: Sequence[Message],
+        *,
+        private: bool | None = None,
+        deadline: float | None = None,
+        **options: Any,
+    ) -> AsyncAnswerStream:
+        """Return an async iterator of OpenAI-shaped chunks; as `stream`, for `async for`."""
+        trip = self.trip(messages, options, private=private, deadline=deadline, stream=True)
+        call = trip.call
+
+        def ask(attempt: Attempt) -> AsyncSource:
+            return attempt.target.provider.astream(call, attempt)
+
+        chunks = drivers.astream(failover_flow(trip), ask, self.clock)
+        return AsyncAnswerStream(cast("AsyncGenerator[Any]", chunks), trip.journal)
+
+    def trip(
+        self,
+        messages: Sequence[Message],
+        options: Mapping[str, Any],
+        *,
+        private: bool | None = None,
+        deadline: float | None = None,
+        stream: bool = False,
+    ) -> Trip:
+        """Check a call and put it on its way; the doors share this."""
+        check_messages(messages)
+        return self.journey(messages, options, private=private, deadline=deadline, stream=stream)
+
+    def journey(
+        self,
+        messages: Sequence[Message] = (),
+        options: Mapping[str, Any] | None = None,
+        *,
+        private: bool | None = None,
+        deadline: float | None = None,
+        stream: bool = False,
+        policy: Policy | None = None,
+    ) -> Trip:
+        """As `trip`, for callers that have no messages to check: decorated functions."""
+        seconds = self.deadline if deadline is None else deadline
+        if seconds is not None and not seconds > 0:
+            raise InvalidCall(f"deadline={seconds!r}: a deadline is a positive number of seconds")
+        asked_private = is_private(private, self.private)
+        if asked_private and not any(target.local for target in self.targets):
+            raise ConfigError(
+                f"route {self.name!r} has no local target, and this call is private: nothing was "
+                f"sent; add an Ollama model to routes.{self.name}.targets, such as "
+                '[targets.local] model = "ollama/llama3.2"'
+            )
+        call = Call(
+            route=self.name,
+            messages=messages,
+            options=options or {},
+            private=asked_private,
+            deadline=None if seconds is None else self.clock() + seconds,
+            needs=frozenset(("tools",)) if options and options.get("tools") else frozenset(),
+            stream=stream,
+        )
+        journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
+        return Trip(call, self.targets, policy or self.policy, self.clock, journal)
+
+
+def check_messages(messages: Any) -> None:
+    """Refuse what no provider could answer; raises InvalidCall."""
+    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence):
+        kind = type(messages).__name__
+        raise InvalidCall(
+            f"messages is a {kind}; it should be a list, such as "
+            '[{"role": "user", "content": "Hello"}]'
+        )
+    if not messages:
+        raise InvalidCall('messages is empty; say something, such as {"role": "user", ...}')
+    for position, message in enumerate(messages):
+        role = (
+            message.get("role") if isinstance(message, Mapping) else getattr(message, "role", None)
+        )
+        if not isinstance(role, str) or not role:
+            raise InvalidCall(f'messages[{position}] has no role; add "role": "user"')

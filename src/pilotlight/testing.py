@@ -1,0 +1,300 @@
+"""For tests, yours and ours: a clock held in the hand, scripted targets, forced outages.
+
+    from pilotlight.testing import outage
+
+    def test_the_app_survives_openai():
+        with outage("openai"):                       # every attempt at it fails, nothing is sent
+            assert app.summarise("...") == "..."
+
+    clock = FakeClock()
+    gpt = ScriptedTarget("gpt", Fault.SERVER_ERROR, clock=clock)
+    local = ScriptedTarget("local", "hello", local=True, clock=clock)
+    route = Route("chat", (gpt, local), clock=clock)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from pilotlight.core.breaker import Breaker, BreakerPolicy
+from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.budget import RetryBudget
+from pilotlight.core.bulkhead import Bulkhead
+from pilotlight.core.clock import SYSTEM_CLOCK, Clock
+from pilotlight.core.drill import Drill, drill
+from pilotlight.core.faults import Fault
+from pilotlight.core.steps import (
+    Answered,
+    Attempt,
+    Call,
+    Ended,
+    Facts,
+    Failed,
+    Report,
+    Timeouts,
+)
+from pilotlight.core.target import Health, Target
+from pilotlight.errors import ProviderFault
+from pilotlight.registry import REGISTRY
+
+__all__ = ["FakeClock", "Fails", "ScriptedTarget", "outage", "reset"]
+
+
+class FakeClock:
+    """A clock that moves only when it is told to, or slept on.
+
+    `slept` lists the pauses that were asked for, in seconds.
+    """
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and write it down."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        """As `sleep`, for async code."""
+        self.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Fails:
+    """A line of a script: the attempt fails, a stream after `after` has been said.
+
+    `takes` is how long in seconds it takes to fail, on a FakeClock.
+    """
+
+    fault: Fault
+    retry_after: float | None = None
+    after: str = ""
+    takes: float = 0.0
+    error: Exception | None = None
+
+
+Line = str | Fault | Fails
+
+
+class ScriptedTarget(Target):
+    """A target that follows a script, one line a call; the last line holds from then on.
+
+    A line is a text to answer with, a fault to fail with, or a `Fails`.  `calls`
+    lists the calls that reached it.
+    """
+
+    __slots__ = ("calls", "script")
+
+    def __init__(
+        self,
+        name: str,
+        *script: Line,
+        local: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        breaker: BreakerPolicy | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        concurrency: int | None = None,
+        queue: int = 0,
+        window: int | None = None,
+    ) -> None:
+        retry = retry or RetryPolicy(attempts=0)
+        guard = Breaker(name, breaker, clock=clock)
+        bulkhead = None if concurrency is None else Bulkhead(concurrency, queue, clock)
+        super().__init__(
+            name=name,
+            model=f"scripted/{name}",
+            provider=_Scripted(self, clock),
+            health=Health(guard, RetryBudget(retry.budget, retry.reserve), bulkhead),
+            local=local,
+            timeouts=timeouts or Timeouts(),
+            retry=retry,
+            window=lambda: window,
+        )
+        self.script = list(script) or ["ok"]
+        self.calls: list[Call] = []
+
+    def next_line(self, call: Call) -> Fails | str:
+        """Take note of a call and return what to do about it."""
+        line = self.script[min(len(self.calls), len(self.script) - 1)]
+        self.calls.append(call)
+        return Fails(line) if isinstance(line, Fault) else line
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedReply:
+    """A scripted answer."""
+
+    text: str
+
+    @property
+    def response(self) -> Any:
+        """The answer in OpenAI's shape."""
+        from pilotlight.providers.shapes import completion  # noqa: PLC0415
+
+        message = {"role": "assistant", "content": self.text}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        head = {"id": "scripted", "object": "chat.completion", "created": 0, "model": "scripted"}
+        return completion({**head, "choices": [choice], "usage": None})
+
+
+class _Scripted:
+    """The provider of a scripted target."""
+
+    def __init__(self, target: ScriptedTarget, clock: Clock) -> None:
+        self._target = target
+        self._clock = clock
+
+    def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        line = self._target.next_line(call)
+        if isinstance(line, Fails):
+            return self.failed(line)
+        return Answered(ScriptedReply(line), Facts(model=self._target.model))
+
+    async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        return self.complete(call, attempt)
+
+    def stream(self, call: Call, attempt: Attempt) -> _Source:
+        return _Source(self, self._target.next_line(call), self._target.model)
+
+    def astream(self, call: Call, attempt: Attempt) -> _AsyncSource:
+        return _AsyncSource(self, self._target.next_line(call), self._target.model)
+
+    def handle(self, attempt: Attempt, asynchronous: bool) -> ScriptedHandle:
+        return ScriptedHandle(self._target, attempt)
+
+    def failed(self, line: Fails, partial: str = "") -> Failed:
+        if line.takes:
+            self._clock.sleep(line.takes)
+        error = line.error or ProviderFault(line.fault, self._target.name, "scripted")
+        return Failed(Report(line.fault, error, line.retry_after), partial)
+
+
+class ScriptedHandle:
+    """What a decorated function is given for a scripted target: `say()` plays the next line."""
+
+    def __init__(self, target: ScriptedTarget, attempt: Attempt) -> None:
+        from pilotlight.providers.base import new_tap  # noqa: PLC0415
+
+        self.target = target
+        self.name = target.name
+        self.model = target.model
+        self.local = target.local
+        self.attempt = attempt.number
+        self.timeout = attempt.timeouts.total
+        self.tap = new_tap("other", attempt.timeouts)
+
+    def say(self) -> str:
+        """Return the scripted text, or raise the scripted failure."""
+        line = self.target.next_line(Call(route="decorated"))
+        if isinstance(line, Fails):
+            raise line.error or ProviderFault(line.fault, self.name, "scripted")
+        return line
+
+    def words(self) -> Iterator[str]:
+        """Yield the scripted text in pieces; raise where the script says so."""
+        line = self.target.next_line(Call(route="decorated", stream=True))
+        if isinstance(line, Fails):
+            yield from _words(line.after)
+            raise line.error or ProviderFault(line.fault, self.name, "scripted")
+        yield from _words(line)
+
+
+class _Source:
+    """A scripted stream: an empty role chunk first, as providers send it, then the words."""
+
+    def __init__(self, provider: _Scripted, line: Fails | str, model: str) -> None:
+        self._provider = provider
+        self._line = line
+        self._model = model
+        self._said: list[str] = []
+        self._chunks = self._play()
+        self.closed = False
+
+    def _play(self) -> Generator[Any]:
+        yield _chunk("")
+        for word in _words(self._line.after if isinstance(self._line, Fails) else self._line):
+            self._said.append(word)
+            yield _chunk(word)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._chunks
+
+    def commits(self, chunk: Any) -> bool:
+        return bool(chunk.choices[0].delta.content)
+
+    def ended(self) -> Ended | Failed:
+        if isinstance(self._line, Fails):
+            return self._provider.failed(self._line, "".join(self._said))
+        return Ended(Facts(model=self._model))
+
+    def failed(self, error: Exception) -> Failed:
+        raise error  # a script does not raise: this is a bug
+
+    def close(self) -> None:
+        self.closed = True
+        self._chunks.close()
+
+
+class _AsyncSource(_Source):
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\S+\s*", text)
+
+
+def _chunk(text: str) -> Any:
+    from pilotlight.providers.shapes import chunk  # noqa: PLC0415
+
+    delta = {"role": "assistant", "content": text}
+    choice = {"index": 0, "delta": delta, "finish_reason": None}
+    head = {"id": "scripted", "object": "chat.completion.chunk", "created": 0, "model": "scripted"}
+    return chunk({**head, "choices": [choice]})
+
+
+def outage(
+    target: str, fault: Fault | str = Fault.SERVER_ERROR, retry_after: float | None = None
+) -> AbstractContextManager[Drill]:
+    """Force an outage: every attempt at `target` fails inside the block, and nothing is sent.
+
+    `target` is a target's name, a model (`openai/gpt-4o`) or a provider
+    (`openai`); it works for the client, the decorator and the drop-in alike.  The
+    yielded object counts the attempts it answered (`.hits`).
+    """
+    return drill(target, Fault(fault), retry_after)
+
+
+def reset() -> None:
+    """Forget every breaker, budget and queue of the process, as between two tests.
+
+    Routes that exist already keep theirs.
+    """
+    from pilotlight.assembly import _default  # noqa: PLC0415
+
+    REGISTRY.reset()
+    _default.cache_clear()
+
+

@@ -1,0 +1,74 @@
+"""How configuration errors are worded: the key, the value, and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_SECRET_WORDS = ("key", "token", "secret", "password")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint with the nearest valid name, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def explain(error: ErrorDetails, data: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
+    """Turn one of pydantic's errors into lines that a person can act on."""
+    place = _written_place(list(error["loc"]), data, error["type"])
+    key = ".".join(str(part) for part in place)
+    if not key:  # from a validator of the whole: complete lines already
+        return str(error["ctx"]["error"]).splitlines() if "ctx" in error else [error["msg"]]
+    if error["type"] == "extra_forbidden":
+        valid = _valid_keys(model, place[:-1])
+        mend = nearest(str(place[-1]), valid) or f"valid keys: {', '.join(valid)}"
+        return [f"{key}: unknown key; {mend}"]
+    if error["type"] == "missing":
+        return [f"{key}: missing; add `{place[-1]} = ...`"]
+    if error["type"] == "too_short":
+        return [f"{key}: needs at least one entry"]
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    return [f"{key}: {message}{_shown(place, data)}"]
+
+
+def _written_place(loc: list[Any], data: Any, kind: str) -> list[Any]:
+    """Return the place as the user wrote it: `timeout`, not the `timeout.total` read from it."""
+    for depth, part in enumerate(loc):
+        if not isinstance(data, Mapping | list | tuple):
+            return loc[:depth]
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return loc
+    return loc
+
+
+def _shown(place: list[Any], data: Any) -> str:
+    """Return the value in question; never one that may be a secret."""
+    for part in place:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return ""
+    secret = any(word in str(part).lower() for part in place for word in _SECRET_WORDS)
+    return "" if secret or isinstance(data, Mapping) else f", got {data!r}"
+
+
+def _valid_keys(model: type[BaseModel], place: list[Any]) -> list[str]:
+    """Return the keys that the table at a place may have."""
+    table: Any = model
+    for part in place:
+        if isinstance(table, type) and issubclass(table, BaseModel):
+            table = table.model_fields[part].annotation
+        else:  # dict[str, Table]: the part is a name of the user's
+            table = get_args(table)[-1]
+    if not (isinstance(table, type) and issubclass(table, BaseModel)):
+        table = get_args(table)[-1]
+    return sorted(table.model_fields)
