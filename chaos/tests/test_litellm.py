@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import pytest
+
 from pilotlight_chaos import ChaosServer
 
 with warnings.catch_warnings():

@@ -12,6 +12,7 @@ import openai
 import pytest
 from google import genai
 from google.genai import types
+
 from pilotlight_chaos import ChaosServer, HostedModel
 
 TEXT = "one two three four five"

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from urllib.parse import urlsplit
 
+from pilotlight.providers.ollama_names import is_cloud_name
+
 _private: ContextVar[bool] = ContextVar("pilotlight_private", default=False)
 
 
@@ -44,16 +46,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
-
-
-def is_cloud_name(model: str) -> bool:
-    """Tell whether an Ollama model's name sends it to Ollama's cloud.
-
-    The text after the last colon decides: `cloud`, or ending in `-cloud`.
-    Source: Ollama server v0.33, model name parsing.
-    """
-    _, colon, tag = model.rpartition(":")
-    return bool(colon) and (tag.lower() == "cloud" or tag.lower().endswith("-cloud"))
 
 
 def proven_local(

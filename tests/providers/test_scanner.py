@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_any_cuts_give_the_same(wire: Wire, cuts: list[int], error: bool) -> Non
     """Chunks of a socket have nothing to do with events."""
     data = (ERRORS if error else STREAMS)[wire]
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [data[a:b] for a, b in pairwise(edges)]
     assert scanned(wire, *pieces) == scanned(wire, data)
 
 
@@ -231,7 +232,7 @@ def test_no_content(wire: Wire, data: bytes) -> None:
 @pytest.mark.parametrize("wire", ERRORS)
 def test_errors_in_a_stream_are_kept(wire: Wire) -> None:
     """The error event is kept as it was sent, and is no end."""
-    contents, terminal, error = scanned(wire, ERRORS[wire])
+    _, terminal, error = scanned(wire, ERRORS[wire])
     assert not terminal
     assert b"error" in error
     if wire == "gemini":  # bare JSON over several lines

@@ -377,7 +377,7 @@ def test_each_clock_ends_what_it_should(
 ) -> None:
     """No keep-alive and no trickle can hold an attempt beyond its clock."""
     server.script = script
-    tap = tap_of(**{clock: 0.15})
+    tap = tap_of("openai", **{clock: 0.15})
     with pytest.raises(httpx.ReadTimeout):
         send(pool, tap, colour, stream=stream)
     assert tap.expired == clock
@@ -619,10 +619,11 @@ def test_two_tasks_two_taps_one_client(server: Server, pool: Pool) -> None:
         await pool.aclient().get(f"{server.url}/{name}")
         return tap.head
 
-    async def both() -> list[bytes]:
-        return await asyncio.gather(work("a"), work("b"))
+    async def both() -> tuple[bytes, bytes]:
+        first, second = await asyncio.gather(work("a"), work("b"))
+        return first, second
 
-    assert asyncio.run(both()) == [b"/a", b"/b"]
+    assert asyncio.run(both()) == (b"/a", b"/b")
     assert current_tap.get() is None
 
 
@@ -739,7 +740,7 @@ def test_a_fork_beneath_a_running_loop(server: Server, pool: Pool) -> None:
         child = os.fork()
         if not child:
             os._exit(0 if len(pool._loops) == 0 else 1)
-        _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)  # noqa: ASYNC222 - a moment
         assert os.waitstatus_to_exitcode(status) == 0
         await _get(pool.aclient(), server.url)
 

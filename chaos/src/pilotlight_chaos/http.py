@@ -7,6 +7,7 @@ libraries complete bodies, add final chunks and close politely: the opposite of 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -168,7 +169,7 @@ class Wire:
         """Close now with RST in place of FIN."""
         self.broken = True
         sock = self._writer.get_extra_info("socket")
-        if sock is not None:
+        with contextlib.suppress(OSError, AttributeError):  # closed already: nothing to reset
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 

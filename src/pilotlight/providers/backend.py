@@ -50,7 +50,8 @@ class _Operation:
             self._expire()
 
     def _expire(self) -> None:
-        assert self._allowance is not None and self._clock is not None
+        assert self._allowance is not None
+        assert self._clock is not None
         self._allowance.watch.expire(self._clock)
 
 
@@ -72,15 +73,18 @@ class Stream(httpcore.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read within what is left of the clocks."""
         with _Operation(timeout, httpcore.ReadTimeout) as seconds:
             return self._inner.read(max_bytes, seconds)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write in pieces, each within what is left of the clocks."""
         for start in range(0, len(buffer), _PIECE):
             with _Operation(timeout, httpcore.WriteTimeout) as seconds:
                 self._inner.write(buffer[start : start + _PIECE], seconds)
 
     def close(self) -> None:
+        """Close the socket."""
         self._inner.close()
 
     def start_tls(
@@ -89,10 +93,12 @@ class Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
+        """Shake hands on the clock that the connection started."""
         with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
             return Stream(self._inner.start_tls(ssl_context, server_hostname, seconds))
 
     def get_extra_info(self, info: str) -> Any:
+        """Tell what the socket tells."""
         return self._inner.get_extra_info(info)
 
 
@@ -111,6 +117,7 @@ class Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Options = None,
     ) -> httpcore.NetworkStream:
+        """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
         # One address at a time: the socket module would give each of them the whole time.
         addresses = _addresses(host, port)
@@ -130,6 +137,7 @@ class Backend(httpcore.NetworkBackend):
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Options = None
     ) -> httpcore.NetworkStream:
+        """Refuse."""
         raise Refused("unix sockets are not used")
 
 
@@ -149,15 +157,18 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         self._inner = inner
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read within what is left of the clocks."""
         with _Operation(timeout, httpcore.ReadTimeout) as seconds:
             return await self._inner.read(max_bytes, seconds)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write in pieces, each within what is left of the clocks."""
         for start in range(0, len(buffer), _PIECE):
             with _Operation(timeout, httpcore.WriteTimeout) as seconds:
                 await self._inner.write(buffer[start : start + _PIECE], seconds)
 
     async def aclose(self) -> None:
+        """Close the socket."""
         await self._inner.aclose()
 
     async def start_tls(
@@ -166,10 +177,12 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        """Shake hands on the clock that the connection started."""
         with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
             return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, seconds))
 
     def get_extra_info(self, info: str) -> Any:
+        """Tell what the socket tells."""
         return self._inner.get_extra_info(info)
 
 
@@ -188,6 +201,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Options = None,
     ) -> httpcore.AsyncNetworkStream:
+        """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
         with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
             return AsyncStream(
@@ -197,4 +211,5 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Options = None
     ) -> httpcore.AsyncNetworkStream:
+        """Refuse."""
         raise Refused("unix sockets are not used")

@@ -18,75 +18,28 @@ TEXT_LIMIT: Final = 2000  # characters of wording that are matched
 _DEPTH: Final = 8  # no provider nests deeper, and a hostile body must not cost us the stack
 _PARTS: Final = 64  # codes and texts kept of one body
 
-_CODE_KEYS: Final = frozenset(
-    [
-        "code",
-        "type",
-        "status",
-        "reason",
-        "name",
-        "title",
-        "__type",
-        "error_code",
-        "error_type",
-        "errorcode",
-        "err_code",
-        "blockreason",
-        "exceptionname",
-    ]
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text, as a set."""
+    return frozenset(text.split())
+
+
+_CODE_KEYS: Final = words(
+    "code type status reason name title __type error_code error_type errorcode err_code "
+    "blockreason exceptionname"
 )
-_TEXT_KEYS: Final = frozenset(
-    [
-        "message",
-        "msg",
-        "detail",
-        "details",
-        "error",
-        "errors",
-        "error_msg",
-        "error_message",
-        "error_description",
-        "errormessage",
-        "faultstring",
-        "title",
-        "raw",
-        "quotaid",
-        "reason",
-        "description",
-    ]
+_TEXT_KEYS: Final = words(
+    "message msg detail details error errors error_msg error_message error_description "
+    "errormessage faultstring title raw quotaid reason description"
 )
-_NESTED_KEYS: Final = frozenset(
-    [
-        "error",
-        "errors",
-        "message",
-        "detail",
-        "details",
-        "innererror",
-        "inner_error",
-        "metadata",
-        "response",
-        "violations",
-        "fault",
-        "body",
-        "previous_errors",
-        "raw",
-        "error_msg",
-        "last_error",
-    ]
+_NESTED_KEYS: Final = words(
+    "error errors message detail details innererror inner_error metadata response violations "
+    "fault body previous_errors raw error_msg last_error"
 )
 # These say that something is an error, not which one.
 _NOISE: Final = frozenset({"error", "about:blank", "none", "null", "", "fail", "failed", "message"})
-_STATUS_KEYS: Final = frozenset(
-    [
-        "code",
-        "status",
-        "statuscode",
-        "status_code",
-        "raw_status_code",
-        "error_code",
-        "httpstatuscode",
-    ]
+_STATUS_KEYS: Final = words(
+    "code status statuscode status_code raw_status_code error_code httpstatuscode"
 )
 
 _MARKUP: Final = re.compile(
@@ -98,27 +51,9 @@ _FIELD: Final = re.compile(
 )
 _SSE: Final = re.compile(r"^\s*(?:event|data|id|retry):", re.MULTILINE)
 _STATUS_NUMBER: Final = re.compile(r"[1-5][0-9]{2}")
-_ANSWER_KEYS: Final = frozenset(
-    [
-        "choices",
-        "candidates",
-        "content",
-        "message",
-        "response",
-        "output",
-        "outputs",
-        "image",
-        "images",
-        "artifacts",
-        "data",
-        "embedding",
-        "embeddings",
-        "usagemetadata",
-        "done",
-        "text",
-        "id",
-        "generations",
-    ]
+_ANSWER_KEYS: Final = words(
+    "choices candidates content message response output outputs image images artifacts data "
+    "embedding embeddings usagemetadata done text id generations"
 )
 
 
@@ -332,7 +267,7 @@ def as_status(value: object) -> int | None:
     return int(text) if _STATUS_NUMBER.fullmatch(text) and text.isascii() else None
 
 
-def _embedded(value: object) -> object | None:
+def _embedded(value: object) -> Any:
     """Return the JSON that some servers put into a text (Ollama, OpenRouter, Gemini)."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         return _parsed(value.strip()[:BODY_LIMIT])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 import httpx
 
 from pilotlight.providers.sse import BodyScanner, Scanner
-from pilotlight.providers.tap import Clock, Tap
+from pilotlight.providers.tap import Clock, Tap, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +41,27 @@ def asks_for_stream(request: httpx.Request, wire: str) -> bool:
     return b'"stream"' in body and _STREAM_TRUE(body) is not None
 
 
+_PATHS: Final[tuple[tuple[str, Wire], ...]] = (
+    ("/chat/completions", "openai"),
+    ("/v1/messages", "anthropic"),
+    ("enerateContent", "gemini"),
+    ("/api/chat", "ollama"),
+    ("/api/generate", "ollama"),
+)
+
+
+def dialect(path: str, wire: Wire) -> Wire:
+    """Return the dialect of one request: Ollama and Gemini also have a door like OpenAI's."""
+    return next((spoken for end, spoken in _PATHS if path.endswith(end)), wire)
+
+
 class Watch:
     """One request on its way: fills the tap and knows how long the attempt may still take."""
 
     __slots__ = (
         "_between",
         "_connect_until",
+        "_dialect",
         "_first",
         "_inflate",
         "_left_at",
@@ -61,6 +76,7 @@ class Watch:
     def __init__(self, tap: Tap, request: httpx.Request) -> None:
         limits = tap.timeouts
         self.tap = tap
+        self._dialect = dialect(request.url.path, tap.wire)
         self.streaming = asks_for_stream(request, tap.wire)
         self.readable = True
         self._scanner: Scanner | BodyScanner | None = None
@@ -116,7 +132,7 @@ class Watch:
         # An error is answered plainly whatever was asked for.
         tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
-        self._scanner = Scanner(tap.wire) if tap.streaming else BodyScanner(tap.wire)
+        self._scanner = Scanner(self._dialect) if tap.streaming else BodyScanner(self._dialect)
         self._decode(names.get("content-encoding", "identity"))
 
     def _decode(self, encoding: str) -> None:

@@ -29,7 +29,7 @@ _SECRETS: Final = re.compile(
     | AIza[\w\-]{10,} | ya29\.[\w\-]+ | AKIA[A-Z0-9]{8,} | ASIA[A-Z0-9]{8,}
     | eyJ[\w\-]{8,}(?:\.[\w\-]*)*                                    # JSON web tokens
     | \b(?:bearer|basic)\s+[\w\-.~+/=*]{6,}
-    | (?<=provided:\ ) [^\s"'`]*[^\s"'`.,;]                          # "Incorrect API key provided: X"
+    | (?<=provided:\ ) [^\s"'`]*[^\s"'`.,;]                          # "API key provided: X"
     | (?<=[?&]key=) [^\s&"']+ | (?<=[?&]token=) [^\s&"']+ | (?<=api_key=) [^\s&"']+
     | \b[\w.+\-]{1,64}@[\w\-]{1,64}(?:\.[\w\-]{1,64})+               # e-mail
     | \b(?:org|proj|user|acct|cus|team|ws|wrkspc)[-_:][\w*\-]{3,}    # organisations, projects

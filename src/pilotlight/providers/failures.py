@@ -18,53 +18,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pilotlight.core.faults import Fault
-from pilotlight.providers.body import as_status
+from pilotlight.providers.body import as_status, words
 from pilotlight.providers.tap import Wire
 
 _CHAIN_LIMIT: Final = 32
 _LINKS: Final = ("__cause__", "__context__", "original_exception", "reason", "last_exception")
 
-CLIENTS: Final = frozenset(
-    [
-        "httpx",
-        "httpx2",
-        "httpcore",
-        "requests",
-        "urllib3",
-        "aiohttp",
-        "urllib",
-        "http",
-        "anthropic",
-        "openai",
-        "groq",
-        "mistralai",
-        "cohere",
-        "google",
-        "ollama",
-        "litellm",
-        "together",
-        "fireworks",
-        "replicate",
-        "botocore",
-        "boto3",
-        "huggingface_hub",
-        "langchain",
-        "langchain_core",
-        "langchain_openai",
-        "langchain_anthropic",
-        "xai_sdk",
-        "voyageai",
-        "h11",
-        "h2",
-        "websockets",
-        "grpc",
-        "azure",
-        "cerebras",
-        "ai21",
-        "zhipuai",
-        "dashscope",
-        "stability_sdk",
-    ]
+CLIENTS: Final = words(
+    "httpx httpx2 httpcore requests urllib3 aiohttp urllib http anthropic openai groq "
+    "mistralai cohere google ollama litellm together fireworks replicate botocore boto3 "
+    "huggingface_hub langchain langchain_core langchain_openai langchain_anthropic xai_sdk "
+    "voyageai h11 h2 websockets grpc azure cerebras ai21 zhipuai dashscope stability_sdk"
 )
 _WIRES: Final[Mapping[str, Wire]] = {
     "anthropic": "anthropic",
@@ -86,23 +50,10 @@ BUGS: Final = (
 )  # fmt: skip
 _SOCKET_ERRNOS: Final = frozenset(
     getattr(errno, name)
-    for name in [
-        "ECONNREFUSED",
-        "ECONNRESET",
-        "ECONNABORTED",
-        "EPIPE",
-        "EHOSTUNREACH",
-        "ENETUNREACH",
-        "ENETDOWN",
-        "EHOSTDOWN",
-        "ENOTCONN",
-        "ESHUTDOWN",
-        "EADDRNOTAVAIL",
-        "ENETRESET",
-        "ENOBUFS",
-        "EALREADY",
-        "ENOTSOCK",
-    ]
+    for name in words(
+        "ECONNREFUSED ECONNRESET ECONNABORTED EPIPE EHOSTUNREACH ENETUNREACH ENETDOWN "
+        "EHOSTDOWN ENOTCONN ESHUTDOWN EADDRNOTAVAIL ENETRESET ENOBUFS EALREADY ENOTSOCK"
+    )
     if hasattr(errno, name)
 )
 _TLS_WORDS: Final = re.compile(
@@ -177,24 +128,33 @@ def transport_fault(errors: list[BaseException]) -> Fault | None:
 
 
 def _transport(error: BaseException) -> Fault | None:
+    fault: Fault | None = None
     if isinstance(error, ssl.SSLError):
-        return Fault.TLS_ERROR
-    if isinstance(error, TimeoutError):  # also asyncio's, and the socket's
-        return Fault.TIMEOUT
-    if isinstance(error, json.JSONDecodeError):
-        return Fault.MALFORMED_RESPONSE if _while_parsing_answer(error) else None
-    if isinstance(error, ConnectionError | socket.gaierror | socket.herror):
-        return _tls_or(Fault.CONNECTION_ERROR, error)
-    if isinstance(error, OSError) and error.errno in _SOCKET_ERRNOS:
-        return Fault.TIMEOUT if error.errno == errno.ETIMEDOUT else Fault.CONNECTION_ERROR
-    if not from_client(error):
-        return None
-    # The most specific class first; litellm's names follow its own rewriting of statuses.
+        fault = Fault.TLS_ERROR
+    elif isinstance(error, TimeoutError):  # also asyncio's, and the socket's
+        fault = Fault.TIMEOUT
+    elif isinstance(error, json.JSONDecodeError):
+        fault = Fault.MALFORMED_RESPONSE if _while_parsing_answer(error) else None
+    elif _is_socket_error(error):
+        fault = Fault.CONNECTION_ERROR
+    elif from_client(error):
+        fault = _by_name(error)
+    return _tls_or(fault, error) if fault is Fault.CONNECTION_ERROR else fault
+
+
+def _is_socket_error(error: BaseException) -> bool:
+    return isinstance(error, ConnectionError | socket.gaierror | socket.herror) or (
+        isinstance(error, OSError) and error.errno in _SOCKET_ERRNOS
+    )
+
+
+def _by_name(error: BaseException) -> Fault | None:
+    """Judge a client library's exception by its class, or else by its base classes."""
     for kind in type(error).__mro__:
         if str(kind.__module__).partition(".")[0] in CLIENTS:
             for pattern, fault in _BY_NAME:
                 if pattern.search(kind.__name__):
-                    return _tls_or(fault, error) if fault is Fault.CONNECTION_ERROR else fault
+                    return fault
     return None
 
 
@@ -233,9 +193,7 @@ def is_bug(error: BaseException) -> bool:
     """Tell whether this is a mistake in a program, and so no matter of a provider's."""
     if not isinstance(error, Exception):
         return True  # Ctrl-C, cancellation: never a verdict on anybody
-    if isinstance(error, OSError) and error.errno in _SOCKET_ERRNOS:
-        return False
-    return isinstance(error, BUGS) and not from_client(error)
+    return isinstance(error, BUGS) and not (_is_socket_error(error) or from_client(error))
 
 
 def status_of(error: BaseException) -> int | None:

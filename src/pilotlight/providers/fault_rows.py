@@ -26,18 +26,23 @@ _BUSY: Final = (
         "Anthropic 529; Mistral 3505 (continue#6185); Bedrock; OpenAI slow_down",
         {429, 498, 424, None} | SERVER,
         code=r"overloaded|capacity|slow_down|modelnotready|unreachable_backend|serviceunavailable|"
-        r"service_unavailable|\bunavailable|no_available|server_busy|insufficientinstance|model_loading",
+        r"service_unavailable|\bunavailable|no_available|server_busy|insufficientinstance"
+        r"|model_loading",
     ),
     row(
         Fault.OVERLOADED,
         "node-chatgpt-api#34; continue#10639; dify#34280; Envoy; Groq 498",
         {400, 424, 429, 498, None} | SERVER,
         r"overload|high (?:demand|load|traffic|volume)|heavy (?:load|traffic|demand)"
-        r"|(?:no|at|over|out of|insufficient|not enough|lacks?|exceed\w*|limited|full) (?:\w+ ){0,3}"
-        r"capacity|capacity (?:\w+ ){0,3}(?:exceeded|constraint|unavailable|limit|reached|full|error)"
-        r"|no (?:available|healthy) (?:channel|upstream|worker|instance|endpoint|server|backend|model)"
+        r"|(?:no|at|over|out of|insufficient|not enough|lacks?|exceed\w*|limited"
+        r"|full) (?:\w+ ){0,3}"
+        r"capacity|capacity (?:\w+ ){0,3}(?:exceeded|constraint|unavailable|limit|reached|full"
+        r"|error)"
+        r"|no (?:available|healthy) (?:channel|upstream|worker|instance|endpoint|server|backend"
+        r"|model)"
         r"|(?:server|service|system|engine|model)s? (?:is|are) (?:currently |temporarily )?"
-        r"(?:too )?(?:busy|full|loading|not ready)|loading model|too busy|no instances|queue is full"
+        r"(?:too )?(?:busy|full|loading|not ready)|loading model|too busy|no instances"
+        r"|queue is full"
         r"|(?:cuda )?out of memory|no slots? available",
     ),
     row(Fault.OVERLOADED, "Anthropic 529; Groq 498 flex tier; generic 503", {498, 503, 529}),

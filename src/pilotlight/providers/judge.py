@@ -1,4 +1,4 @@
-"""Judging what looks like a success: is there an answer, and is it whole?
+"""Judging what looks like a success: an answer must be there, and be whole.
 
 litellm turns login pages, broken streams and filtered answers into an empty text
 with `finish_reason="stop"`, so the wire is asked first and the answer second.
@@ -105,6 +105,11 @@ def judge_wire(tap: Tap) -> Verdict | None:
         )
     if tap.streaming:
         return _judge_stream(tap)
+    return _judge_body(tap, said)
+
+
+def _judge_body(tap: Tap, said: Said | None) -> Verdict | None:
+    """Judge a plain body; of one that is longer than what was kept, little can be told."""
     if said is not None and said.error:
         reply = Reply(tap.wire, tap.status, said)
         return verdict_of(reply, fault=Fault.MALFORMED_RESPONSE)

@@ -20,23 +20,29 @@ Kind = Literal["openai", "azure", "handler"]
 
 # These routes end in the OpenAI SDK.
 OPENAI: Final = frozenset(
-    "ai21 ai21_chat aiml baseten cerebras codestral custom_openai dashscope deepinfra"
-    " docker_model_runner empower featherless_ai friendliai galadriel github hyperbolic lambda_ai"
-    " litellm_proxy llamafile lm_studio meta_llama moonshot morph nebius novita nscale nvidia_nim"
-    " openai perplexity sambanova text-completion-openai v0 vercel_ai_gateway volcengine wandb"
-    " xinference zai".split()
+    """
+    ai21 ai21_chat aiml baseten cerebras codestral custom_openai dashscope deepinfra
+    docker_model_runner empower featherless_ai friendliai galadriel github hyperbolic
+    lambda_ai litellm_proxy llamafile lm_studio meta_llama moonshot morph nebius novita nscale
+    nvidia_nim openai perplexity sambanova text-completion-openai v0 vercel_ai_gateway
+    volcengine wandb xinference zai
+    """.split()  # noqa: SIM905 - a list of them would fill a page
 )
 # These end in litellm's own HTTP handlers.
 HANDLER: Final = frozenset(
-    "anthropic azure_ai bedrock cometapi databricks deepseek fireworks_ai gemini groq heroku"
-    " hosted_vllm huggingface lemonade minimax mistral ollama ollama_chat openrouter ovhcloud"
-    " snowflake together_ai vertex_ai xai".split()
+    """
+    anthropic azure_ai bedrock cometapi databricks deepseek fireworks_ai gemini groq heroku
+    hosted_vllm huggingface lemonade minimax mistral ollama ollama_chat openrouter ovhcloud
+    snowflake together_ai vertex_ai xai
+    """.split()  # noqa: SIM905 - a list of them would fill a page
 )
 AZURE: Final = frozenset(("azure", "azure_text"))
 # litellm drops `client=` on the way, at least in some shapes: such calls go unwatched.
 UNWATCHED: Final = frozenset(
-    "aiohttp_openai cloudflare cohere cohere_chat nlp_cloud petals replicate sagemaker"
-    " text-completion-codestral".split()
+    """
+    aiohttp_openai cloudflare cohere cohere_chat nlp_cloud petals replicate sagemaker
+    text-completion-codestral
+    """.split()  # noqa: SIM905 - a list of them would fill a page
 )
 
 
@@ -80,7 +86,7 @@ def litellm_client(
     return made
 
 
-def _openai(client: Any, api_key: str, base_url: str | None, api_version: str | None) -> object:
+def _openai(client: Any, api_key: str, base_url: str | None, _api_version: str | None) -> object:
     import openai
 
     make: Any = openai.AsyncOpenAI if isinstance(client, httpx.AsyncClient) else openai.OpenAI

@@ -55,8 +55,10 @@ LOCAL_ROWS: Final[tuple[Row, ...]] = (
         Fault.CONTEXT_EXCEEDED,
         "ollama routes.go; llama.cpp exceed_context_size_error; LM Studio",
         {400, 413, 422, 500, None},
-        r"prompt (?:is )?too long|longer than the context|exceeds? (?:the )?(?:available|max\w*) context"
-        r"|context length|context size|initial prompt is greater than the context|input length exceeds",
+        r"prompt (?:is )?too long|longer than the context|exceeds? (?:the )?(?:available"
+        r"|max\w*) context"
+        r"|context length|context size|initial prompt is greater than the context"
+        r"|input length exceeds",
         wires=_OLLAMA,
     ),
     row(
@@ -80,7 +82,8 @@ LOCAL_ROWS: Final[tuple[Row, ...]] = (
         SERVER | {None},
         r"(?:model|llama) runner|runner process|llama[- ]server|process has terminated"
         r"|(?:no longer|not) running|unexpectedly stopped|encountered while running the model"
-        r"|(?:unable to|failed to|error) load(?:ing)? (?:the )?model|cuda error|ggml_|forcibly closed"
+        r"|(?:unable to|failed to|error) load(?:ing)? (?:the )?model|cuda error|ggml_"
+        r"|forcibly closed"
         r"|exception: access violation|\bpost predict|post \W{0,2}http://127",
         wires=_OLLAMA,
     ),

@@ -1,4 +1,4 @@
-"""Comparing model names: is the model that answered another one than was asked?
+"""Comparing model names, to tell whether another model answered than was asked.
 
 The same model goes by many names: with provider and region before it, with a
 snapshot's date, a revision or `latest` after it, with dots or dashes in the
@@ -12,103 +12,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from pilotlight.providers.body import words
+
 _FAMILIES: Final[dict[str, str]] = {
     name: name
-    for name in [
-        "gpt",
-        "claude",
-        "gemini",
-        "gemma",
-        "llama",
-        "mistral",
-        "mixtral",
-        "codestral",
-        "ministral",
-        "pixtral",
-        "magistral",
-        "devstral",
-        "voxtral",
-        "command",
-        "deepseek",
-        "qwen",
-        "qwq",
-        "grok",
-        "phi",
-        "sonar",
-        "nova",
-        "titan",
-        "jamba",
-        "kimi",
-        "glm",
-        "yi",
-        "o",
-        "codellama",
-        "tinyllama",
-        "granite",
-        "hermes",
-        "nemotron",
-        "minimax",
-        "dall",
-        "stable",
-        "sd",
-        "sdxl",
-        "flux",
-        "moonshot",
-        "ernie",
-        "doubao",
-        "hunyuan",
-        "falcon",
-        "starcoder",
-        "smollm",
-        "aya",
-        "solar",
-        "olmo",
-        "whisper",
-    ]
+    for name in words(
+        "gpt claude gemini gemma llama mistral mixtral codestral ministral pixtral magistral "
+        "devstral voxtral command deepseek qwen qwq grok phi sonar nova titan jamba kimi glm "
+        "yi o codellama tinyllama granite hermes nemotron minimax dall stable sd sdxl flux "
+        "moonshot ernie doubao hunyuan falcon starcoder smollm aya solar olmo whisper"
+    )
 } | {"chatgpt": "gpt"}
 # Words that make another model of the same family and version.
-_TIERS: Final = frozenset(
-    [
-        "mini",
-        "nano",
-        "micro",
-        "lite",
-        "small",
-        "medium",
-        "large",
-        "xl",
-        "pro",
-        "flash",
-        "turbo",
-        "opus",
-        "sonnet",
-        "haiku",
-        "mythos",
-        "ultra",
-        "max",
-        "plus",
-        "tiny",
-        "nemo",
-        "coder",
-        "code",
-        "codex",
-        "audio",
-        "realtime",
-        "search",
-        "transcribe",
-        "tts",
-        "image",
-        "embed",
-        "embedding",
-        "guard",
-        "premier",
-        "scout",
-        "maverick",
-        "reasoner",
-        "research",
-        "instant",
-        "fast",
-    ]
+_TIERS: Final = words(
+    "mini nano micro lite small medium large xl pro flash turbo opus sonnet haiku mythos "
+    "ultra max plus tiny nemo coder code codex audio realtime search transcribe tts image "
+    "embed embedding guard premier scout maverick reasoner research instant fast"
 )
 _DATE: Final = re.compile(
     r"(?<![0-9])(20[0-9]{2})-?([01][0-9])-?([0-3][0-9])(?![0-9])"  # 2024-08-06, 20250929
@@ -164,7 +83,7 @@ def _parsed(model: str) -> _Name:
     name = _PREVIEW_DATE.sub("", _DATE.sub("", name))
     dates += [short or long for short, long in _SHORT_DATE.findall(name)]
     name = _REVISION.sub("", _SHORT_DATE.sub("", name)).replace("gpt-35", "gpt-3-5")
-    tokens = _TOKEN.findall(name)
-    family = next((_FAMILIES[token] for token in tokens if token in _FAMILIES), None)
-    versions = sorted(token for token in tokens if token[0].isdigit() and token != "0")
-    return _Name(family, tuple(versions), frozenset(tokens) & _TIERS, tuple(dates))
+    parts = _TOKEN.findall(name)
+    family = next((_FAMILIES[part] for part in parts if part in _FAMILIES), None)
+    versions = sorted(part for part in parts if part[0].isdigit() and part != "0")
+    return _Name(family, tuple(versions), frozenset(parts) & _TIERS, tuple(dates))

@@ -23,7 +23,7 @@ from pilotlight.errors import ProviderFault
 from pilotlight.providers import ollama_http, shapes
 from pilotlight.providers.base import Connection, failure, listening, new_tap, verdict_failure
 from pilotlight.providers.handle import AttemptTarget
-from pilotlight.providers.ollama_request import chat_request
+from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
 from pilotlight.providers.tap import Tap, current_tap
 
@@ -65,9 +65,9 @@ class OllamaProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
-        body = self.body(call)
         tap = new_tap("ollama", attempt.timeouts)
         try:
+            body = self.body(call)
             with listening(tap):
                 client = self.pool.client()
                 self.prove(call, client)
@@ -78,9 +78,9 @@ class OllamaProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
-        body = self.body(call)
         tap = new_tap("ollama", attempt.timeouts)
         try:
+            body = self.body(call)
             with listening(tap):
                 client = self.pool.aclient()
                 await self.aprove(call, client)
@@ -162,6 +162,8 @@ class OllamaProvider:
         tools: bool = False,
     ) -> Failed:
         """Diagnose what an attempt raised."""
+        if isinstance(error, UnsupportedInput):  # nothing was sent: it can't be said to Ollama
+            return Failed(Report(Fault.INVALID_REQUEST, error))
         if isinstance(error, _LeftHome):
             told = ProviderFault(error.fault, attempt.target.name, error.evidence)
             return Failed(
@@ -218,7 +220,6 @@ class _Source:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._body = provider.body(call)
         self._tap = new_tap("ollama", attempt.timeouts)
         usage = (call.options.get("stream_options") or {}).get("include_usage", False)
         self._built = ChunkBuilder(
@@ -295,9 +296,10 @@ class OllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
+                body = self._provider.body(self._call)
                 client = self._provider.pool.client()
                 self._provider.prove(self._call, client)
-                self._lines = ollama_http.stream_chat(self._provider.addressed(client), self._body)
+                self._lines = ollama_http.stream_chat(self._provider.addressed(client), body)
             for line in self._lines:
                 if (chunk := self._chunk(line)) is not None:
                     return chunk
@@ -326,11 +328,10 @@ class AsyncOllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
+                body = self._provider.body(self._call)
                 client = self._provider.pool.aclient()
                 await self._provider.aprove(self._call, client)
-                self._lines = ollama_http.astream_chat(
-                    self._provider.addressed(client), self._body
-                )
+                self._lines = ollama_http.astream_chat(self._provider.addressed(client), body)
             async for line in self._lines:
                 if (chunk := self._chunk(line)) is not None:
                     return chunk

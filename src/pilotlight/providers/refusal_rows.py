@@ -55,7 +55,8 @@ TOO_LARGE: Final = (
         "deer-flow#310, docker-agent#569, fast-agent#621; pi-ai overflow.ts",
         CLIENT | {500, 503} - {401, 402, 429},
         r"(?:maximum|max|available|model'?s?|model|supported|total) (?:allowed )?"
-        r"(?:context|prompt|input|sequence|model) ?(?:length|window|size|tokens?)(?: is| of|\b.{0,20}"
+        r"(?:context|prompt|input|sequence|model) ?(?:length|window|size|tokens?)(?: is| of"
+        r"|\b.{0,20}"
         r"exceed| limit|\W|$)|maximum (?:model|number of (?:input )?tokens)"
         r"|context (?:length|window|limit|size)\b.{0,40}(?:exceed|limit|overflow|only|is \d)"
         r"|exceed\w* .{0,60}\bcontext|longer than .{0,30}context|context .{0,10}overflow"
@@ -100,7 +101,8 @@ KEY: Final = (
         r"(?:country|countries|region|territory|location)\b.{0,40}"
         r"(?:not (?:supported|available|allowed)|unsupported|restricted)"
         r"|not (?:available|supported) in your (?:country|region|location|territory)"
-        r"|unsupported (?:country|region)|must be verified|ip (?:address )?(?:is )?not (?:authorized|"
+        r"|unsupported (?:country|region)|must be verified"
+        r"|ip (?:address )?(?:is )?not (?:authorized|"
         r"allowed)|not allowed from (?:this|your)|(?:organization|account|project|consumer|team)\b"
         r".{0,30}(?:has been|is|was) (?:disabled|suspended|deactivated|banned)"
         r"|virtual network|firewall|only authorized for use with|has not been used in project",
@@ -115,7 +117,8 @@ KEY: Final = (
         Fault.AUTH_FAILED,
         "gemini-cli#25198; DashScope, Bedrock, Moonshot, OpenAI codes",
         code=r"api_?key_?(?:invalid|expired|not_found)|(?:invalid|incorrect|expired|missing)_?"
-        r"(?:x_?)?(?:api_?key|auth\w*|token|signature|credential\w*|subscription\w*)|authentication|"
+        r"(?:x_?)?(?:api_?key|auth\w*|token|signature|credential\w*|subscription\w*)"
+        r"|authentication|"
         r"unauthenticated|unauthorized|unrecognizedclient|expiredtoken|invalidsignature|"
         r"invalidclienttoken|access_token_|token_expired|account_deactivated|no_api_key",
     ),
@@ -123,9 +126,11 @@ KEY: Final = (
         Fault.AUTH_FAILED,
         "continue#10290, #11541; xAI's 400 for a wrong key; Bedrock, Cohere",
         CLIENT - {429},
-        r"api[- ]?key\b.{0,30}(?:not (?:found|valid)|invalid|expired|incorrect|revoked|missing|leaked"
+        r"api[- ]?key\b.{0,30}(?:not (?:found|valid)|invalid|expired|incorrect|revoked|missing"
+        r"|leaked"
         r"|required|disabled|deleted|malformed|must be set|is wrong)"
-        r"|(?:invalid|incorrect|wrong|missing|expired|revoked|no|unknown|bad|malformed|without|valid)"
+        r"|(?:invalid|incorrect|wrong|missing|expired|revoked|no|unknown|bad|malformed|without"
+        r"|valid)"
         r" (?:\w+ ){0,2}(?:x-)?(?:api[- ]?key|api[- ]token|access token|auth\w* token|bearer|"
         r"credentials?|subscription key|security token|authorization|authentication)"
         r"|reported as leaked|token (?:has |is |was )?(?:been )?(?:expired|revoked|invalid)"
@@ -167,7 +172,8 @@ MONEY: Final = (
         r"|(?:out of|no|not enough|lack sufficient|any|more|add|remaining|available|purchase|buy)"
         r" (?:\w+ )?credits?\b|credits? (?:have been |are |is )?(?:exhausted|depleted|used)"
         r"|payment (?:required|method|information|overdue)|spend(?:ing)? (?:limit|cap)"
-        r"|(?:usage|monthly|weekly|daily|annual|yearly|lifetime) .{0,24}(?:limits?|quota|allowance|cap)"
+        r"|(?:usage|monthly|weekly|daily|annual|yearly|lifetime) .{0,24}(?:limits?|quota"
+        r"|allowance|cap)"
         r"\b|limits? (?:per|for) (?:the |this )?(?:day|month|week)"
         r"|per[ -]?(?:day|month|week)\b|[/ ](?:day|month)\b.{0,40}limit|\b(?:tpd|rpd)\b"
         r"|extra usage is required|account is not active|(?:unpaid|failing) invoice|/ ?month\b"
@@ -214,7 +220,8 @@ MODEL: Final = (
         "camel#834; DeepSeek, Bedrock, OpenRouter, Fireworks, Vertex",
         REFUSED,
         r"\bmodels?\b[^\n]{0,100}?(?:not found|does(?: not|n't) exist|not exist|is not a "
-        r"valid model|is unknown|was not found)|(?:invalid|unknown|no such|nonexistent|unrecognized) "
+        r"valid model|is unknown|was not found)|(?:invalid|unknown|no such|nonexistent"
+        r"|unrecognized) "
         r"model(?!.{0,12}(?:parameter|output|input))|not a valid model|no endpoints? found"
         r"|model identifier is invalid|invalid model (?:id|name)|not have access to (?:the )?model",
     ),

@@ -1,9 +1,9 @@
-"""Reading a body as it goes by: is it alive, has it said its last word, did it report an error?
+r"""Reading a body as it goes by: signs of life, the last word, a reported error.
 
 The scanner sees every byte of every answer, so it works with `in` and compiled
 patterns on whole lines and parses JSON only where a marker says that it may
 matter.  That is safe because inside a JSON string a quote is always escaped:
-`"done":true` in the text of an answer travels as `\\"done\\":true`, and a raw
+`"done":true` in the text of an answer travels as `\"done\":true`, and a raw
 line end cannot occur at all.
 """
 
@@ -252,7 +252,7 @@ def _confirmed(dialect: Dialect, line: bytes) -> bool:
     if dialect.ended is None:
         return True
     event = _parsed(_payload(line))
-    return event is None and not dialect.ndjson or event is not None and _safely(dialect, event)
+    return (event is None and not dialect.ndjson) or (event is not None and _safely(dialect, event))
 
 
 def _safely(dialect: Dialect, event: Mapping[str, Any]) -> bool:

@@ -68,7 +68,7 @@ class Body(httpx.SyncByteStream):
     """A response body on its way to the consumer."""
 
     def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
-        self._stream = cast(Any, response.stream)
+        self._stream = cast("Any", response.stream)
         self._pieces: Iterator[bytes] | None = None
         self._watch = watch
 
@@ -102,7 +102,7 @@ class AsyncBody(httpx.AsyncByteStream):
     """The same for async."""
 
     def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
-        self._stream = cast(Any, response.stream)
+        self._stream = cast("Any", response.stream)
         self._pieces: AsyncIterator[bytes] | None = None
         self._watch = watch
 
@@ -183,7 +183,7 @@ def _incoming(
         status_code=response.status,
         headers=response.headers,
         stream=body,
-        extensions=cast(Any, response.extensions),
+        extensions=cast("Any", response.extensions),
     )
 
 

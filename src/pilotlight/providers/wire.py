@@ -13,6 +13,7 @@ import os
 import ssl
 import threading
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
 from typing import Any, Final, Self
 from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary, WeakSet
@@ -140,6 +141,11 @@ class Pool:
             connections, self._sync = self._sync, None
         if connections is not None:
             connections.close()
+
+    def __del__(self) -> None:
+        """Close what nobody can use any more."""
+        with suppress(Exception):  # half-made, or at the interpreter's end
+            self.close()
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, and those of the threads."""

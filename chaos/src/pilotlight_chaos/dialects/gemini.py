@@ -130,7 +130,7 @@ def _tools(body: Json) -> list[Tool]:
 def _choice(config: Json) -> ToolChoice:
     calling = _any(config, "functionCallingConfig", "function_calling_config") or {}
     names = _any(calling, "allowedFunctionNames", "allowed_function_names") or [None]
-    match str(calling.get("mode")).upper():
+    match str(calling.get("mode") or "AUTO").upper():
         case "ANY":
             return ToolChoice("forced", names[0])
         case "NONE":
