@@ -21,5 +21,5 @@ def server() -> Iterator[ChaosServer]:
 
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(timeout=5, trust_env=False) as client:
+    with httpx.Client(timeout=5, trust_env=False, verify=False) as client:
         yield client

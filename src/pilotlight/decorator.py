@@ -266,7 +266,9 @@ def _judged(handle: Any, value: Any, partial: str = "") -> Answered | Failed:
     """Hold what the function returned against the wire: half an answer is no answer."""
     from pilotlight.providers.classify import judge_wire  # noqa: PLC0415
 
-    verdict = judge_wire(handle.tap)
+    tap = handle.tap
+    left_early = tap.streaming and not (tap.complete or tap.broken or tap.expired)
+    verdict = None if left_early or not tap.requests else judge_wire(tap)
     if verdict is not None:
         return verdict_failure(handle.name, verdict, partial)
     return Answered(value, Facts(status=handle.tap.status))

@@ -19,6 +19,7 @@ would not: such an exception arrives as a `ProviderFault` that quotes its type.
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -63,13 +64,14 @@ class TargetSkipped(PilotlightError):
 
 
 class CircuitOpen(TargetSkipped, pybreaker.CircuitBreakerError):
-    """The breaker refused the call; ask again in `retry_after` seconds.
+    """The breaker refused the call; ask again in `retry_after` seconds (None: no use in waiting).
 
     `cause` says why it is open: a fault's name, `failure_rate`, `forced`, ...
     """
 
     def __init__(self, target: str, retry_after: float | None, cause: str = "failure_rate") -> None:
-        TargetSkipped.__init__(self, target, "breaker_open", retry_after, cause)
+        wait = None if retry_after == math.inf else retry_after
+        TargetSkipped.__init__(self, target, "breaker_open", wait, cause)
         self.cause = cause
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -79,18 +81,22 @@ class CircuitOpen(TargetSkipped, pybreaker.CircuitBreakerError):
 class ProviderFault(PilotlightError):
     """A target answered, but not with an answer: empty, garbled, cut off, blocked.
 
-    `fault` is the fault's name, `target` the target's.
+    `fault` is the fault's name, `target` the target's, `retry_after` seconds if
+    known.  Raised by a decorated function, it is taken at its word.
     """
 
-    def __init__(self, fault: str, target: str = "", evidence: str = "") -> None:
+    def __init__(
+        self, fault: str, target: str = "", evidence: str = "", retry_after: float | None = None
+    ) -> None:
         who = f"{target}: " if target else ""
         super().__init__(f"{who}{fault}{f' ({evidence})' if evidence else ''}")
         self.fault = fault
         self.target = target
         self.evidence = evidence
+        self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.fault, self.target, self.evidence)
+        return type(self), (self.fault, self.target, self.evidence, self.retry_after)
 
 
 class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):

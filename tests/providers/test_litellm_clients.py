@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import threading
@@ -172,6 +173,7 @@ def server() -> Iterator[Server]:
         yield server
         server.shutdown()
         thread.join()
+    gc.collect()  # the loops that litellm leaves open are to be told of here, not in other tests
 
 
 WIRES: dict[str, Wire] = {

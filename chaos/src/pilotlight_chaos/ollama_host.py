@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .answers import Answer, Ask
 from .book import Armed
-from .dialects.base import Refused, dumps, whole_number
+from .dialects.base import Refused, dumps, obj, whole_number
 from .dialects.ollama import done_only, read_body, timestamp
 from .http import Json, Reply, Request
 from .models import (
@@ -260,7 +260,7 @@ def _check_capabilities(ask: Ask, model: LocalModel) -> None:
 
 def _fit(ask: Ask, model: LocalModel) -> tuple[int, int]:
     """Return the prompt's tokens and the context they are put in; too many are cut silently."""
-    options = ask.body.get("options") or {}
+    options = obj(ask.body.get("options"))
     num_ctx = min(whole_number(options.get("num_ctx")) or model.num_ctx, model.context_length)
     if ask.prompt_tokens <= num_ctx:
         return ask.prompt_tokens, num_ctx

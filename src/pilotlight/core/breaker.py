@@ -21,7 +21,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -414,6 +415,12 @@ class Breaker(pybreaker.CircuitBreaker):
         with self.acquire():
             return func(*args, **kwargs)
 
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Guard a block; pybreaker's own would report success before the block has run."""
+        with self.acquire():
+            yield
+
     def _create_new_state(
         self, new_state: str, prev_state: Any = None, notify: bool = False
     ) -> Any:
@@ -445,6 +452,8 @@ class Breaker(pybreaker.CircuitBreaker):
 
     def _current(self) -> _Rules:
         """Return the state, first looking at a storage that others may have changed."""
-        if self._shared:
+        if self._shared and self._state_storage.state != self._state.name:
+            # Moved by somebody else: for how long and why is not known here.
+            self._next_break, self._next_reason = self.policy.reset_timeout, "shared"
             pybreaker.CircuitBreaker.state.fget(self)  # type: ignore[attr-defined]
         return self._rules

@@ -108,12 +108,18 @@ def failover_flow(trip: Trip) -> Flow:
     throttled: list[Target] = []
     restarted: StreamRestarted | None = None
     previous: Left | None = None
+    window = 0  # the prompt is known not to fit into so many tokens
     try:
         for target, behind in _itinerary(trip, throttled):
             if _remaining(trip) <= 0:
                 _raise_deadline(trip)
+            if window and (target.window() or 0) <= window:
+                small = "its context window is not known to be larger"
+                _skip(trip, target, TargetSkipped(target.name, "unsupported", detail=small))
+                continue
             if previous is not None:
-                _tell_failover(trip, previous, target)
+                if previous.target is not target:
+                    _tell_failover(trip, previous, target)
                 restarted = restarted and replace(restarted, to_target=target.name)
             if target in throttled:
                 yield Pause(target.health.breaker.retry_after or 0.0)
@@ -123,6 +129,8 @@ def failover_flow(trip: Trip) -> Flow:
                 return left.value if isinstance(left, Answered) else None
             if left.report is not None:
                 _raise_if_final(trip, target, behind, left.report, left.shown)
+                if RULES[left.report.fault].elsewhere is Elsewhere.LARGER:
+                    window = target.window() or 0
             if left.shown:
                 restarted = StreamRestarted(target.name, "", left.reason)
             if left.reason == Fault.RATE_LIMITED:
@@ -193,7 +201,7 @@ def _attempt(
             ticket = target.health.bulkhead.enter(_patience(trip, target, behind))
             if ticket.state == "waiting":
                 yield Queue(ticket, _patience(trip, target, behind))
-            if ticket.state != "granted":
+            if ticket.state != "granted" or _remaining(trip) <= 0:
                 return _skip(trip, target, TargetSkipped(target.name, "saturated", ticket.retry_after))
         limits = _limits(trip, target, behind)
         try:

@@ -109,7 +109,7 @@ def _expired(tap: Tap) -> Fault:
     if tap.expired == "total" and tap.contents and tap.last_content_at is not None:
         # A total limit may end a silence before the limit for silences does.
         now = tap.clock()
-        if now - tap.last_content_at >= (now - tap.started) / 2:
+        if now - tap.last_content_at > (now - tap.started) / 2:
             return Fault.STREAM_STALLED
     return Fault.TIMEOUT
 
@@ -185,9 +185,15 @@ def _reply_of(errors: Sequence[BaseException], wire: Wire) -> tuple[Reply | None
         return None, 3
     chosen = errors[best[1]]
     body = _body_of([chosen, *errors])
-    hints = (type(chosen).__name__,)
+    hints = (*_string_codes(chosen), type(chosen).__name__)
     reply = reply_of(wire, failures.status_of(chosen), body, _headers_of([chosen, *errors]), hints)
     return reply, best[0]
+
+
+def _string_codes(error: BaseException) -> list[str]:
+    """Return codes that stand on the exception itself; litellm puts them where statuses belong."""
+    found = (failures.attribute(error, name) for name in ("code", "status_code", "status"))
+    return [code for code in found if isinstance(code, str) and not code.isdigit()]
 
 
 def _in_band(error: BaseException) -> bool:

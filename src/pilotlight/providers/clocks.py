@@ -222,7 +222,8 @@ def _start_afresh(tap: Tap) -> None:
     tap.headers = {}
     tap.head = tap.in_band_error = b""
     tap.contents = tap.received = 0
-    tap.streaming = tap.terminal = tap.complete = False
+    tap.streaming = tap.terminal = tap.complete = tap.broken = False
+    tap.body = None
 
 
 def _lower(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 LIMIT: Final = 200
-_WORDS_LIMIT: Final = 400  # of the message, before scrubbing
+_WORDS_LIMIT: Final = 260  # of the message, before scrubbing
 # Eight letters and digits in a row are rarely shared by chance ("the model is" can be, and
 # is then lost, which harms nobody); fewer would eat ordinary words.
 RUN: Final = 8
@@ -22,22 +22,29 @@ _GAP: Final = 12  # characters between two hits that go with them: escapes, an i
 # Comparing with longer prompts would cost more than the words are worth: leave them out.
 _PROMPT_LIMIT: Final = 200_000
 
-_SECRETS: Final = re.compile(
+# Secrets that their surroundings give away.
+_TOLD: Final = re.compile(
     r"""(?xi)
-    (?<![a-z0-9]) (?: sk|pk|rk|gsk|xai|nvapi|hf|r8|fw|pplx|csk|key|tgp|ollama|lsv2|co )
-        [-_] [a-z0-9_*.\-]{6,}                                       # vendors' key prefixes
-    | AIza[\w\-]{10,} | ya29\.[\w\-]+ | AKIA[A-Z0-9]{8,} | ASIA[A-Z0-9]{8,}
-    | eyJ[\w\-]{8,}(?:\.[\w\-]*)*                                    # JSON web tokens
-    | \b(?:bearer|basic)\s+[\w\-.~+/=*]{6,}
-    | (?<=provided:\ ) [^\s"'`]*[^\s"'`.,;]                          # "API key provided: X"
-    | (?<=[?&]key=) [^\s&"']+ | (?<=[?&]token=) [^\s&"']+ | (?<=api_key=) [^\s&"']+
-    | \b[\w.+\-]{1,64}@[\w\-]{1,64}(?:\.[\w\-]{1,64})+               # e-mail
-    | \b(?:org|proj|user|acct|cus|team|ws|wrkspc)[-_:][\w*\-]{3,}    # organisations, projects
+    \b(?:bearer|basic)\s+[\w\-.~+/=*]{6,}
+    | (?<=provided:\ ) [^\s"'`]*[^\s"'`.,;]      # "Incorrect API key provided: X"
     | \b(?:organi[sz]ation|team|project|tenant|account)(?:\s+id)?[\s:]+[`'"]?
         (?=[\w\-]*\d)[\w\-]{6,}
+    """
+)
+# Secrets that their own shape gives away: looked for in words that are not plain ones.
+_WORD: Final = re.compile(r"[^\s\"'`,;()<>\[\]{}]{6,}")
+_SHAPED: Final = re.compile(
+    r"""(?xi)
+    (?<![a-z0-9]) (?: sk|pk|rk|gsk|xai|nvapi|hf|r8|fw|pplx|csk|key|tgp|ollama|lsv2|co )
+        [-_] [a-z0-9_*.\-]{4,}                   # vendors' key prefixes
+    | AIza[\w\-]{10,} | ya29\.[\w\-]+ | A[KS]IA[A-Z0-9]{8,}
+    | eyJ[\w\-]{8,}(?:\.[\w\-]*)*                # JSON web tokens
+    | (?<=key=) [^\s&]+ | (?<=token=) [^\s&]+
+    | [\w.+\-]{1,64}@[\w\-]{1,64}(?:\.[\w\-]{1,64})+
+    | \b(?:org|proj|user|acct|cus|team|ws|wrkspc)[-_:][\w*\-]{3,}
     | \bprojects?/[\w\-]+ | api_key:[\w\-]+
     | \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b
-    | \b(?=[\w\-]*[a-z])(?=[\w\-]*\d)[A-Za-z0-9_\-+/]{40,}={0,2}     # any other long token
+    | \b(?=[\w\-]*[a-z])(?=[\w\-]*\d)[A-Za-z0-9_\-+/]{40,}={0,2}
     | \b[0-9a-f]{32,}\b
     """
 )
@@ -49,7 +56,6 @@ _QUOTED: Final = re.compile(
     re.VERBOSE,
 )
 _CODE: Final = re.compile(r"[\w.\-:/]{1,60}", re.ASCII)
-_ALNUM: Final = re.compile(r"[^\W_]")
 _HIDDEN: Final = "[…]"
 
 
@@ -59,7 +65,7 @@ def evidence(
     """Return status, code and the first words of a message, scrubbed, at most `LIMIT` long."""
     parts = [] if status is None else [f"HTTP {status}"]
     if code and _CODE.fullmatch(code):
-        parts.append(scrub(code, prompt_texts))
+        parts.append(scrub(code))  # a name of the provider's own, whatever the prompt holds
     said = scrub(message, prompt_texts)
     head = " ".join(parts)
     whole = f"{head}: {said}" if head and said else head or said
@@ -68,12 +74,24 @@ def evidence(
 
 def scrub(text: str, prompt_texts: Sequence[str] = ()) -> str:
     """Return the first words of a text without credentials and without the prompt."""
-    text = " ".join(text[:_WORDS_LIMIT].split())
+    text = " ".join(_first_words(text).split())
     text = _QUOTED.sub(_HIDDEN, text)
     text = hide_prompt(text, prompt_texts)
     text = _URL.sub(_bare_url, text)
-    text = _SECRETS.sub(_HIDDEN, text)
+    text = _WORD.sub(_without_secrets, _TOLD.sub(_HIDDEN, text))
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _first_words(text: str) -> str:
+    """Cut a text between two words: half a secret might not be known for one."""
+    if len(text) <= _WORDS_LIMIT:
+        return text
+    return text[:_WORDS_LIMIT].rpartition(" ")[0]
+
+
+def _without_secrets(found: re.Match[str]) -> str:
+    word = found[0]
+    return word if word.rstrip(".:").isalpha() else _SHAPED.sub(_HIDDEN, word)
 
 
 def hide_prompt(text: str, prompt_texts: Sequence[str]) -> str:
@@ -84,18 +102,19 @@ def hide_prompt(text: str, prompt_texts: Sequence[str]) -> str:
     """
     if not text or not prompt_texts:
         return text
-    if sum(map(len, prompt_texts)) > _PROMPT_LIMIT:
+    prompts = [prompt for prompt in prompt_texts if isinstance(prompt, str)]
+    if sum(map(len, prompts)) > _PROMPT_LIMIT:
         return ""
-    places = [index for index, char in enumerate(text) if _ALNUM.match(char)]
+    places = [index for index, char in enumerate(text) if char.isalnum()]
     plain = "".join(text[index].lower()[:1] for index in places)
     hits = [False] * len(places)
-    for prompt in prompt_texts:
+    for prompt in prompts:
         _mark(plain, _plain(prompt), hits)
     return _blanked(text, places, hits)
 
 
 def _plain(text: str) -> str:
-    return "".join(char.lower()[:1] for char in _ALNUM.findall(text))
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def _mark(plain: str, prompt: str, hits: list[bool]) -> None:

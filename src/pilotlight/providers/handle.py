@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,13 @@ class AttemptTarget:
 
     def http_client(self) -> httpx.Client:
         """Return an httpx client for this attempt; closing it is allowed and not needed."""
-        return self._pool().bound(self.tap)
+        client: httpx.Client = self._pool().bound(self.tap)
+        return client
 
     def ahttp_client(self) -> httpx.AsyncClient:
         """Return an async httpx client for this attempt."""
-        return self._pool().abound(self.tap)
+        client: httpx.AsyncClient = self._pool().abound(self.tap)
+        return client
 
     @cached_property
     def litellm_kwargs(self) -> dict[str, Any]:
@@ -81,7 +84,10 @@ class AttemptTarget:
         from pilotlight.providers.litellm import NO_KEY_NEEDED  # noqa: PLC0415
         from pilotlight.providers.litellm_module import litellm  # noqa: PLC0415
 
-        litellm()
+        if "litellm" not in sys.modules:
+            litellm()
+            self.tap.started = self.tap.clock()  # the seconds of its first import are not theirs
+        litellm()  # shuts its network traps, whoever has imported it
         local = self._connection.wire == "ollama"
         kwargs: dict[str, Any] = {
             **self._connection.spec.options,

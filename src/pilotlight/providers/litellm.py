@@ -54,10 +54,11 @@ class LiteLLMProvider:
         """Ask once and judge the answer."""
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
+        module = litellm()  # before the clocks start: its first import takes seconds
         tap = new_tap(self.connection.wire, attempt.timeouts)
         try:
             with listening(tap):
-                response = litellm().completion(**self.kwargs(call, attempt, False))
+                response = module.completion(**self.kwargs(call, attempt, False))
         except Exception as error:
             return failure(attempt.target.name, tap, error, call.messages)
         return self._judged(attempt, tap, response)
@@ -66,10 +67,11 @@ class LiteLLMProvider:
         """Ask once and judge the answer."""
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
+        module = litellm()
         tap = new_tap(self.connection.wire, attempt.timeouts)
         try:
             with listening(tap):
-                response = await litellm().acompletion(**self.kwargs(call, attempt, True))
+                response = await module.acompletion(**self.kwargs(call, attempt, True))
         except Exception as error:
             return failure(attempt.target.name, tap, error, call.messages)
         return self._judged(attempt, tap, response)
@@ -143,8 +145,9 @@ class _Source:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._tap = new_tap(connection.wire, attempt.timeouts)
         self._mend = connection.keyless
+        self._litellm: Any = None if self._mend else litellm()  # before the clocks start
+        self._tap = new_tap(connection.wire, attempt.timeouts)
         self._notes = ChunkNotes(connection.spec.bare_model)
         self._chunks: Any = None
 
@@ -171,8 +174,12 @@ class _Source:
             return verdict_failure(name, verdict, notes.text, notes.tool_calls)
         return Ended(facts_of(view, self._tap, self._notes.usage))
 
-    def _invented(self, chunk: Any) -> bool:
-        """Tell whether litellm made up this end: the provider has not said it on the wire."""
+    def _unproven(self, chunk: Any) -> bool:
+        """Tell whether a chunk names an end that the wire has not shown, or not yet.
+
+        litellm makes one up for a stream that was cut, and stops reading before the
+        end mark of some that were not.
+        """
         return self._notes.finished(chunk) and self._tap.requests > 0 and not self._tap.terminal
 
     def _kwargs(self, asynchronous: bool) -> dict[str, Any]:
@@ -195,10 +202,16 @@ class LiteLLMSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._chunks is None:
-                self._chunks = iter(litellm().completion(**self._kwargs(False)))
+                kwargs = self._kwargs(asynchronous=False)
+                self._chunks = iter(self._litellm.completion(**kwargs))
             chunk = next(self._chunks)
-            while self._invented(chunk):
-                chunk = next(self._chunks)
+            while self._unproven(chunk):
+                self._tap.drain()
+                if not self._tap.terminal:
+                    chunk = next(self._chunks)
+        except StopIteration:
+            self._tap.drain()
+            raise
         finally:
             current_tap.reset(token)
         self._notes.add(chunk)
@@ -219,10 +232,16 @@ class AsyncLiteLLMSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._chunks is None:
-                self._chunks = aiter(await litellm().acompletion(**self._kwargs(True)))
+                kwargs = self._kwargs(asynchronous=True)
+                self._chunks = aiter(await self._litellm.acompletion(**kwargs))
             chunk = await anext(self._chunks)
-            while self._invented(chunk):
-                chunk = await anext(self._chunks)
+            while self._unproven(chunk):
+                await self._tap.adrain()
+                if not self._tap.terminal:
+                    chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            await self._tap.adrain()
+            raise
         finally:
             current_tap.reset(token)
         self._notes.add(chunk)

@@ -53,7 +53,7 @@ TOO_LARGE: Final = (
     row(
         Fault.CONTEXT_EXCEEDED,
         "deer-flow#310, docker-agent#569, fast-agent#621; pi-ai overflow.ts",
-        CLIENT | {500, 503} - {401, 402, 429},
+        (CLIENT | {500, 503}) - {401, 402, 429},
         r"(?:maximum|max|available|model'?s?|model|supported|total) (?:allowed )?"
         r"(?:context|prompt|input|sequence|model) ?(?:length|window|size|tokens?)(?: is| of"
         r"|\b.{0,20}"

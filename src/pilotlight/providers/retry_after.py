@@ -7,7 +7,6 @@ is a way to be stopped by a server.
 from __future__ import annotations
 
 import email.utils
-import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -69,20 +68,15 @@ def retry_after(headers: Mapping[str, str], body_text: str, now_epoch: float) ->
     the body over the counters of single rate-limit buckets.
     """
     lower = {str(name).lower(): str(value)[:200] for name, value in headers.items()}
-    body = body_text[:_BODY_LIMIT]
-    for source in (
-        plain_headers(lower, now_epoch),
-        _from_body(body),
-        _from_buckets(lower, now_epoch),
-        _from_anthropic(lower, now_epoch),
-        _from_reset(lower, now_epoch),
-    ):
-        if source is not None:
-            return min(max(source, 0.0), LONGEST)
-    return None
+    wait = _plain_headers(lower, now_epoch)
+    if wait is None:
+        wait = _from_body(body_text[:_BODY_LIMIT])
+    if wait is None:
+        wait = _from_counters(lower, now_epoch)
+    return None if wait is None else min(max(wait, 0.0), LONGEST)
 
 
-def plain_headers(headers: Mapping[str, str], now_epoch: float) -> float | None:
+def _plain_headers(headers: Mapping[str, str], now_epoch: float) -> float | None:
     """Return what `Retry-After` and its millisecond relatives say; names in lower case."""
     for name in ("retry-after-ms", "x-ms-retry-after-ms", "x-retry-after-ms"):
         value = _number(headers.get(name, ""))
@@ -100,8 +94,7 @@ def _number(text: str) -> float | None:
     text = text.strip()
     if not text.isascii() or not _NUMBER.fullmatch(text):
         return None
-    value = float(text)
-    return value if math.isfinite(value) else None
+    return float(text)
 
 
 def _moment_or_length(text: str, now_epoch: float) -> float | None:
@@ -111,15 +104,10 @@ def _moment_or_length(text: str, now_epoch: float) -> float | None:
         value = _duration(text)
     if value is None:
         moment = _moment(text)
-        return None if moment is None else _until(moment, now_epoch)
+        return None if moment is None else max(moment - now_epoch, 0.0)
     if value >= _EPOCH_MS:
-        return _until(value / 1000, now_epoch)
-    return _until(value, now_epoch) if value >= _EPOCH else value
-
-
-def _until(moment: float, now_epoch: float) -> float | None:
-    left = moment - now_epoch
-    return max(left, 0.0) if math.isfinite(left) else None
+        return max(value / 1000 - now_epoch, 0.0)
+    return max(value - now_epoch, 0.0) if value >= _EPOCH else value
 
 
 def _moment(text: str) -> float | None:
@@ -177,6 +165,14 @@ def _worded(body: str) -> Iterator[float]:
             yield length
 
 
+def _from_counters(headers: Mapping[str, str], now_epoch: float) -> float | None:
+    for read in (_from_buckets, _from_anthropic, _from_reset):
+        wait = read(headers, now_epoch)
+        if wait is not None:
+            return wait
+    return None
+
+
 def _from_buckets(headers: Mapping[str, str], now_epoch: float) -> float | None:
     """Read the OpenAI family's buckets: the empty ones, or those of which nothing is told."""
     empty: list[float] = []
@@ -201,7 +197,7 @@ def _from_anthropic(headers: Mapping[str, str], now_epoch: float) -> float | Non
             continue
         moment = _moment(headers.get(name.removesuffix("-remaining") + "-reset", ""))
         if _number(value) == 0 and moment is not None:
-            waits.append(_until(moment, now_epoch) or 0.0)
+            waits.append(max(moment - now_epoch, 0.0))
     return max(waits) if waits else None
 
 

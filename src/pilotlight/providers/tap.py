@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -47,12 +48,33 @@ class Tap:
     in_band_error: bytes = b""  # an error event inside a stream, as it was sent
     received: int = 0  # body bytes
     complete: bool = False  # the HTTP body ended as HTTP says it should
+    broken: bool = False  # reading the body failed
     expired: Clock | None = None  # which of our own clocks ended the attempt
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     body: Any = None  # the response body being read, so that it can be let go of
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+
+    def drain(self) -> None:
+        """Read on to the end mark where a library has stopped before it.
+
+        The attempt's clocks hold; a failure is in the record and not raised.
+        """
+        with suppress(Exception):
+            while not self._settled:
+                next(self.body)
+
+    async def adrain(self) -> None:
+        """The same for async."""
+        with suppress(Exception):
+            while not self._settled:
+                await anext(self.body)
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the wire has nothing more to tell."""
+        return self.body is None or self.terminal or self.complete or self.broken
 
     def close(self) -> None:
         """Give the connection back although nobody has read to the end."""

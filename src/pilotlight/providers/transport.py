@@ -89,6 +89,8 @@ class Body(httpx.SyncByteStream):
                 watch.ended()
             raise
         except HTTPCORE_ERRORS as error:
+            if watch is not None:
+                watch.tap.broken = True
             _reraise(error, watch)
         watch.saw(piece)
         return piece
@@ -123,6 +125,8 @@ class AsyncBody(httpx.AsyncByteStream):
                 watch.ended()
             raise
         except HTTPCORE_ERRORS as error:
+            if watch is not None:
+                watch.tap.broken = True
             _reraise(error, watch)
         watch.saw(piece)
         return piece

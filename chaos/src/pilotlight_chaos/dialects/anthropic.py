@@ -8,7 +8,7 @@ from ..answers import Answer, Ask, Finish, Message, Tool, ToolCall, ToolChoice, 
 from ..faults import Fault
 from ..http import Json, Reply, Request
 from ..wording import anthropic as wording
-from .base import Dialect, Refused, Script, dicts, dumps, sse, text_of, whole_number
+from .base import Dialect, Refused, Script, dicts, dumps, obj, sse, text_of, whole_number
 
 FINISH: dict[Finish | None, str | None] = {
     "stop": "end_turn",
@@ -44,7 +44,7 @@ class Anthropic(Dialect):
             body,
             messages=messages,
             tools=[
-                Tool(str(each.get("name")), each.get("input_schema") or {})
+                Tool(str(each.get("name")), obj(each.get("input_schema")))
                 for each in dicts(body.get("tools"))
             ],
             choice=_choice(body.get("tool_choice")),
@@ -114,7 +114,7 @@ def _choice(value: Any) -> ToolChoice:
 
 
 def _schema(body: Json) -> Json | None:
-    wanted = body.get("output_format") or (body.get("output_config") or {}).get("format")
+    wanted = body.get("output_format") or obj(body.get("output_config")).get("format")
     match wanted:
         case {"type": "json_schema", "schema": dict(schema)}:
             return schema

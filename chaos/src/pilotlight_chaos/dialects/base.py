@@ -106,6 +106,11 @@ def text_of(content: Any) -> str:
     return " ".join(part for part in parts if isinstance(part, str))
 
 
+def obj(value: Any) -> Json:
+    """Return an object from the outside; anything else is an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def dicts(value: Any) -> list[Json]:
     """Return the objects of a list from the outside, whatever else is in it."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

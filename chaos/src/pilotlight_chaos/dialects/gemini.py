@@ -17,7 +17,7 @@ from ..answers import (
 from ..faults import Fault
 from ..http import Json, Reply, Request
 from ..wording import gemini as wording
-from .base import Dialect, Refused, Script, dicts, dumps, sse, text_of, whole_number
+from .base import Dialect, Refused, Script, dicts, dumps, obj, sse, text_of, whole_number
 
 FINISH: dict[Finish, str] = {
     "stop": "STOP",
@@ -41,9 +41,9 @@ class Gemini(Dialect):
             raise Refused(wording.error(400, message, "INVALID_ARGUMENT")) from None
         if variant in ("embedContent", "batchEmbedContents"):
             given = dicts(body.get("requests")) if variant.startswith("batch") else [body]
-            texts = tuple(_message(each.get("content") or {}) for each in given)
+            texts = tuple(_message(each.get("content")) for each in given)
             return Ask(name, self.name, model, False, body, texts, variant=variant)
-        config = _any(body, "generationConfig", "generation_config") or {}
+        config = obj(_any(body, "generationConfig", "generation_config"))
         system = _any(body, "systemInstruction", "system_instruction")
         messages = [Message("system", _message(system).text)] if system else []
         messages += [_message(each) for each in dicts(body.get("contents"))]
@@ -55,7 +55,7 @@ class Gemini(Dialect):
             body,
             messages=messages,
             tools=_tools(body),
-            choice=_choice(_any(body, "toolConfig", "tool_config") or {}),
+            choice=_choice(obj(_any(body, "toolConfig", "tool_config"))),
             schema=_schema(config),
             max_tokens=whole_number(_any(config, "maxOutputTokens", "max_output_tokens")),
             variant=variant,
@@ -110,7 +110,7 @@ def _any(body: Json, *names: str) -> Any:
 
 
 def _message(content: Any) -> Message:
-    content = content if isinstance(content, dict) else {}
+    content = obj(content)
     parts = dicts(content.get("parts"))
     if any("functionResponse" in part or "function_response" in part for part in parts):
         return Message("tool", dumps(parts))
@@ -123,12 +123,12 @@ def _tools(body: Json) -> list[Tool]:
     for each in dicts(body.get("tools")):
         for function in dicts(_any(each, "functionDeclarations", "function_declarations")):
             schema = _any(function, "parameters", "parametersJsonSchema", "parameters_json_schema")
-            found.append(Tool(str(function.get("name")), schema or {}))
+            found.append(Tool(str(function.get("name")), obj(schema)))
     return found
 
 
 def _choice(config: Json) -> ToolChoice:
-    calling = _any(config, "functionCallingConfig", "function_calling_config") or {}
+    calling = obj(_any(config, "functionCallingConfig", "function_calling_config"))
     names = _any(calling, "allowedFunctionNames", "allowed_function_names") or [None]
     match str(calling.get("mode") or "AUTO").upper():
         case "ANY":

@@ -12,7 +12,7 @@ from ..answers import Answer, Ask, Finish, Message, Tool, ToolCall, embedding
 from ..faults import Fault
 from ..http import Json, Reply, Request
 from ..wording import ollama as wording
-from .base import Dialect, Refused, Script, dicts, dumps, text_of, whole_number
+from .base import Dialect, Refused, Script, dicts, dumps, obj, text_of, whole_number
 
 NANO = 1_000_000_000
 TOKEN_NANOS = 20_000_000
@@ -36,7 +36,7 @@ class Ollama(Dialect):
             return Ask(name, self.name, wanted, False, body, _inputs(body), variant=variant)
         if variant == "chat" and any(isinstance(m.get("content"), list) for m in _messages(body)):
             raise Refused(wording.error(400, LIST_AS_CONTENT))
-        options = body.get("options") or {}
+        options = obj(body.get("options"))
         ask = Ask(
             name,
             self.name,
@@ -147,8 +147,8 @@ def _inputs(body: Json) -> list[Message]:
 
 
 def _tool(tool: Json) -> Tool:
-    function = tool.get("function") or {}
-    return Tool(str(function.get("name")), function.get("parameters") or {})
+    function = obj(tool.get("function"))
+    return Tool(str(function.get("name")), obj(function.get("parameters")))
 
 
 def _schema(wanted: Any) -> Json | None:

@@ -22,7 +22,7 @@ from ..answers import (
 from ..faults import Fault
 from ..http import Json, Reply, Request
 from ..wording import openai as wording
-from .base import Dialect, Refused, Script, dicts, dumps, sse, text_of, whole_number
+from .base import Dialect, Refused, Script, dicts, dumps, obj, sse, text_of, whole_number
 
 FINISH: dict[Finish | None, str | None] = {
     "stop": "stop",
@@ -102,7 +102,7 @@ class OpenAI(Dialect):
         for index, call in enumerate(answer.calls):
             pieces += [delta({"tool_calls": [part]}) for part in _call_parts(index, call)]
         closing = delta({}, FINISH[answer.finish])
-        if (ask.body.get("stream_options") or {}).get("include_usage"):
+        if obj(ask.body.get("stream_options")).get("include_usage"):
             usage = _usage(answer.prompt_tokens, answer.completion_tokens)
             closing += sse({**base, "choices": [], "usage": usage})
         opening = delta({"role": "assistant", "content": ""})
@@ -130,6 +130,7 @@ def _base(model: str, kind: str) -> Json:
         "object": kind,
         "created": int(time.time()),
         "model": model,
+        "service_tier": "default",
         "system_fingerprint": "fp_chaos",
     }
 
@@ -143,13 +144,13 @@ def _usage(prompt: int, completion: int) -> Json:
 
 
 def _tool(tool: Json) -> Tool:
-    function = tool.get("function") or {}
-    return Tool(str(function.get("name")), function.get("parameters") or {})
+    function = obj(tool.get("function"))
+    return Tool(str(function.get("name")), obj(function.get("parameters")))
 
 
 def _choice(value: Any) -> ToolChoice:
     if isinstance(value, dict):
-        return ToolChoice("forced", (value.get("function") or {}).get("name"))
+        return ToolChoice("forced", obj(value.get("function")).get("name"))
     if value in ("required", "any"):  # Mistral says "any"
         return ToolChoice("forced")
     return ToolChoice("none" if value == "none" else "auto")

@@ -1,0 +1,93 @@
+"""A deadline of two seconds, and a primary that never answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.house import ASK, BACKUP, PRIMARY, fresh, house, pair, route_over, target
+from benchmarks.rows import PEERS_AS_OF, Row
+from pilotlight import AllTargetsFailed, DeadlineExceeded, StreamInterrupted
+from pilotlight.route import Route
+from pilotlight_chaos import ChaosServer
+
+SECONDS = 2.0
+ALLOWED = 2.1
+ROUNDS = 2
+EXPECTED = (AllTargetsFailed, DeadlineExceeded, StreamInterrupted)
+PEERS = f"Router timeout=2: 10.6 s ({PEERS_AS_OF})"
+
+
+def rows() -> list[Row]:
+    """Measure the four shapes, with a second target and without; the worst of the rounds counts."""
+    with house() as server:
+        return [
+            _row(server, shape, ask, backed)
+            for backed in (True, False)
+            for shape, ask in SHAPES.items()
+        ]
+
+
+def _row(server: ChaosServer, shape: str, ask: Callable[[Route], str], backed: bool) -> Row:
+    found = [_once(server, ask, backed) for _ in range(ROUNDS)]
+    worst, said = max(found)
+    behind = "a second target" if backed else "nobody behind"
+    right = all(said == "F0" for _, said in found) if backed else True
+    return Row(
+        f"deadline 2 s, primary hangs, {behind}: {shape}",
+        f"{worst:.2f} s, {'answered' if said == 'F0' else said}",
+        f"<= {ALLOWED} s",
+        worst <= ALLOWED and right,
+        PEERS if backed else "",
+        {"seconds": [seconds for seconds, _ in found], "said": said},
+    )
+
+
+def _once(server: ChaosServer, ask: Callable[[Route], str], backed: bool) -> tuple[float, str]:
+    primary, backup = fresh(PRIMARY), fresh(BACKUP)
+    server.fault(primary, "hang")
+    route = pair(server, primary, backup) if backed else route_over(
+        {primary: target(server, primary)}
+    )
+    began = time.perf_counter()
+    try:
+        said = ask(route)[:2]
+    except EXPECTED as error:
+        said = type(error).__name__
+    return time.perf_counter() - began, said
+
+
+def _complete(route: Route) -> str:
+    return route.complete(ASK, deadline=SECONDS).text
+
+
+def _acomplete(route: Route) -> str:
+    async def ask() -> str:
+        return (await route.acomplete(ASK, deadline=SECONDS)).text
+
+    return asyncio.run(ask())
+
+
+def _stream(route: Route) -> str:
+    return "".join(_text(chunk) for chunk in route.stream(ASK, deadline=SECONDS))
+
+
+def _astream(route: Route) -> str:
+    async def ask() -> str:
+        return "".join([_text(chunk) async for chunk in route.astream(ASK, deadline=SECONDS)])
+
+    return asyncio.run(ask())
+
+
+def _text(chunk: Any) -> str:
+    return (chunk.choices[0].delta.content or "") if chunk.choices else ""
+
+
+SHAPES: dict[str, Callable[[Route], str]] = {
+    "complete": _complete,
+    "acomplete": _acomplete,
+    "stream": _stream,
+    "astream": _astream,
+}

@@ -1,0 +1,20 @@
+"""One group of figures in a process of its own: `python -m benchmarks.group NAME`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+
+GROUPS = ("concurrency", "overhead", "imports", "tap", "outage", "herd", "deadline")
+
+
+def main() -> int:
+    """Measure the group and print its rows as the last line."""
+    rows = import_module(f"benchmarks.{sys.argv[1]}").rows()
+    print(json.dumps([row.as_json() for row in rows]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The moment a break ends: fifty callers, and a primary that is still dead."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from benchmarks.house import ASK, BACKUP, PRIMARY, fresh, house, route_over, target
+from benchmarks.measure import together
+from benchmarks.rows import PEERS_AS_OF, Row
+from pilotlight.route import Route
+from pilotlight_chaos import ChaosServer
+
+CALLERS = 50
+BREAK = 0.5
+PEERS = f"Router {CALLERS} of {CALLERS}, purgatory and aiobreaker {CALLERS} of {CALLERS}"
+
+
+def rows() -> list[Row]:
+    """Measure, with one trial call and with three."""
+    with house() as server:
+        return [
+            _row(server, shape, callers, trials)
+            for trials in (1, 3)
+            for shape, callers in (("threads", _threads), ("asyncio tasks", _tasks))
+        ]
+
+
+def _row(server: ChaosServer, shape: str, callers: Callable[[Route], int], trials: int) -> Row:
+    primary, backup = fresh(PRIMARY), fresh(BACKUP)
+    breaker = {"reset_timeout": BREAK, "trial_calls": trials}
+    route = route_over(
+        {primary: target(server, primary, breaker=breaker), backup: target(server, backup)}
+    )
+    server.fault(primary, "server_error")
+    guard = route.targets[0].health.breaker
+    while guard.retry_after is None:
+        route.complete(ASK)
+    before = server.hits(primary)
+    server.fault(primary, "slow", seconds=2.0, add=True)  # still dead, and slow to say so
+    while guard.retry_after is not None:
+        time.sleep(0.005)
+    answered = callers(route)
+    hits = server.hits(primary) - before
+    return Row(
+        f"{CALLERS} {shape} at the end of a break: on the primary",
+        f"{hits} of {CALLERS}; {answered} answered",
+        f"exactly trial_calls = {trials}",
+        hits == trials and answered == CALLERS,
+        f"{PEERS} ({PEERS_AS_OF})",
+        {"hits": hits, "trial_calls": trials, "answered": answered},
+    )
+
+
+def _threads(route: Route) -> int:
+    """Return how many of the callers were answered."""
+    texts: list[str] = []
+    together(lambda: texts.append(route.complete(ASK).text), CALLERS)
+    return sum(text.startswith("F0") for text in texts)
+
+
+def _tasks(route: Route) -> int:
+    async def all_at_once() -> int:
+        answers = await asyncio.gather(*(route.acomplete(ASK) for _ in range(CALLERS)))
+        return sum(answer.text.startswith("F0") for answer in answers)
+
+    return asyncio.run(all_at_once())

@@ -1,0 +1,52 @@
+"""One line of the table: a figure, its target and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+HEADER = ("figure", "measured", "target", "verdict", "peers")
+PEERS_AS_OF = "measured 2026-11, litellm 1.106.2"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A figure; `ok` is None where nothing was promised."""
+
+    figure: str
+    measured: str
+    target: str = "-"
+    ok: bool | None = None
+    peers: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        return {True: "ok", False: "MISS", None: "-"}[self.ok]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"verdict": self.verdict}
+
+
+def row_of(data: Mapping[str, Any]) -> Row:
+    """Read back what `as_json` wrote."""
+    return Row(**{name: value for name, value in data.items() if name != "verdict"})
+
+
+def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a markdown table whose columns also line up in a terminal."""
+    cells = [list(header), *(list(line) for line in lines)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    cells.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
+        for line in cells
+    )
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Return the one table of `make bench`."""
+    return markdown(
+        HEADER, ((row.figure, row.measured, row.target, row.verdict, row.peers) for row in rows)
+    )

@@ -1,0 +1,132 @@
+"""`pilotlight ask`: one question through a route."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pilotlight.assembly import Pilotlight
+    from pilotlight.core.receipt import Receipt
+    from pilotlight.route import Route
+
+
+@click.command("ask")
+@click.argument("question")
+@click.option(
+    "--route", "name", metavar="NAME", help="The route to take; not needed for the only one."
+)
+@click.option("--private", is_flag=True, help="Ask local targets only: nothing leaves the house.")
+@click.option("--json", "as_json", is_flag=True, help="Print {text, receipt} as one JSON document.")
+@click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="The time allowed, all targets together.",
+)
+@click.pass_obj
+def command(
+    config: Path | None,
+    question: str,
+    name: str | None,
+    private: bool,
+    as_json: bool,
+    no_stream: bool,
+    deadline: float | None,
+) -> None:
+    """Ask a QUESTION (- reads it from stdin) and say on stderr who answered."""
+    from pilotlight.cli.screen import remark
+    from pilotlight.cli.setting import open_config
+    from pilotlight.cli.words import summary
+
+    messages = [{"role": "user", "content": _question(question)}]
+    route = _route(open_config(config), name)
+    options: dict[str, Any] = {"private": private or None, "deadline": deadline}
+    if as_json:
+        _print_document(route, messages, options)
+        return
+    receipt = (_whole if no_stream else _stream)(route, messages, options)
+    remark(summary(receipt))
+
+
+def _question(given: str) -> str:
+    text = sys.stdin.read() if given == "-" else given
+    if not text.strip():
+        raise click.UsageError("the question is empty")
+    return text.strip()
+
+
+def _route(app: Pilotlight, name: str | None) -> Route:
+    known = app.config.routes
+    if name is None and len(known) > 1 and "default" not in known:
+        raise click.UsageError(f"several routes ({', '.join(known)}): choose one with --route NAME")
+    return app.route(name or "default")
+
+
+def _whole(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
+    with _plainly():
+        answer = route.complete(messages, **options)
+    click.echo(answer.text)
+    return answer.receipt
+
+
+def _stream(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
+    from pilotlight.answer import chunk_text
+    from pilotlight.cli.screen import remark
+    from pilotlight.core.steps import StreamRestarted
+
+    begun = False
+    with _plainly(), route.stream(messages, **options) as stream:
+        try:
+            for chunk in stream:
+                if isinstance(chunk, StreamRestarted):
+                    click.echo()
+                    remark(
+                        f"{chunk.from_target} broke off ({chunk.fault}); "
+                        f"{chunk.to_target} starts anew"
+                    )
+                elif text := chunk_text(chunk):
+                    begun = True
+                    click.echo(text, nl=False)
+        finally:
+            if begun:
+                click.echo()  # what comes next begins on a line of its own
+        return stream.receipt
+
+
+def _print_document(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> None:
+    """Print one document, for a call that nobody answered as well."""
+    from pilotlight.cli.app import FAILED
+    from pilotlight.cli.screen import print_json
+    from pilotlight.cli.words import message_of
+    from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
+
+    try:
+        with _plainly():
+            answer = route.complete(messages, **options)
+    except (AllTargetsFailed, DeadlineExceeded) as error:
+        receipt = error.receipt.to_dict() if error.receipt else None
+        print_json({"text": None, "receipt": receipt, "error": message_of(error)})
+        raise click.exceptions.Exit(FAILED) from None
+    print_json({"text": answer.text, "receipt": answer.receipt.to_dict()})
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Turn an exception of a provider's library, which passes through unchanged, into a line."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _LIBRARIES:
+            raise
+        said = str(error).splitlines() or [""]
+        raise click.ClickException(f"{type(error).__name__}: {said[0]}") from None
+
+
+_LIBRARIES = ("litellm", "openai", "ollama", "httpx")

@@ -1,0 +1,78 @@
+"""The configuration as the commands see it: each target with its address and its key's name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pilotlight.assembly import Pilotlight, load
+from pilotlight.config import TargetConfig, _find
+from pilotlight.core.target import Target
+from pilotlight.errors import ConfigError
+from pilotlight.providers import catalog
+from pilotlight.providers.base import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One target: what is configured, and where that leads."""
+
+    name: str
+    config: TargetConfig
+    target: Target
+    connection: Connection
+
+    @property
+    def is_ollama(self) -> bool:
+        """Whether it is asked by Ollama's own API."""
+        return self.connection.wire == "ollama"
+
+    @property
+    def model(self) -> str:
+        """The model's name without the provider."""
+        return self.connection.spec.bare_model
+
+    @property
+    def key_name(self) -> str:
+        """The environment variable in which the key is, or should be."""
+        if self.config.api_key.env:
+            return self.config.api_key.env
+        names = catalog.info(self.config.provider).keys
+        return next((name for name in names if os.environ.get(name)), names[0] if names else "")
+
+    @property
+    def key(self) -> str:
+        """Return `present`, `missing` or `not needed`; never the key."""
+        if self.connection.keyless:
+            return "missing"
+        return "present" if self.connection.api_key else "not needed"
+
+
+def config_path(given: Path | None) -> Path | None:
+    """Return the file that applies here, None when there is none."""
+    return given or _find()
+
+
+def open_config(given: Path | None) -> Pilotlight:
+    """Load the configuration; raises ConfigError, also when there is none."""
+    if config_path(given) is None:
+        raise ConfigError(
+            "no configuration: no pilotlight.toml here or in a folder above; "
+            "`pilotlight init` writes one"
+        )
+    return load(given)
+
+
+def places(app: Pilotlight) -> list[Place]:
+    """Return the targets with their addresses; raises ConfigError for a bad address."""
+    found = []
+    for name, config in app.config.targets.items():
+        try:
+            connection = Connection(config.spec(name))
+            found.append(Place(name, config, app.target(name), connection))
+        except ConfigError:
+            raise
+        except ValueError as error:  # an address that can't be one
+            raise ConfigError(f"targets.{name}.api_base: {error}") from None
+    return found

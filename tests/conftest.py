@@ -1,0 +1,49 @@
+"""Every test starts in a process that knows nothing: no health, no listeners, no environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import pilotlight
+from pilotlight import testing
+from pilotlight.core import drill
+from pilotlight.providers.catalog import CATALOG
+from pilotlight.testing import FakeClock
+
+for folder in ("core", "doors"):  # their helper modules: `kit`, `scenarios`
+    sys.path.append(str(Path(__file__).parent / folder))
+
+settings.register_profile(
+    "here",
+    deadline=None,
+    max_examples=100,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("here")
+
+FOREIGN = {"PILOTLIGHT_CONFIG", "OLLAMA_HOST"}
+FOREIGN |= {f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "ALL", "NO")}
+FOREIGN |= {f"{kind}_proxy" for kind in ("http", "https", "all", "no")}
+FOREIGN |= {name for info in CATALOG.values() for name in (*info.keys, *info.bases)}
+
+
+@pytest.fixture(autouse=True)
+def _clean_process(monkeypatch: pytest.MonkeyPatch):
+    for name in FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+    testing.reset()
+    yield
+    pilotlight.listeners.clear()
+    drill.active.clear()
+    testing.reset()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()

@@ -1,0 +1,109 @@
+"""What the core's tests share: breakers in a wanted state, targets without a provider."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.breaker import Breaker, BreakerPolicy
+from pilotlight.core.budget import RetryBudget
+from pilotlight.core.bulkhead import Bulkhead
+from pilotlight.core.faults import Fault
+from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.receipt import Journal
+from pilotlight.core.steps import Call, Failed, Report, Timeouts
+from pilotlight.core.target import Health, Target
+from pilotlight.testing import FakeClock
+
+PATIENCE = 30.0  # real seconds until a test that waits for another thread gives up
+
+
+def breaker(clock: FakeClock, **numbers: Any) -> Breaker:
+    """A breaker that opens after four failures in a row, for 15 s."""
+    extra = {key: numbers.pop(key) for key in ("listeners", "exclude", "state_storage") if key in numbers}
+    given = {"minimum_calls": 4, "failure_rate": 0.5, "window": 30.0, "reset_timeout": 15.0}
+    return Breaker("gpt", BreakerPolicy(**given | numbers), clock=clock, **extra)
+
+
+def opened(clock: FakeClock, **numbers: Any) -> Breaker:
+    """The same, opened by failures just now."""
+    made = breaker(clock, **numbers)
+    for _ in range(made.policy.minimum_calls):
+        made.acquire().failure(ConnectionError())
+    assert made.state.name == "open"
+    return made
+
+
+def half_open(clock: FakeClock, **numbers: Any) -> Breaker:
+    """The same, with its break just over: the next permits are trials."""
+    made = opened(clock, **numbers)
+    clock.advance(made.policy.reset_timeout)
+    return made
+
+
+def in_threads(number: int, work: Callable[[int], Any]) -> list[Any]:
+    """Run `work` in so many threads, all let go at one moment; return what they returned."""
+    start = threading.Barrier(number)
+
+    def one(index: int) -> Any:
+        start.wait(PATIENCE)
+        return work(index)
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(one, range(number), timeout=PATIENCE))
+
+
+def target(
+    name: str,
+    clock: FakeClock,
+    *,
+    breaker: BreakerPolicy | None = None,
+    retry: RetryPolicy = RetryPolicy(attempts=0),
+    concurrency: int | None = None,
+    queue: int = 0,
+    window: int | None = None,
+    **more: Any,
+) -> Target:
+    """A target that nobody can ask: the flow alone must decide."""
+    return Target(
+        name=name,
+        model=f"test/{name}",
+        provider=None,  # type: ignore[arg-type]
+        health=Health(
+            Breaker(name, breaker, clock=clock),
+            RetryBudget(retry.budget, retry.reserve),
+            None if concurrency is None else Bulkhead(concurrency, queue, clock),
+        ),
+        retry=retry,
+        window=lambda: window,
+        **{"timeouts": Timeouts(total=None), **more},
+    )
+
+
+def trip(
+    targets: list[Target],
+    clock: FakeClock,
+    *,
+    policy: Policy | None = None,
+    random: Callable[[], float] = lambda: 1.0,
+    **call: Any,
+) -> Trip:
+    """A call on its way to these targets."""
+    told = Call("chat", **call)
+    journal = Journal("chat", targets[0].name, told.private, clock)
+    return Trip(told, targets, policy or Policy(), clock, journal, random)
+
+
+def flow(targets: list[Target], clock: FakeClock, **more: Any) -> tuple[Any, Journal]:
+    """The conversation itself, and the journal it writes."""
+    made = trip(targets, clock, **more)
+    return failover_flow(made), made.journal
+
+
+def fails(fault: Fault, error: Exception | None = None, **more: Any) -> Failed:
+    """What a driver says of a failed attempt."""
+    shown = {key: more.pop(key) for key in ("partial", "tool_begun") if key in more}
+    return Failed(Report(fault, error or OSError(fault.value), **more), **shown)

@@ -1,0 +1,313 @@
+"""The flow as a conversation: what it asks for, and what it makes of each answer.
+
+No driver, thread, event loop or mock: `next` and `send`, compared with `==`.
+"""
+
+from __future__ import annotations
+
+import pytest
+from kit import fails, flow, target
+
+from pilotlight.core import drill
+from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.breaker import BreakerPolicy
+from pilotlight.core.faults import Fault
+from pilotlight.core.flow import Policy
+from pilotlight.core.steps import (
+    Answered,
+    Attempt,
+    Ended,
+    Facts,
+    Opened,
+    Pause,
+    Relay,
+    StreamRestarted,
+)
+from pilotlight.errors import AllTargetsFailed, CircuitOpen, ProviderFault, StreamInterrupted
+
+RETRY = RetryPolicy(attempts=1, base=0.5, cap=8.0)
+CALM = BreakerPolicy(minimum_calls=99)
+
+
+def returned(talk, outcome) -> object:
+    """Send the last outcome; return what the flow returns."""
+    with pytest.raises(StopIteration) as done:
+        talk.send(outcome)
+    return done.value.value
+
+
+def totals(one) -> tuple[int, int]:
+    window = one.health.breaker.state.window
+    return window.calls, window.failures
+
+
+def test_the_first_target_answers(clock):
+    gpt, local = target("gpt", clock), target("local", clock)
+    talk, journal = flow([gpt, local], clock)
+    assert next(talk) == Attempt(gpt, gpt.timeouts, 0)
+    clock.advance(2)
+    assert returned(talk, Answered("hello", Facts(model="gpt-4o"))) == "hello"
+    assert totals(gpt) == (1, 0)
+    receipt = journal.receipt()
+    assert (receipt.outcome, receipt.served_by, receipt.served_model) == ("primary", "gpt", "gpt-4o")
+    assert receipt.attempts[0].duration == receipt.duration == 2.0
+
+
+def test_a_failure_is_retried_then_failed_over(clock):
+    gpt, local = target("gpt", clock, retry=RETRY, breaker=CALM), target("local", clock)
+    talk, journal = flow([gpt, local], clock)
+    assert next(talk) == Attempt(gpt, gpt.timeouts, 0)
+    assert talk.send(fails(Fault.SERVER_ERROR)) == Pause(0.5)
+    assert talk.send(None) == Attempt(gpt, gpt.timeouts, 1)
+    assert talk.send(fails(Fault.SERVER_ERROR)) == Attempt(local, local.timeouts, 0)
+    assert returned(talk, Answered("hi")) == "hi"
+    assert totals(gpt) == (2, 2)
+    receipt = journal.receipt()
+    assert [(a.target, a.number, a.fault) for a in receipt.attempts] == [
+        ("gpt", 0, "server_error"), ("gpt", 1, "server_error"), ("local", 0, None),
+    ]  # fmt: skip
+    assert (receipt.outcome, receipt.failed_over) == ("failover", True)
+
+
+def test_the_table_caps_the_retries_of_the_target(clock):
+    gpt = target("gpt", clock, retry=RetryPolicy(attempts=5), breaker=CALM)
+    talk, _ = flow([gpt, target("local", clock)], clock)
+    next(talk)
+    talk.send(fails(Fault.SERVER_ERROR))
+    talk.send(None)
+    assert talk.send(fails(Fault.SERVER_ERROR)).target.name == "local"  # once, says the table
+
+
+def test_the_pause_is_jittered(clock):
+    gpt = target("gpt", clock, retry=RETRY, breaker=CALM)
+    talk, _ = flow([gpt], clock, random=lambda: 0.25)
+    next(talk)
+    assert talk.send(fails(Fault.OVERLOADED)) == Pause(0.125)
+
+
+def test_retries_stop_when_the_budget_is_spent_and_successes_earn_more(clock):
+    gpt = target("gpt", clock, retry=RetryPolicy(reserve=2.0, budget=0.5), breaker=CALM)
+    local = target("local", clock)
+
+    def call(*said) -> list[object]:
+        talk, _ = flow([gpt, local], clock)
+        steps = [next(talk)]
+        try:
+            for outcome in said:
+                steps.append(talk.send(outcome))
+        except StopIteration:
+            pass
+        talk.close()
+        return [type(step).__name__ for step in steps]
+
+    def failing() -> list[object]:
+        return call(fails(Fault.SERVER_ERROR))
+
+    assert [failing()[1] for _ in range(3)] == ["Pause", "Pause", "Attempt"]
+    call(Answered("a")), call(Answered("b"))
+    assert [failing()[1] for _ in range(2)] == ["Pause", "Attempt"]
+
+
+def test_the_breaker_is_asked_before_the_pause(clock):
+    """The failure that opens the circuit is not followed by a pause for nothing."""
+    gpt = target("gpt", clock, retry=RETRY, breaker=BreakerPolicy(minimum_calls=1))
+    local = target("local", clock)
+    talk, _ = flow([gpt, local], clock)
+    next(talk)
+    assert talk.send(fails(Fault.SERVER_ERROR)) == Attempt(local, local.timeouts, 0)
+    assert gpt.health.budget.spend() and gpt.health.budget.spend() and gpt.health.budget.spend()
+
+
+def test_a_breaker_that_opens_during_the_pause_ends_the_retry(clock):
+    gpt, local = target("gpt", clock, retry=RETRY, breaker=CALM), target("local", clock)
+    talk, journal = flow([gpt, local], clock)
+    next(talk)
+    assert isinstance(talk.send(fails(Fault.SERVER_ERROR)), Pause)
+    gpt.health.breaker.trip("outage", 60.0)
+    assert talk.send(None) == Attempt(local, local.timeouts, 0)
+    talk.close()
+    assert [s.reason for s in journal.skipped] == ["breaker_open"]
+
+
+def test_a_trial_that_fails_is_not_retried(clock):
+    gpt, local = target("gpt", clock, retry=RETRY), target("local", clock)
+    gpt.health.breaker.trip("outage", 0.0)
+    talk, journal = flow([gpt, local], clock)
+    next(talk)
+    assert talk.send(fails(Fault.SERVER_ERROR)) == Attempt(local, local.timeouts, 0)
+    assert journal.attempts[0].breaker == "half-open"
+
+
+def test_a_tripping_fault_opens_for_the_time_the_provider_names(clock):
+    gpt, local = target("gpt", clock), target("local", clock)
+    talk, _ = flow([gpt, local], clock)
+    next(talk)
+    talk.send(fails(Fault.RATE_LIMITED, retry_after=42.0))
+    assert (gpt.health.breaker.reason, gpt.health.breaker.retry_after) == ("rate_limited", 42.0)
+
+
+def test_an_ignored_fault_leaves_no_trace_in_the_breaker(clock):
+    gpt = target("gpt", clock)
+    talk, _ = flow([gpt], clock)
+    next(talk)
+    with pytest.raises(OSError):
+        talk.send(fails(Fault.INVALID_REQUEST))
+    assert totals(gpt) == (0, 0)
+
+
+# Ending without an answer.
+
+
+def test_the_callers_mistake_is_raised_unchanged(clock):
+    error = ValueError("max_tokens is too large")
+    gpt, local = target("gpt", clock), target("local", clock)
+    talk, journal = flow([gpt, local], clock)
+    next(talk)
+    with pytest.raises(ValueError) as caught:
+        talk.send(fails(Fault.INVALID_REQUEST, error))
+    assert caught.value is error
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert not hasattr(error, "__notes__")
+    assert journal.receipt().outcome == "raised"
+
+
+def test_after_another_attempt_the_exception_notes_who_was_asked(clock):
+    error = ValueError("bad")
+    talk, _ = flow([target("gpt", clock), target("local", clock)], clock)
+    next(talk)
+    talk.send(fails(Fault.TIMEOUT, status=504))
+    with pytest.raises(ValueError):
+        talk.send(fails(Fault.INVALID_REQUEST, error))
+    assert error.__notes__ == [
+        "pilotlight asked: gpt timeout (504), then local invalid_request"
+    ]
+
+
+def test_when_all_fail_the_group_says_why_in_order(clock):
+    gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
+    claude.health.breaker.trip("outage", 30.0)
+    errors = OSError("gpt"), OSError("local")
+    talk, journal = flow([gpt, claude, local], clock)
+    next(talk)
+    talk.send(fails(Fault.RATE_LIMITED, errors[0], retry_after=12.0))
+    with pytest.raises(AllTargetsFailed) as caught:
+        talk.send(fails(Fault.SERVER_ERROR, errors[1]))
+    group = caught.value
+    assert (group.exceptions[0], group.exceptions[2]) == errors
+    assert isinstance(group.exceptions[1], CircuitOpen)
+    assert group.exceptions[1].target == "claude"
+    assert group.retry_after == 12.0
+    assert "gpt rate_limited, then claude breaker_open, then local server_error" in str(group)
+    assert group.receipt == journal.receipt()
+    assert group.receipt.outcome == "exhausted"
+
+
+def test_a_break_without_end_is_no_time_to_come_back(clock):
+    gpt = target("gpt", clock)
+    gpt.health.breaker.trip("model_retired", float("inf"))
+    talk, _ = flow([gpt], clock)
+    with pytest.raises(AllTargetsFailed) as caught:
+        next(talk)
+    assert caught.value.retry_after is None
+
+
+# Streams.
+
+
+def test_a_stream_is_relayed_and_ends(clock):
+    gpt = target("gpt", clock)
+    talk, journal = flow([gpt], clock, stream=True)
+    next(talk)
+    assert talk.send(Opened()) == Relay()
+    clock.advance(9)
+    assert returned(talk, Ended(Facts(completion_tokens=3))) is None
+    assert totals(gpt) == (1, 0)
+    assert journal.receipt().outcome == "primary"
+    assert journal.receipt().attempts[0].completion_tokens == 3
+
+
+def test_a_stream_that_fails_before_its_first_text_fails_over(clock):
+    gpt, local = target("gpt", clock), target("local", clock)
+    talk, _ = flow([gpt, local], clock, stream=True)
+    next(talk)
+    assert talk.send(fails(Fault.STREAM_STALLED)) == Attempt(local, local.timeouts, 0)
+    assert talk.send(Opened()) == Relay(None)
+
+
+def test_a_stream_that_breaks_after_it_is_interrupted(clock):
+    gpt, local, cause = target("gpt", clock), target("local", clock), OSError("reset")
+    talk, journal = flow([gpt, local], clock, stream=True)
+    next(talk), talk.send(Opened())
+    with pytest.raises(StreamInterrupted) as caught:
+        talk.send(fails(Fault.STREAM_TRUNCATED, cause, partial="Once upon"))
+    error = caught.value
+    assert (error.target, error.fault, error.partial_text) == ("gpt", "stream_truncated", "Once upon")
+    assert error.__cause__ is cause
+    assert error.receipt == journal.receipt()
+    assert error.receipt.outcome == "interrupted"
+    assert totals(gpt) == (1, 1)
+
+
+RESTART = Policy(on_interrupt="restart")
+
+
+def test_a_restart_is_announced_and_then_begins_anew(clock):
+    gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
+    talk, journal = flow([gpt, claude, local], clock, policy=RESTART, stream=True)
+    next(talk), talk.send(Opened())
+    assert talk.send(fails(Fault.STREAM_INTERRUPTED, partial="Once")).target is claude
+    assert talk.send(fails(Fault.TIMEOUT)).target is local  # claude showed nothing
+    assert talk.send(Opened()) == Relay(StreamRestarted("gpt", "local", "stream_interrupted"))
+    returned(talk, Ended())
+    assert journal.receipt().outcome == "failover"
+
+
+def test_a_stream_is_not_retried_after_text_although_the_fault_could_be(clock):
+    gpt, local = target("gpt", clock, retry=RETRY, breaker=CALM), target("local", clock)
+    talk, _ = flow([gpt, local], clock, policy=RESTART, stream=True)
+    next(talk), talk.send(Opened())
+    assert talk.send(fails(Fault.STREAM_INTERRUPTED)) == Attempt(local, local.timeouts, 0)
+
+
+@pytest.mark.parametrize("tool_begun", [True, False])
+def test_a_restart_needs_another_target_and_no_tool_begun(clock, tool_begun):
+    targets = [target("gpt", clock), target("local", clock)][: 1 + tool_begun]
+    talk, _ = flow(targets, clock, policy=RESTART, stream=True)
+    next(talk), talk.send(Opened())
+    with pytest.raises(StreamInterrupted):
+        talk.send(fails(Fault.STREAM_INTERRUPTED, tool_begun=tool_begun))
+
+
+# What the route may say.
+
+
+def test_accept_may_refuse_an_answer_which_is_no_fault_of_the_target(clock):
+    gpt, local = target("gpt", clock), target("local", clock)
+    talk, journal = flow([gpt, local], clock, policy=Policy(accept=lambda said: said != "no"))
+    next(talk)
+    assert talk.send(Answered("no", Facts(status=200))) == Attempt(local, local.timeouts, 0)
+    assert returned(talk, Answered("yes")) == "yes"
+    assert totals(gpt) == (0, 0)
+    assert (journal.attempts[0].fault, journal.attempts[0].status) == ("rejected", 200)
+
+
+def test_an_accept_that_raises_lets_the_answer_through(clock, caplog):
+    def accept(said):
+        raise KeyError("bug")
+
+    talk, _ = flow([target("gpt", clock)], clock, policy=Policy(accept=accept))
+    next(talk)
+    assert returned(talk, Answered("fine")) == "fine"
+    assert "accept" in caplog.text
+
+
+def test_a_drill_answers_in_the_place_of_the_target(clock):
+    gpt, local = target("gpt", clock), target("local", clock)
+    with drill.drill("test/gpt", Fault.AUTH_FAILED) as one:
+        talk, journal = flow([gpt, local], clock)
+        assert next(talk) == Attempt(local, local.timeouts, 0)  # gpt is not even asked
+        talk.close()
+    assert one.hits == 1
+    assert (gpt.health.breaker.reason, journal.attempts[0].evidence) == ("auth_failed", "drill")
+    assert isinstance(journal.errors[0], ProviderFault)
+    assert not drill.active

@@ -1,0 +1,230 @@
+"""Every recorded fault, over real sockets, through the real provider path, in each of its modes.
+
+For each: the fault, the number of requests the server saw (one for each attempt),
+Retry-After where it was sent, failover or raise as the table says, what it did to
+the breaker, and that no partial or empty text came out as an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from pilotlight import AllTargetsFailed, Fault, PilotlightError, Route, StreamInterrupted, failover
+from pilotlight.assembly import Pilotlight
+from pilotlight.config import parse
+from pilotlight.core.faults import RULES, Effect, Elsewhere
+from pilotlight.core.flow import Policy
+from pilotlight.registry import Registry
+from pilotlight.testing import ScriptedTarget
+from tests.corpus.server import CorpusServer
+
+CORPUS = json.loads((Path(__file__).parent.parent / "corpus.json").read_text("utf-8"))
+MESSAGES = [{"role": "user", "content": "Say hello to the whole wide world, please"}]
+BACKUP = "the backup speaks"
+FINE = {"ok", "ok_slow", "ok_deprecated", "model_substituted"}
+RUNS = itertools.count()
+
+# Where one entry can't be told by its own words, the argument stands here.
+ARGUED: dict[tuple[str, str], str] = {}
+
+CASES = [
+    pytest.param(entry, mode, id=f"{entry['id']}-{mode}")
+    for entry in CORPUS
+    for mode in entry["modes"]
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Any:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(tls)
+    with CorpusServer(CORPUS, tls) as running:
+        yield running
+
+
+def route_to(entry: dict[str, Any], base: str, policy: Policy = Policy()) -> Route:
+    provider = entry["provider"]
+    versioned = provider in (
+        "openai",
+        "mistral",
+        "groq",
+        "nvidia_nim",
+        "openai_compat",
+        "hosted_vllm",
+    )
+    slow = (entry.get("transport") or {}).get("kind") == "delay"
+    clocks = {"connect": 2, "first_token": 4 if slow else 1, "between_tokens": 0.5}
+    target = {
+        "model": entry["model"],
+        "api_base": base + "/v1" if versioned else base,
+        "api_key": "sk-corpus-0123456789abcdef",
+        "timeout": {**clocks, "total": 6 if slow else 2.5},
+        "context": 8192,
+        "retry": {"base": 0.001, "cap": 0.001},
+    }
+    pilot = Pilotlight(parse({"targets": {"t": target}}, "test"), registry=Registry())
+    backup = ScriptedTarget("backup", BACKUP, local=True, window=10**9)
+    return Route("corpus", (pilot.target("t"), backup), policy)
+
+
+def ask(route: Route, mode: str) -> tuple[Any, str, Any]:
+    """Return (receipt, the text that came out, what was raised)."""
+    if mode.startswith("image"):
+        return ask_for_image(route, mode)
+    stream = None
+    text, receipt, raised = "", None, None
+    try:
+        if mode == "sync":
+            answer = route.complete(MESSAGES)
+            text, receipt = answer.text, answer.receipt
+        elif mode == "async":
+            answer = asyncio.run(route.acomplete(MESSAGES))
+            text, receipt = answer.text, answer.receipt
+        elif mode == "sync_stream":
+            stream = route.stream(MESSAGES)
+            for _ in stream:
+                pass
+        else:
+            stream = route.astream(MESSAGES)
+
+            async def read() -> None:
+                async for _ in stream:
+                    pass
+
+            asyncio.run(read())
+    except Exception as error:
+        raised = error
+    if stream is not None:
+        text, receipt = stream.text, stream.receipt
+    return receipt, text, raised
+
+
+def ask_for_image(route: Route, mode: str) -> tuple[Any, str, Any]:
+    """Images go by the decorator's door: the user's own request over the target's client."""
+    path = "/v2beta/stable-image/generate/sd3"
+
+    def read(response: Any) -> str:
+        response.raise_for_status()
+        return str(response.json()["image"])
+
+    @failover(route)
+    def image(*, target: Any) -> str:
+        if target.name == "backup":
+            return str(target.say())
+        headers = {"accept": "application/json", "authorization": f"Bearer {target.api_key}"}
+        return read(target.http_client().post(target.api_base + path, headers=headers))
+
+    @failover(route)
+    async def aimage(*, target: Any) -> str:
+        if target.name == "backup":
+            return str(target.say())
+        headers = {"accept": "application/json", "authorization": f"Bearer {target.api_key}"}
+        return read(await target.ahttp_client().post(target.api_base + path, headers=headers))
+
+    from pilotlight import receipts
+
+    with receipts() as log:
+        try:
+            text, raised = (image() if mode == "image_sync" else asyncio.run(aimage())), None
+        except Exception as error:
+            text, raised = "", error
+    return log[0], text, raised
+
+
+@pytest.mark.parametrize(("entry", "mode"), CASES)
+def test_the_fault_is_told_for_what_it_is(server: CorpusServer, entry: Any, mode: str) -> None:
+    expected, run = entry["expected_class"], f"run{next(RUNS)}"
+    route = route_to(entry, server.base(entry, run))
+    receipt, text, raised = ask(route, mode)
+    tries = [a for a in receipt.attempts if a.target == "t"] if receipt else []
+    if receipt is None:  # raised before an answer could carry it
+        receipt, text, raised, tries = again_with_receipt(entry, server, run, mode)
+    reached = (entry.get("transport") or {}).get("kind") not in ("refused", "dns", "tls")
+    assert server.requests[run] == (len(tries) if reached else 0), "hidden retries"
+    if expected in FINE:
+        check_fine(entry, expected, text, raised, tries)
+        return
+    assert tries, "the target was asked"
+    assert {str(each.fault) for each in tries} == {expected}, tries[0].evidence
+    check_outcome(entry, Fault(expected), route, text, raised, tries)
+    check_retry_after(entry, tries[-1])
+
+
+def again_with_receipt(
+    entry: Any, server: CorpusServer, run: str, mode: str
+) -> tuple[Any, str, Any, Any]:
+    from pilotlight import receipts
+
+    server.requests[run] = 0
+    with receipts() as log:
+        _, text, raised = ask(route_to(entry, server.base(entry, run)), mode)
+    return log[0], text, raised, [a for a in log[0].attempts if a.target == "t"]
+
+
+def check_fine(entry: Any, expected: str, text: str, raised: Any, tries: Any) -> None:
+    assert raised is None
+    assert [each.fault for each in tries] == [None]
+    said = "".join((entry.get("stream") or {}).get("texts", []))
+    assert text in (said, "Hello world", "ok", "aGVsbG8="), text
+    flagged = "model_substituted" in tries[0].flags
+    assert flagged == (expected == "model_substituted")
+
+
+def check_outcome(
+    entry: Any, fault: Fault, route: Route, text: str, raised: Any, tries: Any
+) -> None:
+    rule = RULES[fault]
+    if isinstance(raised, StreamInterrupted):
+        shown = "".join(entry["stream"]["texts"])
+        assert shown, "nothing was shown, so it should have failed over unseen"
+        assert raised.partial_text == text == shown[: len(text)]
+        assert raised.fault == fault
+        assert len(tries) == 1
+    elif rule.elsewhere in (Elsewhere.YES, Elsewhere.LOCAL, Elsewhere.LARGER):
+        assert raised is None
+        assert text == BACKUP
+        assert len(tries) == 1 + rule.retries
+    else:
+        assert raised is not None
+        assert not isinstance(raised, AllTargetsFailed)
+        assert text == ""
+        if rule.elsewhere is Elsewhere.NO:
+            assert not isinstance(raised, PilotlightError), "the provider's own exception"
+    check_breaker(fault, route, len(tries))
+
+
+def check_breaker(fault: Fault, route: Route, tries: int) -> None:
+    breaker = route.targets[0].health.breaker
+    effect = RULES[fault].breaker
+    if effect is Effect.OPENS:
+        # A wait of milliseconds may be over by now; then the next call is a trial.
+        assert breaker.current_state in ("open", "half-open")
+        assert breaker.reason == fault
+        return
+    assert breaker.current_state == "closed"
+    assert breaker.state.window.failures == (tries if effect is Effect.COUNTS else 0)
+
+
+def check_retry_after(entry: Any, attempt: Any) -> None:
+    headers = entry["headers"]
+    if "retry-after-ms" in headers:
+        assert attempt.retry_after == pytest.approx(float(headers["retry-after-ms"]) / 1000)
+    elif "retry-after" in headers:
+        assert attempt.retry_after == pytest.approx(float(headers["retry-after"]))
+    elif "retryDelay" in json.dumps(entry.get("body")) and attempt.fault == "rate_limited":
+        assert attempt.retry_after is not None
+    if attempt.retry_after is not None:
+        assert 0 <= attempt.retry_after <= 3600
+
+
+def test_every_argued_exception_is_in_the_corpus() -> None:
+    known = {(entry["id"], mode) for entry in CORPUS for mode in entry["modes"]}
+    assert set(ARGUED) <= known
