@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pilotlight.config import (
     Config,
@@ -43,7 +43,20 @@ class Pilotlight:
         self.registry = registry
         self._targets: dict[str, Target] = {}
         self._routes: dict[str, Route] = {}
+        self._connections: list[Connection] = []
         self._lock = threading.RLock()
+
+    def close(self) -> None:
+        """Close the idle connections; a later call opens new ones."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def routes(self) -> Mapping[str, Route]:
@@ -116,6 +129,7 @@ class Pilotlight:
     def make_target(self, name: str, config: TargetConfig) -> Target:
         """Build a target; nothing is contacted and no SDK is imported."""
         connection = Connection(config.spec(name))
+        self._connections.append(connection)
         retry = self.config.retry_policy(config)
         health = self.registry.health(
             Endpoint.of(connection.base_url, config.model, connection.api_key, self.clock),

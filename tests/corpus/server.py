@@ -24,10 +24,10 @@ TRANSPORTS = {None, "refused", "dns", "tls", "hang", "delay"}
 REASONS = {520: "Unknown", 529: "Site Overloaded"}
 
 
-def openai_events(texts: list[str], finish: str | None) -> list[str]:
+def openai_events(texts: list[str], finish: str | None, model: str) -> list[str]:
     def event(delta: Json, reason: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+        head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model}
         return f"data: {json.dumps({**head, 'choices': [choice]})}\n\n"
 
     events = [event({"role": "assistant", "content": ""})]
@@ -35,7 +35,7 @@ def openai_events(texts: list[str], finish: str | None) -> list[str]:
     return events + ([event({}, finish), "data: [DONE]\n\n"] if finish else [])
 
 
-def anthropic_events(texts: list[str], finish: str | None) -> list[str]:
+def anthropic_events(texts: list[str], finish: str | None, model: str) -> list[str]:
     def event(kind: str, **fields: Any) -> str:
         return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n"
 
@@ -43,7 +43,7 @@ def anthropic_events(texts: list[str], finish: str | None) -> list[str]:
         "id": "m",
         "type": "message",
         "role": "assistant",
-        "model": "claude-sonnet-4-5-20250929",
+        "model": model,
         "content": [],
         "stop_reason": None,
         "usage": {"input_tokens": 9, "output_tokens": 1},
@@ -64,13 +64,13 @@ def anthropic_events(texts: list[str], finish: str | None) -> list[str]:
     return events
 
 
-def gemini_events(texts: list[str], finish: str | None) -> list[str]:
+def gemini_events(texts: list[str], finish: str | None, model: str) -> list[str]:
     def event(text: str, reason: str | None = None) -> str:
         candidate: Json = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
         if reason:
             candidate["finishReason"] = reason
         usage = {"promptTokenCount": 9, "totalTokenCount": 11}
-        body = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-2.5-pro"}
+        body = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": model}
         return f"data: {json.dumps(body)}\r\n\r\n"
 
     return [event(text) for text in texts] + ([event("", finish)] if finish else [])
@@ -87,14 +87,14 @@ def ollama_events(texts: list[str], finish: str | None, chat: bool) -> list[str]
     return [line(text) for text in texts] + ([line("", done=True)] if finish else [])
 
 
-def events_of(stream: Json, path: str) -> list[str]:
+def events_of(stream: Json, path: str, model: str) -> list[str]:
     if "raw" in stream:
         return list(stream["raw"])
     texts, finish, then = stream["texts"], stream.get("finish"), stream.get("then", [])
     if stream["format"] == "ollama":
         return ollama_events(texts, finish, path.endswith("/api/chat")) + then
     dialects = {"openai": openai_events, "anthropic": anthropic_events, "gemini": gemini_events}
-    return dialects[stream["format"]](texts, finish) + then
+    return dialects[stream["format"]](texts, finish, model) + then
 
 
 class CorpusServer:
@@ -214,7 +214,7 @@ async def _stream(
     kind = "application/x-ndjson" if lines else "text/event-stream; charset=utf-8"
     framing = {"content-type": kind, "transfer-encoding": "chunked"}
     writer.write(_head(200, {**entry["headers"], **framing}))
-    for event in events_of(entry["stream"], path):
+    for event in events_of(entry["stream"], path, entry["model"].partition("/")[2]):
         data = event.encode()
         writer.write(b"%x\r\n%s\r\n" % (len(data), data))
         await writer.drain()

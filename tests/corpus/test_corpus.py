@@ -22,6 +22,7 @@ from pilotlight.assembly import Pilotlight
 from pilotlight.config import parse
 from pilotlight.core.faults import RULES, Effect, Elsewhere
 from pilotlight.core.flow import Policy
+from pilotlight.providers.litellm_module import litellm
 from pilotlight.registry import Registry
 from pilotlight.testing import ScriptedTarget
 from tests.corpus.server import CorpusServer
@@ -31,6 +32,15 @@ MESSAGES = [{"role": "user", "content": "Say hello to the whole wide world, plea
 BACKUP = "the backup speaks"
 FINE = {"ok", "ok_slow", "ok_deprecated", "model_substituted"}
 RUNS = itertools.count()
+OPENED: list[Pilotlight] = []
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Any:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
 
 # Where one entry can't be told by its own words, the argument stands here.
 ARGUED: dict[tuple[str, str], str] = {}
@@ -44,6 +54,8 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def server() -> Any:
+    litellm()  # its first import takes seconds
+
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(tls)
     with CorpusServer(CORPUS, tls) as running:
@@ -71,6 +83,7 @@ def route_to(entry: dict[str, Any], base: str, policy: Policy = Policy()) -> Rou
         "retry": {"base": 0.001, "cap": 0.001},
     }
     pilot = Pilotlight(parse({"targets": {"t": target}}, "test"), registry=Registry())
+    OPENED.append(pilot)
     backup = ScriptedTarget("backup", BACKUP, local=True, window=10**9)
     return Route("corpus", (pilot.target("t"), backup), policy)
 

@@ -42,11 +42,13 @@ def command(
 ) -> None:
     """Ask a QUESTION (- reads it from stdin) and say on stderr who answered."""
     from pilotlight.cli.screen import remark
-    from pilotlight.cli.setting import open_config
+    from pilotlight.cli.setting import let_go, open_config
     from pilotlight.cli.words import summary
 
     messages = [{"role": "user", "content": _question(question)}]
-    route = _route(open_config(config), name)
+    app = open_config(config)
+    click.get_current_context().call_on_close(lambda: let_go(app))
+    route = _route(app, name)
     options: dict[str, Any] = {"private": private or None, "deadline": deadline}
     if as_json:
         _print_document(route, messages, options)

@@ -100,7 +100,7 @@ class Tally:
             (
                 "pilotlight itself",
                 _ms(self.own_median),
-                "median; call less all its attempts and pauses",
+                "median; call less all of its attempts",
             ),
             (
                 "breaker transitions",

@@ -64,6 +64,14 @@ def open_config(given: Path | None) -> Pilotlight:
     return load(given)
 
 
+def let_go(app: Pilotlight) -> None:
+    """Close the connections that calls have left open for the next one."""
+    for target in list(app._targets.values()):
+        connection = getattr(target.provider, "connection", None)
+        if connection is not None and connection._pool is not None:
+            connection._pool.close()
+
+
 def places(app: Pilotlight) -> list[Place]:
     """Return the targets with their addresses; raises ConfigError for a bad address."""
     found = []

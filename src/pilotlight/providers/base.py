@@ -65,6 +65,11 @@ class Connection:
                     )
         return self._pool
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        if self._pool is not None:
+            self._pool.close()
+
     def window(self) -> int | None:
         """Return the context length in tokens: as configured, or as litellm knows it."""
         if self.spec.context is not None or self.wire == "ollama":

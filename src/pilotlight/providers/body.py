@@ -98,9 +98,9 @@ def read_body(body: bytes | str | object, content_type: str = "") -> Said:
 
 
 def is_broken_json(body: bytes) -> bool:
-    """Tell whether a body began as JSON and does not end as such."""
+    """Tell whether there is a body, and it is no JSON."""
     text = _decoded(body)
-    return text[:1] in ("{", "[") and _loads(text) is None
+    return bool(text) and _loads(text) is None and text.strip() != "null"
 
 
 def is_garbled(head: bytes) -> bool:

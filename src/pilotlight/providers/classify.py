@@ -59,10 +59,10 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         what = f"the way led to {tap.refused_host}, which is not this target's"
         return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
     if tap.in_band_error:
-        return _rescrubbed(judge_in_band(tap), tap, prompt_texts)
+        return judge_in_band(tap, prompt_texts)
     if tap.expired is not None:
         return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
-    known = _answered(tap, errors) if tap.status is not None else None
+    known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
     if known is None:
         known = _from_errors(errors, tap.wire, prompt_texts)
     if known is not None:
@@ -94,14 +94,6 @@ def _said(tap: Tap, fault: Fault, what: str, prompt_texts: Sequence[str]) -> Ver
     return Verdict(fault, None, tap.status, None, evidence(tap.status, None, what, prompt_texts))
 
 
-def _rescrubbed(verdict: Verdict, tap: Tap, prompt_texts: Sequence[str]) -> Verdict:
-    """Say it again without the prompt, which `judge` does not know."""
-    if not prompt_texts:
-        return verdict
-    reply = reply_of(tap.wire, tap.status, tap.in_band_error, {})
-    return verdict_of(reply, prompt_texts, fault=verdict.fault)
-
-
 def _expired(tap: Tap) -> Fault:
     """Tell an answer that never began, or took too long, from one that fell silent."""
     if tap.expired == "between_tokens":
@@ -114,17 +106,19 @@ def _expired(tap: Tap) -> Fault:
     return Fault.TIMEOUT
 
 
-def _answered(tap: Tap, errors: Sequence[BaseException]) -> Verdict | None:
+def _answered(tap: Tap, errors: list[BaseException], prompt_texts: Sequence[str]) -> Verdict | None:
     """Diagnose an attempt that failed although the status was a success."""
     if blocked_answer(tap):
         return _said(tap, Fault.CONTENT_BLOCKED, "a filter ended the answer", ())
-    below = failures.transport_fault(list(errors))
+    below = failures.transport_fault(errors)
     if below is Fault.TIMEOUT and not tap.terminal and not tap.complete:
         stalled = tap.streaming and tap.contents > 0
         return _said(tap, Fault.STREAM_STALLED if stalled else Fault.TIMEOUT, "silence", ())
     if below is Fault.MALFORMED_RESPONSE and tap.streaming and tap.contents and not tap.terminal:
         return _said(tap, Fault.STREAM_INTERRUPTED, "an event of the stream was broken", ())
-    return judge_wire(tap)
+    if tap.complete and not tap.received and not tap.streaming:
+        return _said(tap, Fault.EMPTY_RESPONSE, "an empty body", ())
+    return judge_wire(tap, prompt_texts)
 
 
 def _from_errors(

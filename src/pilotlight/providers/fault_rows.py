@@ -32,7 +32,7 @@ _BUSY: Final = (
     row(
         Fault.OVERLOADED,
         "node-chatgpt-api#34; continue#10639; dify#34280; Envoy; Groq 498",
-        {400, 424, 429, 498, None} | SERVER,
+        {424, 429, 498, None} | SERVER,
         r"overload|high (?:demand|load|traffic|volume)|heavy (?:load|traffic|demand)"
         r"|(?:no|at|over|out of|insufficient|not enough|lacks?|exceed\w*|limited"
         r"|full) (?:\w+ ){0,3}"
@@ -43,7 +43,7 @@ _BUSY: Final = (
         r"|(?:server|service|system|engine|model)s? (?:is|are) (?:currently |temporarily )?"
         r"(?:too )?(?:busy|full|loading|not ready)|loading model|too busy|no instances"
         r"|queue is full"
-        r"|(?:cuda )?out of memory|no slots? available",
+        r"|(?:cuda )?out of memory|no slots? available|无可用渠道|负载",
     ),
     row(Fault.OVERLOADED, "Anthropic 529; Groq 498 flex tier; generic 503", {498, 503, 529}),
 )
@@ -143,9 +143,9 @@ _BY_CODE: Final = (
 
 ROWS: Final[tuple[Row, ...]] = (
     *LOCAL_ROWS,
+    *KEY,
     *BLOCKED,
     *TOO_LARGE,
-    *KEY,
     *MODEL[:3],
     *MONEY,
     *_BUSY[:2],

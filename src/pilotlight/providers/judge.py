@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +33,8 @@ _REASON: Final = re.compile(
     rb'(?<!\\)"(?:finish_?reason|stop_?reason|block_?reason)"\s*:\s*"([A-Za-z_]{3,40})"',
     re.IGNORECASE,
 )
+_ANSWER: Final = re.compile(rb'"(?:choices|candidates|content|done|output|embeddings?)"\s*:')
+_TROUBLE: Final = re.compile(rb'"(?:errors?|detail)"|"message"\s*:\s*"')
 _DONE: Final = re.compile(rb'(?<!\\)"done"\s*:\s*false')
 
 
@@ -58,14 +61,16 @@ class AnswerView:
         return self.choices < 1 or not (has_text or self.tool_calls or self.other_content)
 
 
-def judge(tap: Tap, answer: AnswerView) -> Verdict | None:
+def judge(
+    tap: Tap, answer: AnswerView, *, prompt_texts: Sequence[str] | None = None
+) -> Verdict | None:
     """Return what is wrong with an answer that came back as a success; None if nothing is.
 
     An answer of another model than was asked is good here: what that means is the
     route's policy, and `substituted` tells it.
     """
     if tap.requests:
-        verdict = judge_wire(tap)
+        verdict = judge_wire(tap, prompt_texts)
         if verdict is not None:
             return verdict
     said = (answer.finish_reason or "").strip()
@@ -92,12 +97,15 @@ def _why_empty(answer: AnswerView, finish: str) -> str:
     return f"no text and no tool call, finish reason {finish or 'none'}{cut}"
 
 
-def judge_wire(tap: Tap) -> Verdict | None:
-    """Return what the bytes of a 2xx response show to be wrong; None if they look sound."""
+def judge_wire(tap: Tap, prompt_texts: Sequence[str] | None = None) -> Verdict | None:
+    """Return what the bytes of a 2xx response show to be wrong; None if they look sound.
+
+    Where the prompt is not known, a message is left out of the evidence: it may quote it.
+    """
     if tap.status is not None and tap.status >= 300:
-        return verdict_of(reply_of(tap.wire, tap.status, tap.head, tap.headers))
+        return verdict_of(reply_of(tap.wire, tap.status, tap.head, tap.headers), prompt_texts)
     if tap.in_band_error:
-        return judge_in_band(tap)
+        return judge_in_band(tap, prompt_texts)
     said = _suspect(tap)
     if said is not None and said.markup:
         return _verdict(
@@ -105,28 +113,35 @@ def judge_wire(tap: Tap) -> Verdict | None:
         )
     if tap.streaming:
         return _judge_stream(tap)
-    return _judge_body(tap, said)
+    return _judge_body(tap, said, prompt_texts)
 
 
-def _judge_body(tap: Tap, said: Said | None) -> Verdict | None:
+def _judge_body(tap: Tap, said: Said | None, prompt_texts: Sequence[str] | None) -> Verdict | None:
     """Judge a plain body; of one that is longer than what was kept, little can be told."""
     if said is not None and said.error:
         reply = Reply(tap.wire, tap.status, said)
-        return verdict_of(reply, fault=Fault.MALFORMED_RESPONSE)
+        return verdict_of(reply, prompt_texts, fault=Fault.MALFORMED_RESPONSE)
+    if tap.wire == "stability" and _blocked_on_wire(tap):  # a blurred image is sent all the same
+        return _verdict(tap, Fault.CONTENT_BLOCKED, "finish reason of a filter")
     whole = tap.complete and tap.received <= len(tap.head)
-    if whole and tap.wire != "other" and is_broken_json(tap.head):
-        return _verdict(tap, Fault.MALFORMED_RESPONSE, "the JSON breaks off")
+    if whole and tap.wire != "other" and _is_no_json(tap):
+        return _verdict(tap, Fault.MALFORMED_RESPONSE, "the body is no JSON, or breaks off")
     if whole and tap.wire == "ollama" and _DONE.search(tap.head) and _not_done(tap.head):
         return _verdict(tap, Fault.STREAM_TRUNCATED, "done is false")
     return None
+
+
+def _is_no_json(tap: Tap) -> bool:
+    """Tell garbage from JSON, and from what is rightly none: audio and images."""
+    kind = tap.headers.get("content-type", "json")
+    return any(mark in kind for mark in ("json", "text")) and is_broken_json(tap.head)
 
 
 def _suspect(tap: Tap) -> Said | None:
     """Read the body only if it may be something else than an answer: reading costs time."""
     head = tap.head[:300].lstrip(b"\xef\xbb\xbf \t\r\n")
     odd = head[:1] == b"<" or "html" in tap.headers.get("content-type", "")
-    told = any(mark in head for mark in (b'"error', b'"detail"', b'"errors"', b'"message":"'))
-    if not odd and (tap.streaming or not (told or b'"choices"' not in head)):
+    if not odd and (tap.streaming or (_ANSWER.search(head) and not _TROUBLE.search(head))):
         return None
     return read_body(tap.head, tap.headers.get("content-type", ""))
 
@@ -140,7 +155,7 @@ def _not_done(head: bytes) -> bool:
     return isinstance(data, dict) and data.get("done") is False
 
 
-def judge_in_band(tap: Tap) -> Verdict:
+def judge_in_band(tap: Tap, prompt_texts: Sequence[str] | None = None) -> Verdict:
     """Diagnose an error that stood in a stream under status 200.
 
     Before the first content it is what it says it is; after it, what counts is that
@@ -154,7 +169,8 @@ def judge_in_band(tap: Tap) -> Verdict:
         fault = Fault.STREAM_INTERRUPTED
     elif fault is Fault.UNKNOWN or _is_made_up(tap, reply):
         fault = Fault.MALFORMED_RESPONSE
-    return verdict_of(Reply(tap.wire, tap.status, reply.said, {}, reply.raw), fault=fault)
+    reply = Reply(tap.wire, tap.status, reply.said, {}, reply.raw)
+    return verdict_of(reply, prompt_texts, fault=fault)
 
 
 def _is_made_up(tap: Tap, reply: Reply) -> bool:

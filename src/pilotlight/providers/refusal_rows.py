@@ -105,7 +105,8 @@ KEY: Final = (
         r"|ip (?:address )?(?:is )?not (?:authorized|"
         r"allowed)|not allowed from (?:this|your)|(?:organization|account|project|consumer|team)\b"
         r".{0,30}(?:has been|is|was) (?:disabled|suspended|deactivated|banned)"
-        r"|virtual network|firewall|only authorized for use with|has not been used in project",
+        r"|virtual network|firewall rules|only authorized for use with"
+        r"|has not been used in project",
     ),
     row(
         Fault.PERMISSION_DENIED,
@@ -133,7 +134,8 @@ KEY: Final = (
         r"|valid)"
         r" (?:\w+ ){0,2}(?:x-)?(?:api[- ]?key|api[- ]token|access token|auth\w* token|bearer|"
         r"credentials?|subscription key|security token|authorization|authentication)"
-        r"|reported as leaked|token (?:has |is |was )?(?:been )?(?:expired|revoked|invalid)"
+        r"|reported as leaked|(?:access|auth|oauth|bearer|api|id|refresh|session|your|this"
+        r"|the) token (?:has |is |was )?(?:been )?(?:expired|revoked|invalid)"
         r"|security token .{0,40}(?:invalid|expired)|no auth credentials|authentication fail"
         r"|not authenticated|could not validate credentials",
     ),
@@ -177,7 +179,7 @@ MONEY: Final = (
         r"\b|limits? (?:per|for) (?:the |this )?(?:day|month|week)"
         r"|per[ -]?(?:day|month|week)\b|[/ ](?:day|month)\b.{0,40}limit|\b(?:tpd|rpd)\b"
         r"|extra usage is required|account is not active|(?:unpaid|failing) invoice|/ ?month\b"
-        r"|(?:balance|funds) .{0,20}(?:insufficient|not enough|too low|depleted)",
+        r"|(?:balance|funds) .{0,20}(?:insufficient|not enough|too low|depleted)|额度不足|余额不足|欠费",
     ),
     row(
         Fault.QUOTA_EXHAUSTED,

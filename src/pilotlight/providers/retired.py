@@ -75,7 +75,12 @@ KNOWN_RETIRED: Final[tuple[Retired, ...]] = (
     Retired(r"deepseek-r1-distill-(llama-70b|qwen-32b)", "2025-10-02", None, _GROQ),
     Retired(r"command(-light)?(-nightly)?", "2025-09-15", "command-a-03-2025", _COHERE),
     Retired(r"command-r(-plus)?(-0[34]-2024)?", "2025-09-15", "command-r-08-2024", _COHERE),
-    Retired(r"stable-diffusion-(v1-[56]|512-v2-1|768-v2-1|xl-.*)", "2025", None, _STABILITY),
+    Retired(
+        r"stable-diffusion-(v1-\d|512-v2-\d|768-v2-\d|xl-.*)|stable-inpainting-.*",
+        "2025",
+        None,
+        _STABILITY,
+    ),
 )
 
 _NAME: Final = re.compile(r"[a-z0-9][\w.:/@\-]{2,80}", re.IGNORECASE | re.ASCII)

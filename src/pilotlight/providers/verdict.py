@@ -87,19 +87,23 @@ def _is_retired(reply: Reply) -> bool:
     Others serve models of many makers, or say "or you have no access to it": there
     a name proves nothing.
     """
-    alike = reply.wire in ("anthropic", "gemini") or any(
+    alike = reply.wire in ("anthropic", "gemini", "stability") or any(
         code.startswith("invalid_model") for code in reply.said.codes
     )
     return alike and retired.mentioned(reply.said.text) is not None
 
 
 def verdict_of(
-    reply: Reply, prompt_texts: Sequence[str] = (), *, fault: Fault | None = None
+    reply: Reply, prompt_texts: Sequence[str] | None = (), *, fault: Fault | None = None
 ) -> Verdict:
-    """Return the verdict on an error reply; `fault` if it is known already."""
+    """Return the verdict on an error reply; `fault` if it is known already.
+
+    With `prompt_texts=None` the prompt is unknown, and only a proxy's page is quoted.
+    """
     fault = fault_of(reply) if fault is None else fault
     code = reply.said.code
-    said = evidence(reply.status, code, reply.said.message, prompt_texts)
+    message = reply.said.message if prompt_texts is not None or reply.said.markup else ""
+    said = evidence(reply.status, code, message, prompt_texts or ())
     return Verdict(fault, _wait(reply, fault), reply.status, code, said)
 
 
