@@ -15,8 +15,8 @@ from pilotlight import failover
 from pilotlight.core.steps import Attempt, Call
 
 SYNC, ASYNC = 60e-6, 80e-6
-TIMES = 400
-ROUNDS = 15
+TIMES = 300
+ROUNDS = 11
 LONG = 401
 ASK = [{"role": "user", "content": "hi"}]
 ROUTER = {

@@ -20,8 +20,8 @@ from pilotlight.core.steps import Timeouts
 from pilotlight.providers.base import listening, new_tap
 from pilotlight.providers.wire import HEADERS, LIMITS, TIMEOUT, Pool
 
-ROUNDS = 41
-CALLS = 25
+ROUNDS = 101
+CALLS = 7
 PER_CALL, PER_CHUNK = 30e-6, 2e-6
 
 

@@ -20,6 +20,7 @@ from pilotlight.config import (
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
+from pilotlight.core.lifecycle import Notice
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
 from pilotlight.providers.base import Connection
@@ -101,7 +102,8 @@ class Pilotlight:
         key = " > ".join(models)
         with self._lock:
             if key not in self._routes:
-                targets = tuple(self._adhoc_target(model) for model in models)
+                # Two strings may stand for one target: its name, and the model it asks.
+                targets = tuple(dict.fromkeys(map(self._adhoc_target, models)))
                 self._routes[key] = Route(key, targets, clock=self.clock)
             return self._routes[key]
 
@@ -139,6 +141,9 @@ class Pilotlight:
             config.concurrency,
             config.queue,
         )
+        if config.retires is not None:
+            notice = Notice(config.retires, "configuration", config.replacement)
+            health.lifecycle.note(notice)
         return Target(
             name=name,
             model=config.model,

@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -115,7 +116,8 @@ class TargetConfig(_Table):
     """One model endpoint.
 
     `model` is litellm's `provider/model`.  `context` is the window in tokens (for
-    Ollama: the `num_ctx` that is sent).  `options` are provider options added to
+    Ollama: the `num_ctx` that is sent).  `retires` is the first day without the
+    model, where you know better than its provider says.  `options` are provider options added to
     every call, such as `api_version`.
     """
 
@@ -129,6 +131,8 @@ class TargetConfig(_Table):
     keep_alive: str | float | None = None
     reserve: Seconds | None = None
     local_addresses: tuple[str, ...] = ()
+    retires: date | None = None
+    replacement: str | None = None
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
     options: dict[str, Any] = {}
@@ -285,8 +289,8 @@ def _find() -> Path | None:
 
 def _table_in(project: Path) -> dict[str, Any] | None:
     try:
-        table = tomllib.loads(project.read_text("utf-8")).get("tool", {}).get("pilotlight")
-    except (OSError, ValueError):  # somebody else's broken pyproject is not our business
+        table = tomllib.loads(project.read_text("utf-8"))["tool"]["pilotlight"]
+    except (OSError, ValueError, LookupError, TypeError):  # somebody else's broken pyproject is not our business
         return None
     return table if isinstance(table, dict) else None
 
@@ -304,8 +308,8 @@ def _read(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     if path.name == "pyproject.toml":
-        table = data.get("tool", {}).get("pilotlight")
+        table = _table_in(path)
         if table is None:
             raise ConfigError(f"{path}: has no [tool.pilotlight] table")
-        return dict(table)
+        return table
     return data

@@ -16,9 +16,10 @@ from typing import Any, ParamSpec, TypeVar, cast
 from pilotlight.assembly import default
 from pilotlight.config import bad_model
 from pilotlight.core import drivers
+from pilotlight.core.faults import RULES, Fault
 from pilotlight.core.flow import Policy, Trip, failover_flow
-from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed
-from pilotlight.errors import ConfigError
+from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Report
+from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import failure, listening, verdict_failure
 from pilotlight.route import Route
 
@@ -74,6 +75,8 @@ def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
     if len(names) == 1 and "/" not in names[0]:
         return lambda: default().route(names[0])
     for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"@failover: {name!r} stands there twice; name it once")
         if name.count("/") and (problem := bad_model(name)) is not None:
             raise ConfigError(f"@failover: {problem}")
     return lambda: default().adhoc(names)
@@ -81,6 +84,9 @@ def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
     """Return the signature that callers see: the function's, less `target`."""
+    if isinstance(function, classmethod | staticmethod):  # it would hide the function's colour
+        kind = type(function).__name__
+        raise TypeError(f"put @failover below @{kind}, next to the function it guards")
     signature = inspect.signature(function)
     parameters = dict(signature.parameters)
     found = parameters.pop(PARAMETER, None)
@@ -134,7 +140,7 @@ def _function(guard: _Guard) -> Callable[..., Any]:
                 with listening(handle.tap):
                     value = guard.function(*args, **kwargs, target=handle)
             except Exception as error:
-                return failure(handle.name, handle.tap, error, _prompts(args, kwargs))
+                return _failed(handle, error, _prompts(args, kwargs))
             return _judged(handle, value)
 
         return drivers.complete(failover_flow(trip), ask, route.clock)
@@ -155,7 +161,7 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
                     async with asyncio.timeout(handle.timeout):
                         value = await guard.function(*args, **kwargs, target=handle)
             except Exception as error:
-                return failure(handle.name, handle.tap, error, _prompts(args, kwargs))
+                return _failed(handle, error, _prompts(args, kwargs))
             return _judged(handle, value)
 
         return await drivers.acomplete(failover_flow(trip), ask, route.clock)
@@ -212,8 +218,7 @@ class _Items:
 
     def failed(self, error: Exception) -> Failed:
         """Diagnose what interrupted the function."""
-        partial = "".join(self._texts)
-        return failure(self._handle.name, self._handle.tap, error, self._prompts, partial)
+        return _failed(self._handle, error, self._prompts, "".join(self._texts))
 
     def ended(self) -> Ended | Failed:
         """Judge by the wire whether the function was given a whole answer."""
@@ -270,8 +275,16 @@ def _judged(handle: Any, value: Any, partial: str = "") -> Answered | Failed:
     left_early = tap.streaming and not (tap.complete or tap.broken or tap.expired)
     verdict = None if left_early or not tap.requests else judge_wire(tap)
     if verdict is not None:
-        return verdict_failure(handle.name, verdict, partial)
+        return verdict_failure(handle, verdict, partial)
     return Answered(value, Facts(status=handle.tap.status))
+
+
+def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str = "") -> Failed:
+    """Diagnose what the function raised; a `ProviderFault` is a diagnosis already."""
+    if isinstance(error, ProviderFault) and error.fault in RULES:
+        report = Report(Fault(error.fault), error, error.retry_after, evidence=error.evidence)
+        return Failed(report, partial)
+    return failure(handle, handle.tap, error, prompts, partial)
 
 
 def _prompts(args: Any, kwargs: Any) -> Sequence[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pilotlight.assembly import Pilotlight, default
@@ -72,7 +73,7 @@ class CompletionStream:
 
     def __init__(self, chunks: Any) -> None:
         self._chunks = chunks
-        self._first = [next(chunks)]
+        self._first = list(islice(chunks, 1))
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -94,7 +95,9 @@ class AsyncCompletionStream:
 
     async def opened(self) -> AsyncCompletionStream:
         """Read up to the first content; raises what opening the stream raises."""
-        self._first = [await anext(self._chunks)]
+        async for chunk in self._chunks:
+            self._first = [chunk]
+            break
         return self
 
     def __aiter__(self) -> AsyncIterator[Any]:

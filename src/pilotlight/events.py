@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pilotlight.core.receipt import AttemptRecord, Receipt
 
 _log = logging.getLogger("pilotlight")
+_log.addHandler(logging.NullHandler())  # silent until the application wants to hear it
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,18 @@ class BreakerChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """A person has to act: a key, a quota, a retired model; said once, not once a call.
+
+    `reason` is a fault's name or `retirement_near`; `message` says what to do.
+    """
+
+    target: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """A call is over, one way or another; the receipt has it all."""
 
@@ -98,6 +111,7 @@ Event = (
     | TargetPassedOver
     | FailedOver
     | BreakerChanged
+    | Alert
     | CallEnded
 )
 Listener = Callable[[Event], None]
@@ -113,3 +127,10 @@ def emit(event: Event) -> None:
             listener(event)
         except Exception:
             _log.exception("a pilotlight listener failed on %s", type(event).__name__)
+
+
+def alert(target: str, reason: str, message: str) -> None:
+    """Say that a person has to act: to the log, and to the listeners."""
+    _log.warning("%s: %s: %s", target, reason, message)
+    if listeners:
+        emit(Alert(target, reason, message))

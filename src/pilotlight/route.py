@@ -43,6 +43,9 @@ class Route:
     def __post_init__(self) -> None:
         if not self.targets:
             raise ConfigError(f"route {self.name!r} has no targets; it needs at least one")
+        names = [target.name for target in self.targets]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigError(f"route {self.name!r} names {twice!r} twice; name it once")
 
     def complete(
         self,
@@ -152,7 +155,7 @@ class Route:
     ) -> Trip:
         """As `trip`, for callers that have no messages to check: decorated functions."""
         seconds = self.deadline if deadline is None else deadline
-        if seconds is not None and not seconds > 0:
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
             raise InvalidCall(f"deadline={seconds!r}: a deadline is a positive number of seconds")
         asked_private = is_private(private, self.private)
         if asked_private and not any(target.local for target in self.targets):

@@ -173,7 +173,7 @@ class _Scripted:
         return _AsyncSource(self, self._target.next_line(call), self._target.model)
 
     def handle(self, attempt: Attempt, asynchronous: bool) -> ScriptedHandle:
-        return ScriptedHandle(self._target, attempt)
+        return ScriptedHandle(self._target, attempt, self._clock)
 
     def failed(self, line: Fails, partial: str = "") -> Failed:
         if line.takes:
@@ -185,7 +185,9 @@ class _Scripted:
 class ScriptedHandle:
     """What a decorated function is given for a scripted target: `say()` plays the next line."""
 
-    def __init__(self, target: ScriptedTarget, attempt: Attempt) -> None:
+    def __init__(
+        self, target: ScriptedTarget, attempt: Attempt, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         from pilotlight.providers.base import new_tap  # noqa: PLC0415
 
         self.target = target
@@ -195,12 +197,13 @@ class ScriptedHandle:
         self.attempt = attempt.number
         self.timeout = attempt.timeouts.total
         self.tap = new_tap("other", attempt.timeouts)
+        self._clock = clock
 
     def say(self) -> str:
         """Return the scripted text, or raise the scripted failure."""
         line = self.target.next_line(Call(route="decorated"))
         if isinstance(line, Fails):
-            raise line.error or ProviderFault(line.fault, self.name, "scripted")
+            raise self._failing(line)
         return line
 
     def words(self) -> Iterator[str]:
@@ -208,8 +211,13 @@ class ScriptedHandle:
         line = self.target.next_line(Call(route="decorated", stream=True))
         if isinstance(line, Fails):
             yield from _words(line.after)
-            raise line.error or ProviderFault(line.fault, self.name, "scripted")
+            raise self._failing(line)
         yield from _words(line)
+
+    def _failing(self, line: Fails) -> Exception:
+        if line.takes:
+            self._clock.sleep(line.takes)
+        return line.error or ProviderFault(line.fault, self.name, "scripted", line.retry_after)
 
 
 class _Source:

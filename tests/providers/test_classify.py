@@ -430,6 +430,15 @@ OTHERS: list[tuple[str, int, Any, Fault]] = [
     ("ollama", 502, {E: "dial tcp: lookup ollama.com: no such host"}, Fault.SERVER_ERROR),
     ("openai", 404, {E: {"message": "model 'x' not found", "type": "not_found_error"}}, Fault.MODEL_NOT_FOUND),
     ("openai", 500, {E: {"message": "llama runner process has terminated: exit status 2", "type": "api_error"}}, Fault.LOCAL_RUNNER_CRASHED),
+    # traps among the words
+    ("gemini", 403, {E: {"code": 403, "message": "Permission denied: Consumer 'api_key:AIza' has been suspended.", "details": [{"reason": "CONSUMER_SUSPENDED"}]}}, Fault.PERMISSION_DENIED),
+    ("openai", 403, {E: {"message": "用户额度不足, 剩余额度: $0", "code": "insufficient_user_quota"}}, Fault.QUOTA_EXHAUSTED),
+    ("anthropic", 429, {"type": E, E: {"type": "rate_limit_error", "message": "This request would exceed the rate limit for your organization of 40,000 input tokens per minute. You can see the response headers for current usage. Please reduce the prompt length or the maximum tokens requested. You may also contact sales to discuss a rate limit increase."}}, Fault.RATE_LIMITED),
+    ("anthropic", 403, {"type": E, E: {"type": "permission_error", "message": "OAuth token has been revoked."}}, Fault.AUTH_FAILED),
+    ("openai", 404, {E: {"message": "Your organization must be verified to use the model `gpt-5`.", "code": "model_not_found"}}, Fault.PERMISSION_DENIED),
+    ("openai", 429, {E: {"message": "Provider returned error", "code": 429, "metadata": {"raw": "x is temporarily rate-limited upstream. Please retry shortly, or add your own key"}}}, Fault.RATE_LIMITED),
+    ("stability", 404, {"name": "not_found", "message": "The specified engine (ID stable-diffusion-v1-5) was not found."}, Fault.MODEL_RETIRED),
+    ("openai", 503, {E: {"message": "There is no available model provider that meets your routing requirements", "code": 503}}, Fault.OVERLOADED),
 ]  # fmt: skip
 
 
@@ -575,6 +584,15 @@ def test_a_stream_that_was_left_after_its_end_mark_is_good() -> None:
     tap = new_tap("openai", 200, b"data: {}", streaming=True, contents=2, terminal=True)
     tap.complete = False
     assert judge(tap, AnswerView(1, "hi", finish_reason="stop")) is None
+
+
+@pytest.mark.parametrize(("contents", "fault"), [(0, "empty_response"), (2, "stream_truncated")])
+def test_done_is_an_end_even_if_nobody_read_to_the_end_of_the_body(
+    contents: int, fault: str
+) -> None:
+    tap = new_tap("openai", 200, b'data: {"choices":[]}\n\ndata: [DONE]\n\n', streaming=True)
+    tap.contents, tap.complete = contents, False
+    assert fault_name(judge_wire(tap)) == fault
 
 
 def test_streams_of_unknown_dialects_end_with_their_body() -> None:
@@ -862,6 +880,30 @@ def test_the_same_model_by_another_name(asked: str, answered: str) -> None:
 )
 def test_another_model(asked: str, answered: str) -> None:
     assert substituted(asked, answered)
+
+
+def test_a_body_that_is_text_or_nothing_is_no_answer() -> None:
+    told = {"content-type": "text/plain"}
+    verdict = judge_wire(new_tap("openai", 200, b"Ollama is running", headers=told))
+    assert verdict is not None
+    assert verdict.fault is Fault.MALFORMED_RESPONSE
+    assert (
+        judge_wire(new_tap("openai", 200, b"RIFF....", headers={"content-type": "audio/wav"}))
+        is None
+    )
+    assert classify(new_tap("openai", 200), ValueError()).fault is Fault.EMPTY_RESPONSE
+
+
+def test_the_judge_quotes_nothing_where_it_does_not_know_the_prompt() -> None:
+    raw = b'{"error": {"message": "cannot read my secret diary", "code": "bad"}}'
+    tap = new_tap("openai", 200, raw, headers={"content-type": "application/json"})
+    verdict = judge_wire(tap)
+    assert verdict is not None
+    assert verdict.evidence == "HTTP 200 bad"
+    verdict = judge_wire(tap, ["my secret diary"])
+    assert verdict is not None
+    assert "cannot read" in verdict.evidence
+    assert "diary" not in verdict.evidence
 
 
 def test_retired_models() -> None:

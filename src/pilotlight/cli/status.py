@@ -96,14 +96,16 @@ def _print(app: Pilotlight, rows: list[Row]) -> None:
     from pilotlight.cli.screen import out
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("target", "model", "address", "data", "key", "breaker", "now"):
+    for heading in ("target", "model", "address", "where", "key", "breaker", "now"):
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(
             Text(row.name, "bold"),
             row.model,
             Text(row.address or "?"),
-            Text("local", "green") if row.local else Text("leaves", "cyan"),
+            Text("local", "green")
+            if row.local
+            else Text("elsewhere" if row.model.startswith("ollama") else "closed", "cyan"),
             Text(row.key, "red" if row.key == "missing" else ""),
             Text(row.breaker, _BREAKER.get(row.breaker, "")),
             Text(row.detail, _NOW[row.reachable]),

@@ -86,13 +86,18 @@ class Permit:
                 breaker._note_failure(error or RuntimeError("failed"))
                 state.on_failed()
 
-    def trip(self, reason: str, seconds: float | None = None) -> None:
-        """Open the circuit for a reason and a time; None: the usual, growing break."""
+    def trip(self, reason: str, seconds: float | None = None) -> bool:
+        """Open the circuit for a reason and a time; None: the usual, growing break.
+
+        Returns whether this permit opened it: False when it was out of date.
+        """
         breaker = self._breaker
         with breaker._guard:
-            if breaker._hand_in(self) is not None:
-                breaker._note_failure(RuntimeError(reason))
-                breaker._open(reason, seconds)
+            if breaker._hand_in(self) is None:
+                return False
+            breaker._note_failure(RuntimeError(reason))
+            breaker._open(reason, seconds)
+            return True
 
     def release(self) -> None:
         """Give the permit back uncounted: cancelled, abandoned, or no fault of the provider."""

@@ -1,7 +1,8 @@
 """The four drivers: they carry out what the flow asks for, and decide nothing.
 
 The only code of the core that waits.  Each closes the flow in its `finally`,
-which gives back whatever the flow holds on every way out.
+which gives back whatever the flow holds on every way out.  What a provider raises
+is a bug, ours or the caller's: it is thrown into the flow, which writes it down.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def complete(flow: Flow, ask: Callable[[Attempt], Answered | Failed], clock: Clo
                 return done.value
             outcome = None
             if isinstance(step, Attempt):
-                outcome = ask(step)
+                try:
+                    outcome = ask(step)
+                except Exception as bug:
+                    flow.throw(bug)
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
             elif isinstance(step, Queue):
@@ -60,7 +64,10 @@ async def acomplete(
                 return done.value
             outcome = None
             if isinstance(step, Attempt):
-                outcome = await ask(step)
+                try:
+                    outcome = await ask(step)
+                except Exception as bug:
+                    flow.throw(bug)
             elif isinstance(step, Pause):
                 await clock.asleep(step.seconds)
             elif isinstance(step, Queue):
@@ -84,13 +91,16 @@ def stream(flow: Flow, ask: Callable[[Attempt], Source], clock: Clock) -> Genera
             if isinstance(step, Attempt):
                 if source is not None:
                     source.close()
-                source = ask(step)
-                held, outcome = _open(source)
+                try:
+                    source = ask(step)
+                    held, outcome = _open(source)
+                except Exception as bug:
+                    flow.throw(bug)
             elif isinstance(step, Relay):
                 assert source is not None
                 if step.restarted is not None:
                     yield step.restarted
-                outcome = yield from _relay(source, held)
+                outcome = yield from _relay(flow, source, held)
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
             elif isinstance(step, Queue):
@@ -118,8 +128,11 @@ async def astream(
             if isinstance(step, Attempt):
                 if source is not None:
                     await source.aclose()
-                source = ask(step)
-                held, outcome = await _aopen(source)
+                try:
+                    source = ask(step)
+                    held, outcome = await _aopen(source)
+                except Exception as bug:
+                    flow.throw(bug)
             elif isinstance(step, Relay):
                 assert source is not None
                 if step.restarted is not None:
@@ -134,7 +147,7 @@ async def astream(
                     except StopAsyncIteration:
                         outcome = source.ended()
                     except Exception as error:
-                        outcome = source.failed(error)
+                        outcome = _diagnosed(flow, source, error)
                     else:
                         yield chunk
             elif isinstance(step, Pause):
@@ -179,7 +192,7 @@ def _commit_whole(held: list[Any], outcome: Ended | Failed) -> Outcome:
     return Opened() if held and isinstance(outcome, Ended) else outcome
 
 
-def _relay(source: Source, held: list[Any]) -> Generator[Any, None, Ended | Failed]:
+def _relay(flow: Flow, source: Source, held: list[Any]) -> Generator[Any, None, Ended | Failed]:
     """Yield the chunks; return how the stream ended.
 
     What the consumer throws in at a `yield` is not the provider's failure, so
@@ -193,8 +206,16 @@ def _relay(source: Source, held: list[Any]) -> Generator[Any, None, Ended | Fail
         except StopIteration:
             return source.ended()
         except Exception as error:
-            return source.failed(error)
+            return _diagnosed(flow, source, error)
         yield chunk
+
+
+def _diagnosed(flow: Flow, source: Source | AsyncSource, error: Exception) -> Failed:
+    try:
+        return source.failed(error)
+    except Exception as bug:
+        flow.throw(bug)
+        raise
 
 
 # Waiting for a place in a bulkhead.

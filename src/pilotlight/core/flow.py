@@ -30,6 +30,7 @@ from pilotlight.core.steps import (
     Attempt,
     Call,
     Ended,
+    Facts,
     Failed,
     Flow,
     Opened,
@@ -238,6 +239,9 @@ def _refusal(trip: Trip, target: Target) -> TargetSkipped | None:
         return TargetSkipped(target.name, "residency", detail="a private call stays local")
     if missing := trip.call.needs & target.lacks:
         return TargetSkipped(target.name, "unsupported", detail=", ".join(sorted(missing)))
+    if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
+        use = f", use {gone.replacement}" if gone.replacement else ""
+        return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
     if (wait := target.health.breaker.retry_after) is not None:
         return CircuitOpen(target.name, wait, target.health.breaker.reason)
     return None
@@ -328,6 +332,7 @@ def _settle(
     if not isinstance(outcome, Failed):
         permit.success(trip.clock() - began)
         trip.journal.answered(target, number, began, state, outcome.facts)
+        _watch_lifecycle(trip, target, outcome.facts)
         return outcome
     report = outcome.report
     rule = RULES[report.fault]
@@ -335,7 +340,9 @@ def _settle(
         permit.failure(report.error)
     elif rule.breaker is Effect.OPENS:
         wait = report.retry_after
-        permit.trip(report.fault, rule.break_for if wait is None else wait)
+        opened = permit.trip(report.fault, rule.break_for if wait is None else wait)
+        if opened and rule.alert:
+            events.alert(target.name, report.fault, report.evidence or rule.meaning)
     else:
         permit.release()
     trip.journal.failed(target, number, began, state, report)
@@ -345,6 +352,17 @@ def _settle(
             target.name, report.fault, outcome.partial, trip.journal.receipt()
         ) from report.error
     return Left(target, report.fault, report, shown)
+
+
+def _watch_lifecycle(trip: Trip, target: Target, facts: Facts) -> None:
+    """Keep what an answer announced of its model's end, and warn of it in time."""
+    lifecycle = target.health.lifecycle
+    if facts.notice is not None:
+        lifecycle.note(facts.notice)
+    if (near := lifecycle.due_warning(trip.journal.started_at)) is not None:
+        use = f"; use {near.replacement}" if near.replacement else ""
+        message = f"{target.model} retires on {near.day} (by {near.source}){use}"
+        events.alert(target.name, "retirement_near", message)
 
 
 def _retry_delay(trip: Trip, target: Target, left: Left, number: int) -> float | None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pilotlight.core.faults import Fault
+from pilotlight.core.lifecycle import Notice
 
 if TYPE_CHECKING:
     from pilotlight.core.bulkhead import Ticket
@@ -80,6 +81,7 @@ class Facts:
     finish_reason: str | None = None
     status: int | None = None
     flags: tuple[str, ...] = ()
+    notice: Notice | None = None  # the model's end, where the answer announced it
 
 
 # What the flow asks for.

@@ -10,6 +10,7 @@ from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import Breaker
 from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
+from pilotlight.core.lifecycle import Lifecycle
 from pilotlight.core.steps import Provider, Timeouts
 
 
@@ -20,6 +21,7 @@ class Health:
     breaker: Breaker
     budget: RetryBudget
     bulkhead: Bulkhead | None = None  # None: as many calls at once as come
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
 
 
 @dataclass(slots=True, eq=False)

@@ -6,18 +6,30 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Failed, Provider, Report, Timeouts
 from pilotlight.errors import ProviderFault
-from pilotlight.providers import catalog
+from pilotlight.providers import catalog, retired
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.tap import Tap, Wire, current_tap
 
 if TYPE_CHECKING:
     from pilotlight.providers.classify import Verdict
     from pilotlight.providers.wire import Pool
+
+
+class Named(Protocol):
+    """What a diagnosis needs to know of a target."""
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+
+    @property
+    def model(self) -> str:
+        """The model asked for."""
 
 
 class Connection:
@@ -105,7 +117,7 @@ def new_tap(wire: Wire, timeouts: Timeouts) -> Tap:
 
 
 def failure(
-    name: str,
+    target: Named,
     tap: Tap,
     error: Exception,
     messages: Sequence[Mapping[str, Any]] = (),
@@ -127,15 +139,15 @@ def failure(
         if said is None:
             raise error
         verdict = said
-    return Failed(_report(verdict, error), partial, tool_begun)
+    return Failed(_report(target, verdict, error), partial, tool_begun)
 
 
 def verdict_failure(
-    name: str, verdict: Verdict, partial: str = "", tool_begun: bool = False
+    target: Named, verdict: Verdict, partial: str = "", tool_begun: bool = False
 ) -> Failed:
     """Turn a verdict on an answer that raised nothing into a failure."""
-    error = ProviderFault(verdict.fault, name, verdict.evidence)
-    return Failed(_report(verdict, error), partial, tool_begun)
+    error = ProviderFault(verdict.fault, target.name, verdict.evidence)
+    return Failed(_report(target, verdict, error), partial, tool_begun)
 
 
 def keyless_failure(name: str, mend: str) -> Failed:
@@ -144,8 +156,14 @@ def keyless_failure(name: str, mend: str) -> Failed:
     return Failed(Report(Fault.AUTH_FAILED, error, evidence=mend))
 
 
-def _report(verdict: Verdict, error: Exception) -> Report:
-    return Report(verdict.fault, error, verdict.retry_after, verdict.status, verdict.evidence)
+def _report(target: Named, verdict: Verdict, error: Exception) -> Report:
+    """Return the diagnosis; for a retired model with what its provider offers instead."""
+    evidence = verdict.evidence
+    if verdict.fault is Fault.MODEL_RETIRED:
+        known = retired.lookup(target.model)
+        if known is not None and known.replacement:
+            evidence = f"{evidence}; use {known.replacement}"
+    return Report(verdict.fault, error, verdict.retry_after, verdict.status, evidence)
 
 
 class Texts(Sequence[str]):

@@ -189,15 +189,24 @@ def _is_made_up(tap: Tap, reply: Reply) -> bool:
 def _judge_stream(tap: Tap) -> Verdict | None:
     if tap.terminal:
         return None  # nothing said after it matters; if it was empty, the answer is
-    if tap.complete and not tap.contents:
+    ended = tap.complete or _said_done(tap)
+    if ended and not tap.contents:
         return _verdict(tap, Fault.EMPTY_RESPONSE, "the stream ended without any content")
-    if not tap.complete:
+    if not ended:
         return _verdict(tap, Fault.STREAM_INTERRUPTED, "the stream broke off")
     if tap.received <= len(tap.head) and is_garbled(tap.head):
         return _verdict(tap, Fault.STREAM_INTERRUPTED, "an event of the stream was broken")
     if tap.wire in _NO_END_MARK:
         return None
     return _verdict(tap, Fault.STREAM_TRUNCATED, "the stream ended without its end mark")
+
+
+def _said_done(tap: Tap) -> bool:
+    """Tell whether the server had finished, even if the SDK did not wait for HTTP's own end.
+
+    `[DONE]` without a finish reason is no end mark, but it is no interruption either.
+    """
+    return tap.received <= len(tap.head) and tap.head.rstrip().endswith(b"data: [DONE]")
 
 
 def _blocked_on_wire(tap: Tap) -> bool:

@@ -60,7 +60,7 @@ class LiteLLMProvider:
             with listening(tap):
                 response = module.completion(**self.kwargs(call, attempt, False))
         except Exception as error:
-            return failure(attempt.target.name, tap, error, call.messages)
+            return failure(attempt.target, tap, error, call.messages)
         return self._judged(attempt, tap, response)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
@@ -73,7 +73,7 @@ class LiteLLMProvider:
             with listening(tap):
                 response = await module.acompletion(**self.kwargs(call, attempt, True))
         except Exception as error:
-            return failure(attempt.target.name, tap, error, call.messages)
+            return failure(attempt.target, tap, error, call.messages)
         return self._judged(attempt, tap, response)
 
     def stream(self, call: Call, attempt: Attempt) -> LiteLLMSource:
@@ -132,7 +132,7 @@ class LiteLLMProvider:
 
         view = view_of(response, self.connection.spec.bare_model, tap)
         if (verdict := judge(tap, view)) is not None:
-            return verdict_failure(attempt.target.name, verdict)
+            return verdict_failure(attempt.target, verdict)
         return Answered(LiteLLMReply(response), facts_of(view, tap, response))
 
 
@@ -157,11 +157,11 @@ class _Source:
 
     def failed(self, error: Exception) -> Failed:
         """Diagnose what interrupted the stream."""
-        name, notes = self._attempt.target.name, self._notes
+        target, notes = self._attempt.target, self._notes
         if isinstance(error, _Keyless):
-            return keyless_failure(name, str(error))
+            return keyless_failure(target.name, str(error))
         return failure(
-            name, self._tap, error, self._call.messages, notes.text, notes.tool_calls
+            target, self._tap, error, self._call.messages, notes.text, notes.tool_calls
         )
 
     def ended(self) -> Ended | Failed:
@@ -170,8 +170,8 @@ class _Source:
 
         view = self._notes.view(self._tap)
         if (verdict := judge(self._tap, view)) is not None:
-            name, notes = self._attempt.target.name, self._notes
-            return verdict_failure(name, verdict, notes.text, notes.tool_calls)
+            target, notes = self._attempt.target, self._notes
+            return verdict_failure(target, verdict, notes.text, notes.tool_calls)
         return Ended(facts_of(view, self._tap, self._notes.usage))
 
     def _unproven(self, chunk: Any) -> bool:

@@ -169,7 +169,7 @@ class OllamaProvider:
             return Failed(
                 Report(Fault.PRIVACY_BOUNDARY, told, None, tap.status, error.evidence), partial
             )
-        return failure(attempt.target.name, tap, error, call.messages, partial, tools)
+        return failure(attempt.target, tap, error, call.messages, partial, tools)
 
     def _judged(self, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
         from pilotlight.providers.classify import judge  # noqa: PLC0415
@@ -178,7 +178,7 @@ class OllamaProvider:
         data = completion_from(said, model=self.model, created=int(time.time()), id=_new_id())
         view = view_of(shapes.Shape(data), self.model, tap)
         if (verdict := judge(tap, view)) is not None:
-            return verdict_failure(attempt.target.name, verdict)
+            return verdict_failure(attempt.target, verdict)
         flags = ("remote",) if said.get("remote_host") else ()
         usage = data["usage"]
         facts = Facts(
@@ -257,7 +257,7 @@ class _Source:
         )
         if (verdict := judge(self._tap, view)) is not None:
             return verdict_failure(
-                self._attempt.target.name, verdict, built.text, built.tool_calls_seen > 0
+                self._attempt.target, verdict, built.text, built.tool_calls_seen > 0
             )
         return Ended(
             Facts(

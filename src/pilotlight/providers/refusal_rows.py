@@ -92,7 +92,7 @@ KEY: Final = (
         "Fireworks 412, Moonshot: suspended for want of money",
         CLIENT,
         r"(?:suspended|disabled|deactivated|not active)\b.{0,120}"
-        r"(?:spend|invoice|billing|payment|balance|credit)",
+        r"(?:\bspend|invoice|billing|payment|balance|credit)",
     ),
     row(
         Fault.PERMISSION_DENIED,
@@ -112,7 +112,7 @@ KEY: Final = (
         Fault.PERMISSION_DENIED,
         "OpenAI, Google ErrorInfo reasons",
         code=r"unsupported_country|ip_not_authorized|service_disabled|api_key_\w+_blocked|"
-        r"access_terminated|account_suspended|location_",
+        r"access_terminated|\w+_suspended|location_",
     ),
     row(
         Fault.AUTH_FAILED,
@@ -137,7 +137,7 @@ KEY: Final = (
         r"|reported as leaked|(?:access|auth|oauth|bearer|api|id|refresh|session|your|this"
         r"|the) token (?:has |is |was )?(?:been )?(?:expired|revoked|invalid)"
         r"|security token .{0,40}(?:invalid|expired)|no auth credentials|authentication fail"
-        r"|not authenticated|could not validate credentials",
+        r"|not authenticated|unregistered callers|could not validate credentials",
     ),
 )
 
@@ -162,7 +162,7 @@ MONEY: Final = (
         "OpenAI, Anthropic, Stability, DashScope, Bedrock, Google codes",
         code=r"insufficient_?(?:quota|balance|credit|funds|user_quota)|billing|payment_required|"
         r"quota_?exceeded|exceeded_current_quota|quota_exhausted|credits?_|arrearage|servicequota|"
-        r"spend|usage_limit|free-models-per-day|allocationquota|out_of_credits",
+        r"(?<!su)spend|usage_limit|free-models-per-day|allocationquota|out_of_credits",
     ),
     row(
         Fault.QUOTA_EXHAUSTED,
@@ -179,7 +179,8 @@ MONEY: Final = (
         r"\b|limits? (?:per|for) (?:the |this )?(?:day|month|week)"
         r"|per[ -]?(?:day|month|week)\b|[/ ](?:day|month)\b.{0,40}limit|\b(?:tpd|rpd)\b"
         r"|extra usage is required|account is not active|(?:unpaid|failing) invoice|/ ?month\b"
-        r"|(?:balance|funds) .{0,20}(?:insufficient|not enough|too low|depleted)|额度不足|余额不足|欠费",
+        r"|(?:balance|funds) .{0,20}(?:insufficient|not enough|too low|depleted)"
+        r"|额度不足|余额不足|欠费",
     ),
     row(
         Fault.QUOTA_EXHAUSTED,

@@ -9,6 +9,7 @@ from typing import Any
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Facts
 from pilotlight.providers.classify import AnswerView, substituted
+from pilotlight.providers.lifecycle_headers import announced, notice_in
 from pilotlight.providers.tap import Tap
 
 _MODEL = re.compile(rb'"(?:model|modelVersion)"\s*:\s*"([^"\\]{1,200})"')
@@ -53,6 +54,7 @@ def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
         finish_reason=view.finish_reason,
         status=tap.status,
         flags=(Fault.MODEL_SUBSTITUTED,) if other else (),
+        notice=notice_in(tap.headers) if announced(tap.headers) else None,
     )
 
 

@@ -1,0 +1,68 @@
+"""`make bench`: every figure that the README promises, measured here and now."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.group import GROUPS
+from benchmarks.rows import Row, row_of, table
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    """Run as a command."""
+    options = _parser().parse_args()
+    began = time.monotonic()
+    rows = [row for name in options.only or GROUPS for row in _measured(name)]
+    print(table(rows))
+    missed = [row for row in rows if row.ok is False]
+    print(f"\n{len(rows)} figures, {len(missed)} missed, in {time.monotonic() - began:.0f} s")
+    if options.json:
+        options.json.write_text(json.dumps(_report(rows), indent=2) + "\n", "utf-8")
+    return 1 if missed and options.strict else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
+    parser.add_argument("--only", nargs="+", choices=GROUPS, help="measure only these groups")
+    return parser
+
+
+def _measured(name: str) -> list[Row]:
+    """Measure a group in a process of its own, so that none leaves anything to the next."""
+    print(f"measuring {name}", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.group", name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return [Row(f"{name}: could not be measured", reason, ok=False)]
+    return [row_of(each) for each in json.loads(done.stdout.splitlines()[-1])]
+
+
+def _report(rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "rows": [row.as_json() for row in rows],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

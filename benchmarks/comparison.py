@@ -1,0 +1,110 @@
+"""The comparison as a table and as the page `docs/comparison.md`."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.contest import PATIENCE, SCENARIOS, Finding
+from benchmarks.rows import markdown
+
+TITLES = {
+    "pilotlight": "pilotlight",
+    "litellm": "LiteLLM Router",
+    "langchain": "LangChain `with_fallbacks`",
+    "pydantic-ai": "pydantic-ai `FallbackModel`",
+}
+
+PAGE = """\
+# pilotlight beside its peers
+
+What the caller gets when the primary fails in one of {count} ways and the fallback is well.
+Written by `make bench-peers ARGS="--write docs/comparison.md"` on {date}, Python {python}; do not
+edit by hand.
+
+{table}
+
+**How to read it.** The first words say what the caller of the library got in the (last) call;
+`P` and `F` count the requests that reached the primary and the fallback, counted at the server.
+*HALF accepted*: a cut answer was returned as if it were whole.  *EMPTY accepted*: an answer without
+a word was returned as if it were one.  *STILL WAITING*: no answer and no error within {patience:.0f} s.
+In streams, "after 3 tokens" means that the caller had been given three of ten tokens before.
+
+**Versions.** {versions}.
+
+**How it was set up.** One second for each attempt, the SDKs' retries off (`max_retries=0`,
+`num_retries=0`), otherwise the defaults, each library as its documentation shows it: a `Route` of
+two targets, `Router(fallbacks=...)`, `ChatOpenAI(...).with_fallbacks([...])`, an
+`Agent(FallbackModel(...))`.  Each fault meets fresh clients.  Source: `benchmarks/peer_worker.py`
+(the set-ups) and `benchmarks/contest.py` (the faults).
+
+## Notes, in fairness
+
+- The Router's breaker is off for a group with one deployment, unless it is configured.  With
+  `allowed_fails=1, cooldown_time=30` the 20 calls in a row cost its primary {tuned} requests
+  rather than {untuned}: people who tune it do not pay what the table says.
+- pilotlight's number in that row is its `minimum_calls` (5): it sees five failures before it opens.
+- pilotlight asks a primary that answers 500, or nonsense, once more before it moves on (after at
+  most 0.2 s, paid from a budget that successes earn): hence its `P2`.  The peers were told not to.
+- The 400 is a choice, not a defect: the peers ask the fallback as well, and a fallback with other
+  limits may answer.  pilotlight raises the provider's own error, for the same mistake sent to a
+  second provider costs money and hides a bug.
+- Once text has been shown nobody takes over, pilotlight neither by default: it raises
+  `StreamInterrupted` with the text so far.  `on_interrupt = "restart"` starts anew on the next target.
+- The faults come from this project's own chaos server, which plays an OpenAI-style API.  Real
+  providers fail in these ways too, but not equally often; the table says nothing about frequency.
+- pydantic-ai's agent retries a model that returns nothing useful; those requests are in its `P`.
+- The peers do much that is not measured here: agents, tools, budgets, proxies.  This is only about
+  what a failing primary does to the caller.
+
+Rerun with `make bench-peers`; the first run installs the pinned peers
+(`benchmarks/peers-requirements.txt`) into `.venv-peers`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that was found, by contestant and fault."""
+
+    findings: Mapping[str, Mapping[str, Finding]]
+    versions: Mapping[str, str]
+    tuned: Finding  # the Router with its cool-down configured, in the row of many calls
+    date: str
+
+    def as_json(self) -> dict[str, Any]:
+        found = {
+            name: {told: finding.as_json() for told, finding in each.items()}
+            for name, each in self.findings.items()
+        }
+        return {
+            "date": self.date,
+            "versions": dict(self.versions),
+            "findings": found,
+            "litellm_tuned": self.tuned.as_json(),
+        }
+
+
+def table(found: Comparison) -> str:
+    """Return the one table: a line for each fault, a column for each contestant."""
+    header = ["the primary's fault", *(TITLES[name] for name in found.findings)]
+    return markdown(
+        header,
+        ([each.told, *(str(of[each.told]) for of in found.findings.values())] for each in SCENARIOS),
+    )
+
+
+def page(found: Comparison) -> str:
+    """Return the page."""
+    many = next(each.told for each in SCENARIOS if each.calls > 1)
+    return PAGE.format(
+        count=len(SCENARIOS),
+        date=found.date,
+        python=platform.python_version(),
+        table=table(found),
+        patience=PATIENCE,
+        versions=", ".join(f"{name} {number}" for name, number in sorted(found.versions.items())),
+        tuned=found.tuned.primary,
+        untuned=found.findings["litellm"][many].primary,
+    )
