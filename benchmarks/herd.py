@@ -14,7 +14,7 @@ from pilotlight_chaos import ChaosServer
 
 CALLERS = 50
 BREAK = 0.5
-PEERS = f"Router {CALLERS} of {CALLERS}, purgatory and aiobreaker {CALLERS} of {CALLERS}"
+PEERS = f"Router {CALLERS} of {CALLERS} ({PEERS_AS_OF}); purgatory, aiobreaker the same"
 
 
 def rows() -> list[Row]:
@@ -48,7 +48,7 @@ def _row(server: ChaosServer, shape: str, callers: Callable[[Route], int], trial
         f"{hits} of {CALLERS}; {answered} answered",
         f"exactly trial_calls = {trials}",
         hits == trials and answered == CALLERS,
-        f"{PEERS} ({PEERS_AS_OF})",
+        PEERS,
         {"hits": hits, "trial_calls": trials, "answered": answered},
     )
 

@@ -72,13 +72,16 @@ def route_to(entry: dict[str, Any], base: str, policy: Policy = Policy()) -> Rou
         "openai_compat",
         "hosted_vllm",
     )
-    slow = (entry.get("transport") or {}).get("kind") == "delay"
-    clocks = {"connect": 2, "first_token": 4 if slow else 1, "between_tokens": 0.5}
+    silent = (entry.get("transport") or {}).get("kind") == "hang" or (
+        entry.get("stream") or {}
+    ).get("end") in ("stall", "keepalive")
+    # Where the clocks are to run out they are short; elsewhere a busy machine must not end them.
+    clocks = {"connect": 10, "first_token": 1.5 if silent else 20, "between_tokens": 0.5 if silent else 20}
     target = {
         "model": entry["model"],
         "api_base": base + "/v1" if versioned else base,
         "api_key": "sk-corpus-0123456789abcdef",
-        "timeout": {**clocks, "total": 6 if slow else 2.5},
+        "timeout": {**clocks, "total": 1.5 if silent else 30},
         "context": 8192,
         "retry": {"base": 0.001, "cap": 0.001},
     }

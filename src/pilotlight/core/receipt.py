@@ -32,7 +32,9 @@ class AttemptRecord:
     """One try at one target; `duration` and `retry_after` in seconds.
 
     `fault` is None for the try that answered.  `breaker` is the breaker's state
-    when the try was admitted.  `flags` are remarks such as `model_substituted`.
+    when the try was admitted.  `code` is the provider's own name for the problem,
+    `error_type` the class of what was raised, `evidence` a short piece of what was
+    said, scrubbed of keys and prompt text.  `flags` are remarks such as `model_substituted`.
     """
 
     target: str
@@ -43,6 +45,8 @@ class AttemptRecord:
     duration: float
     breaker: str
     retry_after: float | None = None
+    code: str | None = None
+    error_type: str | None = None
     evidence: str = ""
     served_model: str | None = None
     prompt_tokens: int | None = None
@@ -173,6 +177,8 @@ class Journal:
             duration=self.clock() - began,
             breaker=breaker,
             retry_after=r.retry_after,
+            code=r.code,
+            error_type=f"{type(r.error).__module__}.{type(r.error).__qualname__}",
             evidence=r.evidence,
         )
         self._add(record)

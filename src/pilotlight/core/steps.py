@@ -69,6 +69,7 @@ class Report:
     retry_after: float | None = None
     status: int | None = None
     evidence: str = ""
+    code: str | None = None  # the provider's own name for the problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,9 @@ def _report(target: Named, verdict: Verdict, error: Exception) -> Report:
         known = retired.lookup(target.model)
         if known is not None and known.replacement:
             evidence = f"{evidence}; use {known.replacement}"
-    return Report(verdict.fault, error, verdict.retry_after, verdict.status, evidence)
+    return Report(
+        verdict.fault, error, verdict.retry_after, verdict.status, evidence, verdict.code
+    )
 
 
 class Texts(Sequence[str]):

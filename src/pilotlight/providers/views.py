@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pilotlight.core.faults import Fault
+from pilotlight.core.lifecycle import Notice
 from pilotlight.core.steps import Facts
 from pilotlight.providers.classify import AnswerView, substituted
-from pilotlight.providers.lifecycle_headers import announced, notice_in
+from pilotlight.providers.notices import announced, notice_in, notice_in_table
 from pilotlight.providers.tap import Tap
 
 _MODEL = re.compile(rb'"(?:model|modelVersion)"\s*:\s*"([^"\\]{1,200})"')
@@ -54,13 +55,19 @@ def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
         finish_reason=view.finish_reason,
         status=tap.status,
         flags=(Fault.MODEL_SUBSTITUTED,) if other else (),
-        notice=notice_in(tap.headers) if announced(tap.headers) else None,
+        notice=_notice(tap, asked),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Usage:
     usage: Any
+
+
+def _notice(tap: Tap, asked: str | None) -> Notice | None:
+    """Return what is known of the model's end: from the answer itself, else from litellm."""
+    said = notice_in(tap.headers) if announced(tap.headers) else None
+    return said or (notice_in_table(asked) if asked else None)
 
 
 class ChunkNotes:

@@ -1,4 +1,4 @@
-"""Retirement as providers announce it along with an answer.
+"""Retirement as providers announce it along with an answer, and as litellm's table has it.
 
 Mistral sends `x-model-deprecation-timestamp`; gateways may send `Deprecation`
 (RFC 9745: `@` and seconds since the epoch) and `Sunset` (RFC 8594: an HTTP date).
@@ -7,12 +7,15 @@ Sunset is when the model stops; Deprecation alone only says that it will.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from pilotlight.core.lifecycle import Notice
+from pilotlight.providers import retired
 
 MISTRAL: Final = "x-model-deprecation-timestamp"
 SUNSET: Final = "sunset"
@@ -29,6 +32,21 @@ def notice_in(headers: Mapping[str, str]) -> Notice | None:
     for name in (SUNSET, MISTRAL):
         if (day := _day(headers.get(name, ""))) is not None:
             return Notice(day, "header")
+    return None
+
+
+@lru_cache(maxsize=256)
+def notice_in_table(model: str) -> Notice | None:
+    """Return the end that litellm's table gives a model; None while litellm is not loaded.
+
+    `model` is litellm's `provider/model` or the name alone.
+    """
+    table = getattr(sys.modules.get("litellm"), "model_cost", None) or {}
+    for name in (model, model.partition("/")[2]):
+        day = _day(str((table.get(name) or {}).get("deprecation_date", "")))
+        if day is not None:
+            known = retired.lookup(model)
+            return Notice(day, "table", known.replacement if known else None)
     return None
 
 
