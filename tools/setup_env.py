@@ -66,7 +66,11 @@ def install(venv: Path, constraints: Path, python: str) -> None:
     interpreter = str(venv / "bin" / "python")
     if not (venv / "bin" / "python").exists():
         run([python, "-m", "venv", str(venv)])
-    pip = [uv, "pip", "install", "--python", interpreter] if uv else [interpreter, "-m", "pip", "install"]
+    pip = (
+        [uv, "pip", "install", "--python", interpreter]
+        if uv
+        else [interpreter, "-m", "pip", "install"]
+    )
     run([*pip, "--quiet", "--require-hashes", "--no-deps", "-r", str(constraints)])
     editable = [part for member in MEMBERS for part in ("-e", f"./{member}")]
     run([*pip, "--quiet", "--no-deps", "--no-build-isolation", *editable])

@@ -62,6 +62,7 @@ def test_cloud_names_and_stubs_and_embedders_fail(run, write, server):
         result = run("doctor")
         assert result.exit_code == 1
         assert said in result.stdout
+        assert "last resort is local" not in result.stdout
 
 
 def test_routes_without_a_local_last_resort(run, write, server, primary):

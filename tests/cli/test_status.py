@@ -52,6 +52,7 @@ def test_missing_and_remote_models(run, write, server):
     rows = _targets(run("status", "--json"))
     assert "`ollama pull mistral:7b`" in rows["gone"]["detail"]
     assert "runs on https://ollama.com:443" in rows["stub"]["detail"]
+    assert rows["stub"]["local"] is False
 
 
 def test_server_that_is_no_ollama(run, write, server):

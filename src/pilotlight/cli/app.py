@@ -16,7 +16,7 @@ import pilotlight
 if TYPE_CHECKING:
     from pilotlight.errors import PilotlightError
 
-COMMANDS = ("init", "doctor", "status", "ask", "demo")
+COMMANDS = ("init", "doctor", "status", "ask", "demo", "report-fault")
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -36,7 +36,9 @@ class Commands(click.Group):
         """Return a command by its name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"pilotlight.cli.{cmd_name}").command
+        command: click.Command = import_module(
+            f"pilotlight.cli.{cmd_name.replace('-', '_')}"
+        ).command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -49,6 +49,7 @@ def command(
     app = open_config(config)
     click.get_current_context().call_on_close(lambda: let_go(app))
     route = _route(app, name)
+    _load_sdk(route, stream=not (as_json or no_stream))
     options: dict[str, Any] = {"private": private or None, "deadline": deadline}
     if as_json:
         _print_document(route, messages, options)
@@ -69,6 +70,14 @@ def _route(app: Pilotlight, name: str | None) -> Route:
     if name is None and len(known) > 1 and "default" not in known:
         raise click.UsageError(f"several routes ({', '.join(known)}): choose one with --route NAME")
     return app.route(name or "default")
+
+
+def _load_sdk(route: Route, *, stream: bool) -> None:
+    """Import litellm, where it will be needed, before the call's clock starts."""
+    from pilotlight.providers.litellm_module import preload
+
+    if stream or not all(target.model.startswith("ollama") for target in route.targets):
+        preload().join()
 
 
 def _whole(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,8 @@ def examine(config: Path | None) -> list[Check]:
         result = [Check("ok", "configuration", f"{path} is valid")]
         for checks in pool.map(lambda place: list(_target(place, app)), found):
             result += checks
-        return [*result, *_routes(app), *sdk.result()]
+        broken = {check.about for check in result if check.verdict == "fail"}
+        return [*result, *_routes(app, broken), *sdk.result()]
 
 
 def _no_config(config: Path | None, error: ConfigError) -> Iterator[Check]:
@@ -164,13 +165,15 @@ def _local_model(place: Place, server: probe.Ollama) -> Iterator[Check]:
         yield Check("ok", name, f"{place.model} is {state}, and runs on {_where(server.url)}")
 
 
-def _routes(app: Pilotlight) -> Iterator[Check]:
+def _routes(app: Pilotlight, broken: Collection[str]) -> Iterator[Check]:
     if not app.config.routes:
         mend = f'[routes.chat] targets = ["{next(iter(app.config.targets), "…")}"]'
         yield Check("fail", "routes", "there is none", mend)
     for name, route in app.routes.items():
         about, order = f"route {name}", " → ".join(target.name for target in route.targets)
-        if route.targets[-1].local:
+        if route.targets[-1].local and route.targets[-1].name in broken:
+            yield Check("warn", about, f"{order}: the last resort would not answer, see above")
+        elif route.targets[-1].local:
             yield Check("ok", about, f"{order}: the last resort is local")
         elif any(target.local for target in route.targets):
             mend = f"put the local target last in routes.{name}.targets"

@@ -85,7 +85,7 @@ class Tally:
             (
                 "without pilotlight",
                 f"{self.without} ({_share(self.without, self.calls)})",
-                "primary answered at once, or was spared while well",
+                "a client of one try: primary answered, or was well while spared",
             ),
             (
                 "requests to the dead API",

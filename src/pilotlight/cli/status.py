@@ -49,13 +49,13 @@ def command(config: Path | None, check: bool, as_json: bool) -> None:
 
 
 def _row(place: Place, check: bool) -> Row:
-    reachable, detail = _look(place, check)
+    reachable, detail, away = _look(place, check)
     breaker = place.target.health.breaker
     return Row(
         place.name,
         place.config.model,
         place.connection.base_url,
-        place.target.local,
+        place.target.local and not away,
         place.key,
         str(breaker.current_state),
         reachable,
@@ -63,21 +63,24 @@ def _row(place: Place, check: bool) -> Row:
     )
 
 
-def _look(place: Place, check: bool) -> tuple[bool | None, str]:
+def _look(place: Place, check: bool) -> tuple[bool | None, str, bool]:
+    """Return whether it can be reached, what it says, and whether a local name runs elsewhere."""
     from pilotlight.cli import probe
 
     connection = place.connection
     if place.is_ollama:
         server = probe.ollama(connection.base_url, connection.spec.api_key)
         if server.problem:
-            return False, f"{server.problem}; start it with `ollama serve`"
-        return True, f"Ollama {server.version}, {_model_state(place, server)}"
+            return False, f"{server.problem}; start it with `ollama serve`", False
+        model = server.find(place.model)
+        away = model is not None and bool(model.remote_host)
+        return True, f"Ollama {server.version}, {_model_state(place, server)}", away
     if not check:
-        return None, "not asked (--check connects)"
+        return None, "not asked (--check connects)", False
     if not connection.base_url:
-        return None, "address not known"
+        return None, "address not known", False
     problem = probe.unreachable(connection.base_url, tls=True)
-    return not problem, problem or "takes connections"
+    return not problem, problem or "takes connections", False
 
 
 def _model_state(place: Place, server: Any) -> str:

@@ -1,0 +1,338 @@
+"""One table of scenarios, and every way to run one: four call shapes by three doors.
+
+A scenario says who stands in the route and what should come of a call.  What should
+come of a *fault* is worked out by `oracle`, from the fault table alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pilotlight import dropin, failover, load
+from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault
+from pilotlight.core.flow import Policy
+from pilotlight.core.steps import StreamRestarted
+from pilotlight.route import Route
+from pilotlight.testing import FakeClock, Fails, ScriptedTarget
+
+SHAPES = ("complete", "acomplete", "stream", "astream")
+DOORS = ("client", "decorator", "dropin")
+WAYS = [(door, shape) for door in DOORS for shape in SHAPES]
+HELLO = [{"role": "user", "content": "hello"}]
+LENIENT = Policy(fail_over_on=frozenset(f for f in Fault if RULES[f].elsewhere is Elsewhere.POLICY))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What should come of a call: a text or an error, and who was asked."""
+
+    tries: list[tuple[str, str | None]]  # target and fault, in order
+    outcome: str
+    text: str | None = None
+    error: str | None = None  # the name of the exception's class
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    slept: float | None = None  # seconds in all; None: not looked at
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    build: Callable[[FakeClock], list[ScriptedTarget]]
+    expected: Callable[[bool], Expected]  # told whether it is a stream
+    policy: Policy = Policy()
+    private: bool = False
+    deadline: float | None = None
+
+
+# What the fault table promises, worked out once more, simply.
+
+
+def oracle(fault: Fault, position: str, lenient: bool) -> Expected:
+    """What a call comes to when the target in that position has this fault.
+
+    Each target may retry once.  In a lenient route the second window is the larger
+    one, and every policy says yes.
+    """
+    rule = RULES[fault]
+    name = "b" if position == "second" else "a"
+    tries: list[tuple[str, str | None]] = [(name, fault.value)]
+    slept = None
+    if rule.retries and rule.breaker is not Effect.OPENS:
+        tries.append((name, None if position == "once" else fault.value))
+    else:
+        slept = 0.0
+    if position == "second":
+        tries = [("a", "timeout"), *tries]
+    if tries[-1][1] is None:
+        return Expected(tries, "primary", text="a says so")
+    on = {
+        Elsewhere.YES: True,
+        Elsewhere.LOCAL: True,
+        Elsewhere.NO: False,
+        Elsewhere.POLICY: lenient,
+        Elsewhere.LARGER: lenient and position != "second" and position != "only",
+    }[rule.elsewhere]
+    if not on:
+        return Expected(tries, "raised", error="ProviderFault", slept=slept)
+    if position in ("second", "only"):
+        return Expected(tries, "exhausted", error="AllTargetsFailed", slept=slept)
+    return Expected([*tries, ("b", None)], "failover", text="b says so", slept=slept)
+
+
+def of_fault(fault: Fault, position: str, lenient: bool) -> Scenario:
+    def build(clock: FakeClock) -> list[ScriptedTarget]:
+        retry = RetryPolicy(attempts=1)
+        script = {
+            "first": ([fault], ["b says so"]),
+            "once": ([fault, "a says so"], ["b says so"]),
+            "second": ([Fault.TIMEOUT], [fault]),
+            "only": ([fault], []),
+        }[position]
+        a = ScriptedTarget("a", *script[0], clock=clock, retry=retry, window=8 if lenient else None)
+        b = ScriptedTarget("b", *script[1], clock=clock, retry=retry, window=16 if lenient else None)
+        return [a] if position == "only" else [a, b]
+
+    name = f"{fault}-{position}-{'lenient' if lenient else 'strict'}"
+    policy = LENIENT if lenient else Policy()
+    return Scenario(name, build, lambda stream: oracle(fault, position, lenient), policy)
+
+
+POSITIONS = ("first", "once", "second", "only")
+FAULTS = [
+    of_fault(fault, position, lenient)
+    for fault in Fault
+    for position in POSITIONS
+    for lenient in (False, True)
+    if not lenient or RULES[fault].elsewhere in (Elsewhere.POLICY, Elsewhere.LARGER)
+]
+
+
+def two(*first: Any, second: Any = "b says so", **options: Any) -> Callable[..., Any]:
+    """A route of two: the first with this script, the second one well and local."""
+
+    def build(clock: FakeClock) -> list[ScriptedTarget]:
+        a = ScriptedTarget("a", *first, clock=clock, **options)
+        return [a, ScriptedTarget("b", second, clock=clock, local=True)]
+
+    return build
+
+
+def prepared(build: Callable[..., Any], prepare: Callable[[Any], object]) -> Callable[..., Any]:
+    def built(clock: FakeClock) -> list[ScriptedTarget]:
+        targets = build(clock)
+        prepare(targets)
+        return targets
+
+    return built
+
+
+def alone(*script: Any) -> Callable[..., Any]:
+    return lambda clock: [ScriptedTarget("a", *script, clock=clock)]
+
+
+def always(*args: Any, **more: Any) -> Callable[[bool], Expected]:
+    return lambda stream: Expected(*args, **more)
+
+
+BROKEN = Fails(Fault.STREAM_INTERRUPTED, after="once upon ")
+ANSWERED_BY_B = Expected([("a", "stream_interrupted"), ("b", None)], "failover", text="b says so")
+
+
+def down(targets: list[ScriptedTarget]) -> None:
+    targets[0].health.breaker.trip("quota_exhausted", 600.0)
+    targets[1].health.breaker.trip("outage", 30.0)
+
+
+SPECIAL = [
+    Scenario("all is well", two("a says so"), always([("a", None)], "primary", text="a says so", slept=0.0)),
+    Scenario(
+        "broken after text",
+        two(BROKEN),
+        lambda stream: Expected([("a", "stream_interrupted")], "interrupted", error="StreamInterrupted")
+        if stream
+        else ANSWERED_BY_B,
+    ),
+    Scenario("broken after text, restart", two(BROKEN), always(**vars(ANSWERED_BY_B)), Policy("restart")),
+    Scenario(
+        "broken after text, restart, nobody left",
+        alone(BROKEN),
+        lambda stream: Expected(
+            [("a", "stream_interrupted")],
+            "interrupted" if stream else "exhausted",
+            error="StreamInterrupted" if stream else "AllTargetsFailed",
+        ),
+        Policy("restart"),
+    ),
+    Scenario(
+        "slow, in time for the next",
+        two(Fails(Fault.TIMEOUT, takes=40.0)),
+        always([("a", "timeout"), ("b", None)], "failover", text="b says so"),
+        deadline=60.0,
+    ),
+    Scenario(
+        "slow, past the deadline",
+        two(Fails(Fault.TIMEOUT, takes=60.0)),
+        always([("a", "timeout")], "exhausted", error="DeadlineExceeded"),
+        deadline=60.0,
+    ),
+    Scenario(
+        "throttled shortly, somebody else answers",
+        two(Fails(Fault.RATE_LIMITED, retry_after=2.0)),
+        always([("a", "rate_limited"), ("b", None)], "failover", text="b says so", slept=0.0),
+    ),
+    Scenario(
+        "throttled shortly, nobody else",
+        alone(Fails(Fault.RATE_LIMITED, retry_after=2.0), "a says so"),
+        always([("a", "rate_limited"), ("a", None)], "primary", text="a says so", slept=2.0),
+    ),
+    Scenario(
+        "throttled shortly, the other one is down",
+        two(Fails(Fault.RATE_LIMITED, retry_after=2.0), "a says so", second=Fault.TIMEOUT),
+        always(
+            [("a", "rate_limited"), ("b", "timeout"), ("a", None)],
+            "primary", text="a says so", slept=2.0,
+        ),  # fmt: skip
+    ),
+    Scenario(
+        "throttled long, nobody else",
+        alone(Fails(Fault.RATE_LIMITED, retry_after=60.0), "never"),
+        always([("a", "rate_limited")], "exhausted", error="AllTargetsFailed", slept=0.0),
+    ),
+    Scenario(
+        "breaker open",
+        prepared(two("never"), lambda t: t[0].health.breaker.trip("outage", 30.0)),
+        always([("b", None)], "failover", text="b says so", skipped=[("a", "breaker_open")]),
+    ),
+    Scenario(
+        "bulkhead full",
+        prepared(two("never", concurrency=1), lambda t: t[0].health.bulkhead.enter(None)),
+        always([("b", None)], "failover", text="b says so", skipped=[("a", "saturated")]),
+    ),
+    Scenario(
+        "all down",
+        prepared(two("never", second="never"), down),
+        always(
+            [], "exhausted", error="AllTargetsFailed", slept=0.0,
+            skipped=[("a", "breaker_open"), ("b", "breaker_open")],
+        ),  # fmt: skip
+    ),
+    Scenario(
+        "private",
+        two("never"),
+        always([("b", None)], "failover", text="b says so", skipped=[("a", "residency")]),
+        private=True,
+    ),
+    Scenario(
+        "private, and the local one fails",
+        two("never", second=Fault.LOCAL_RUNNER_CRASHED),
+        always(
+            [("b", "local_runner_crashed")], "exhausted", error="AllTargetsFailed",
+            skipped=[("a", "residency")],
+        ),  # fmt: skip
+        private=True,
+    ),
+]
+
+
+# The ways to make one call.
+
+
+def text_of(items: list[Any]) -> str:
+    """The text of the chunks or items after the last restart."""
+    starts = [n for n, item in enumerate(items) if isinstance(item, StreamRestarted)]
+    kept = items[starts[-1] + 1 :] if starts else items
+    return "".join(
+        item if isinstance(item, str) else item.choices[0].delta.content or "" for item in kept
+    )
+
+
+async def collected(stream: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in stream]
+
+
+def by_client(shape: str, route: Route, **how: Any) -> str:
+    if shape == "complete":
+        return route.complete(HELLO, **how).text
+    if shape == "acomplete":
+        return asyncio.run(route.acomplete(HELLO, **how)).text
+    if shape == "stream":
+        return text_of(list(route.stream(HELLO, **how)))
+
+    async def main() -> list[Any]:
+        return await collected(route.astream(HELLO, **how))
+
+    return text_of(asyncio.run(main()))
+
+
+def decorated(shape: str, route: Route, **how: Any) -> Callable[[], Any]:
+    guard = failover(route, **how)
+    if shape == "complete":
+
+        @guard
+        def say(*, target: Any) -> str:
+            return target.say()
+
+        return say
+    if shape == "acomplete":
+
+        @guard
+        async def asay(*, target: Any) -> str:
+            return target.say()
+
+        return asay
+    if shape == "stream":
+
+        @guard
+        def words(*, target: Any) -> Iterator[str]:
+            yield from target.words()
+
+        return words
+
+    @guard
+    async def awords(*, target: Any) -> AsyncIterator[str]:
+        for word in target.words():
+            yield word
+
+    return awords
+
+
+def by_decorator(shape: str, route: Route, *, private: bool = False, **how: Any) -> str:
+    function = decorated(shape, route, private=private, **how)
+    if shape == "complete":
+        return function()
+    if shape == "acomplete":
+        return asyncio.run(function())
+    return text_of(list(function()) if shape == "stream" else asyncio.run(collected(function())))
+
+
+def by_dropin(shape: str, route: Route, *, deadline: float | None = None, **how: Any) -> str:
+    pilot = load({"targets": {"a": {"model": "ollama/a"}}, "routes": {"chat": {"targets": ["a"]}}})
+    pilot._routes["chat"] = route
+    given = {"model": "chat", "messages": HELLO, "timeout": deadline, **how}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dropin, "default", lambda: pilot)
+        if shape == "complete":
+            return dropin.completion(**given).choices[0].message.content
+        if shape == "stream":
+            return text_of(list(dropin.completion(**given, stream=True)))
+        if shape == "acomplete":
+            return asyncio.run(dropin.acompletion(**given)).choices[0].message.content
+
+        async def main() -> list[Any]:
+            return await collected(await dropin.acompletion(**given, stream=True))
+
+        return text_of(asyncio.run(main()))
+
+
+CALLERS = {"client": by_client, "decorator": by_decorator, "dropin": by_dropin}
+
+
+def run(door: str, shape: str, route: Route, **how: Any) -> str:
+    """Make one call; return its text, or raise what it raises."""
+    return CALLERS[door](shape, route, **how)

@@ -1,0 +1,389 @@
+"""The tables in the documentation that are made from the code, so that they can't drift from it.
+
+    python tools/docs_tables.py            write them into the pages
+    python tools/docs_tables.py --check    only say which pages are out of date; exit 1 if any
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what is between the two
+is replaced.  `TABLES` lists the names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from pilotlight import config, events
+from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.breaker import BreakerPolicy
+from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault, Rule
+from pilotlight.core.receipt import AttemptRecord, Receipt, SkipRecord
+from pilotlight.core.steps import Timeouts
+from pilotlight.providers.catalog import CATALOG
+from pilotlight.providers.fault_rows import ROWS
+from pilotlight.providers.row import CLIENT, REFUSED, SERVER, Row, Statuses
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "docs/*.md")
+_MARKED = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(\n<!-- end of table -->)", re.DOTALL)
+
+
+def render(text: str) -> str:
+    """Return a page with every marked table written anew."""
+    return _MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found['name']]()}{found[3]}", text)
+
+
+def pages() -> list[Path]:
+    """Return the pages that may hold tables."""
+    return sorted(path for pattern in PAGES for path in ROOT.glob(pattern))
+
+
+def main(arguments: list[str]) -> int:
+    """Write the tables, or say which are out of date."""
+    stale = []
+    for page in pages():
+        text = page.read_text("utf-8")
+        if (new := render(text)) != text:
+            stale.append(page.relative_to(ROOT))
+            if "--check" not in arguments:
+                page.write_text(new, "utf-8")
+    verb = "out of date" if "--check" in arguments else "written"
+    for name in stale:
+        print(f"{name}: {verb}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table; a bar inside a cell is escaped."""
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *map(list, rows)]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") or " " for cell in line) + " |" for line in lines
+    )
+
+
+# The configuration.
+
+MEANING: Mapping[str, str] = {
+    "targets.model": "litellm's `provider/model`, such as `openai/gpt-4o` or `ollama/llama3.2:3b`",
+    "targets.api_base": "another address than the provider's own",
+    "targets.api_key": 'the key, or `{ env = "NAME" }` for the variable that holds it',
+    "targets.timeout": "the clocks of one attempt, see below; a bare number is `total`",
+    "targets.concurrency": "calls at once; not set: as many as come",
+    "targets.queue": "calls that may wait for a place; only with `concurrency`",
+    "targets.context": "window in tokens; for Ollama the `num_ctx` that is sent (not set: 8192)",
+    "targets.keep_alive": "Ollama only: how long the model stays loaded after a call",
+    "targets.reserve": "time kept free for this target while earlier ones are asked; "
+    "not set: a quarter of what is left",
+    "targets.local_addresses": "hosts that are yours, so that this target counts as local",
+    "targets.retires": "the first day without the model; from then on the target is passed over",
+    "targets.replacement": "what to use instead; named in the warning",
+    "targets.breaker": "this target's own breaker numbers",
+    "targets.retry": "this target's own retry numbers",
+    "targets.options": "provider options added to every call, such as `api_version`",
+    "routes.targets": "names of targets, in the order in which they are asked",
+    "routes.deadline": "time for a call with all its attempts, a stream's end included",
+    "routes.on_interrupt": "what to do when a stream breaks after its first text",
+    "routes.private": "local targets only",
+    "routes.fail_over_on": "faults left to policy that shall fail over: "
+    "`content_blocked`, `model_substituted`",
+    "routes.rate_limit_wait": "the longest throttle worth sitting out when nobody else can answer",
+    "timeout.connect": "TCP and TLS handshake",
+    "timeout.first_token": "until the first content of a stream",
+    "timeout.between_tokens": "silence between two pieces of content; keep-alives do not count",
+    "timeout.total": "the whole attempt",
+    "breaker.failure_rate": "opens at this share of failed calls in the window",
+    "breaker.minimum_calls": "never opens on fewer calls in the window",
+    "breaker.window": "how far back calls are counted",
+    "breaker.reset_timeout": "length of a break; doubled for each failed trial call",
+    "breaker.max_break": "the longest break",
+    "breaker.trial_calls": "calls admitted when a break is over; all must succeed",
+    "breaker.slow_call": "a success that takes this long counts as slow; not set: none does",
+    "breaker.slow_call_rate": "opens at this share of slow calls",
+    "retry.attempts": "retries at one target within one call, at most; 0: never",
+    "retry.base": "the first pause is random between 0 and this; doubled for each further one",
+    "retry.cap": "the longest pause",
+    "retry.budget": "the share of successes that may be spent on retries",
+    "retry.reserve": "retries in hand at the start",
+}
+
+
+def _config_table(name: str, model: type[BaseModel], *defaults: object) -> str:
+    """Return the keys of one table; `defaults` hold the numbers that a None stands for."""
+    hints = get_type_hints(model, include_extras=True)
+    heads = ["key", "type", "default", "meaning"]
+    if len(defaults) > 1:
+        heads = ["key", "type", "closed models", "Ollama", "meaning"]
+    rows = []
+    for key, field in model.model_fields.items():
+        if defaults:
+            shown = [_default(getattr(each, key)) for each in defaults]
+        elif field.is_required():
+            shown = ["required"]
+        else:
+            shown = [_default(field.default)]
+        rows.append([f"`{key}`", _type(hints[key]), *shown, _meaning(f"{name}.{key}")])
+    return table(heads, rows)
+
+
+def _meaning(key: str) -> str:
+    if key not in MEANING:
+        raise SystemExit(f"{key} is new: say what it means in MEANING of tools/docs_tables.py")
+    return MEANING[key]
+
+
+def _type(hint: Any) -> str:
+    """Return a type as a person writes TOML."""
+    if get_origin(hint) is Annotated:
+        inner, *extras = get_args(hint)
+        if any(getattr(each, "func", None) is config._seconds for each in extras):
+            return "duration"
+        if inner is float and any(_bound(each, "le") == 1 for each in extras):
+            return "number, 0 to 1"
+        least = next((v for each in extras for n in ("ge", "gt") if (v := _bound(each, n))), None)
+        return f"{_type(inner)}, from {least}" if least is not None else _type(inner)
+    if get_origin(hint) is Literal:
+        return " or ".join(f'`"{value}"`' for value in get_args(hint))
+    if get_origin(hint) is tuple:
+        return "list of strings"
+    if get_origin(hint) is dict or (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        return "string or table" if hint is config.ApiKey else "table"
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    if parts:
+        return " or ".join(map(_type, parts))
+    plain = {"str": "string", "int": "whole number", "float": "number", "bool": "true or false"}
+    name = getattr(hint, "__name__", str(hint))
+    return plain.get(name, name)
+
+
+def _bound(extra: Any, name: str) -> Any:
+    """Return a bound that a pydantic Field sets, if it does."""
+    for each in getattr(extra, "metadata", [extra]):
+        if (value := getattr(each, name, None)) is not None:
+            return value
+    return None
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int | float):
+        return f"`{value:g}`"
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    return "empty"
+
+
+def _providers() -> str:
+    rows = []
+    for name, known in CATALOG.items():
+        address = f"`{known.base_url}`" if known.base_url else "you say: `api_base`"
+        if known.wire == "ollama":
+            address = "`http://127.0.0.1:11434`"
+        rows.append([f"`{name}/`", _codes(known.keys), address, _codes(known.bases)])
+    return table(("prefix", "key variable", "address", "address variable"), rows)
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+# The faults.
+
+
+def _faults() -> str:
+    rows = [
+        [f"`{fault}`", rule.meaning, *_effects(rule), "yes" if rule.alert else ""]
+        for fault, rule in RULES.items()
+    ]
+    heads = ("fault", "meaning", "breaker", "retries here", "fails over", "alert")
+    return table(heads, rows)
+
+
+def _effects(rule: Rule) -> list[str]:
+    breaker = {Effect.COUNTS: "counts", Effect.IGNORES: "ignores"}.get(rule.breaker)
+    if breaker is None:
+        breaker = f"opens for {_lasting(rule.break_for)}"
+    elsewhere = {Elsewhere.YES: "yes", Elsewhere.NO: "no: raised"}.get(rule.elsewhere)
+    return [breaker, str(rule.retries), elsewhere or rule.elsewhere.value]
+
+
+def _lasting(seconds: float | None) -> str:
+    if seconds is None or seconds == math.inf:
+        return "good"
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
+
+
+def _faults_short() -> str:
+    """Group the faults that do the same."""
+    groups: dict[tuple[str, ...], list[Fault]] = {}
+    for fault, rule in RULES.items():
+        breaker, retries, elsewhere = _effects(rule)
+        effect = "opens" if breaker.startswith("opens") else breaker
+        once = "once" if retries == "1" else "no"
+        groups.setdefault((effect, once, elsewhere), []).append(fault)
+    rows = [[_codes(faults), *effects] for effects, faults in groups.items()]
+    return table(("fault", "breaker", "retried", "fails over"), rows)
+
+
+def _rows() -> str:
+    rows = [
+        [
+            str(number),
+            f"`{each.fault}`",
+            ", ".join(sorted(each.wires)) if each.wires else "any",
+            _statuses(each.statuses),
+            "; ".join(_looks_for(each)) or "the status alone",
+            _source(each.source),
+        ]
+        for number, each in enumerate(ROWS, 1)
+    ]
+    return table(("#", "fault", "wire", "status", "looks for", "seen at"), rows)
+
+
+def _looks_for(each: Row) -> Iterable[str]:
+    if each.code is not None:
+        yield f"code: {readable(each.code.pattern)}"
+    if each.wording is not None:
+        yield f"words: {readable(each.wording.pattern)}"
+
+
+_KNOWN_STATUSES: Mapping[Statuses, str] = {
+    CLIENT: "4xx, in a stream",
+    SERVER: "5xx",
+    REFUSED: "refusals",
+    frozenset(range(400, 500)): "4xx",
+    frozenset(range(300, 400)): "3xx",
+}
+
+
+def _statuses(statuses: Statuses | None) -> str:
+    if statuses is None:
+        return "any"
+    if statuses in _KNOWN_STATUSES:
+        return _KNOWN_STATUSES[statuses]
+    left, parts = set(statuses), []
+    for group in (REFUSED, CLIENT, SERVER):
+        if len(group & left) > len(group) * 3 // 4:
+            missing = sorted(str(status) for status in group - left)
+            but = f" but {', '.join(missing)}" if missing else ""
+            parts.append(f"{_KNOWN_STATUSES[group]}{but}")
+            left -= group
+            break
+    if len(left & SERVER) == len(SERVER):
+        parts.append("5xx")
+        left -= SERVER
+    parts += [str(status) for status in sorted(s for s in left if s is not None)]
+    return ", ".join([*parts, *(["in a stream"] if None in left else [])])
+
+
+# Notes of the project's own in a source; what is shown names public places only.
+_PRIVATE_NOTE = re.compile(r"\.md\b|\bREADME\b|\bA\d+\b")
+
+
+def _source(source: str) -> str:
+    parts = re.split(r";\s*", source)
+    kept = [part for part in parts if not _PRIVATE_NOTE.search(part)]
+    if kept:
+        return "; ".join(kept)
+    return re.sub(r"[,;]?\s*" + _PRIVATE_NOTE.pattern + r".*", "", source).strip(" ;,:")
+
+
+_SIMPLER = (
+    (re.compile(r"\(\?<?!(?:[^()]|\([^()]*\))*\)"), ""),  # what must not follow, or stand before
+    (re.compile(r"\(\?:"), "("),
+    (re.compile(r"\\W\{[^}]*\}"), " "),
+    (re.compile(r"(?:\([^()]{1,12}\)|\.|\[\^\\n\])\{0,\d+\}\??"), " … "),
+    (re.compile(r"\\w[*+]"), "…"),
+    (re.compile(r"\((?:\\w\+|…) ?\)(?:\?|\{[^}]*\})?"), " … "),
+    (re.compile(r"\\b"), ""),
+    (re.compile(r"\\[.]"), "."),
+    (re.compile(r"\[- \]\?|\[ -\]\?|\[_ \]\?"), "-"),
+    (re.compile(r"_\?"), "_"),
+    (re.compile(r"\\d"), "N"),
+    (re.compile(r" {2,}"), " "),
+)
+
+
+def readable(pattern: str) -> str:
+    """Return a pattern as words, one kind after the other; the code has it exactly."""
+    for old, new in _SIMPLER:
+        pattern = old.sub(new, pattern)
+    return " · ".join(f"`{part.strip()}`" for part in _alternatives(pattern) if part.strip())
+
+
+def _alternatives(pattern: str) -> Iterable[str]:
+    """Split at the bars that stand outside of brackets; inside, a bar becomes a slash."""
+    depth, word = 0, ""
+    for character in pattern:
+        depth += (character in "([") - (character in ")]")
+        if character == "|" and depth <= 0:
+            yield word
+            word = ""
+        else:
+            word += "/" if character == "|" else character
+    yield word
+
+
+# Events and receipts.
+
+
+def _events() -> str:
+    rows = [
+        [f"`{each.__name__}`", _first_line(each), _codes(_fields(each))]
+        for each in get_args(events.Event)
+    ]
+    return table(("event", "when", "fields"), rows)
+
+
+def _record(record: type) -> Callable[[], str]:
+    def rows() -> str:
+        types = {each.name: str(each.type) for each in dataclasses.fields(record)}
+        return table(
+            ("field", "type"),
+            ([f"`{name}`", f"`{kind}`"] for name, kind in types.items()),
+        )
+
+    return rows
+
+
+def _fields(record: type) -> list[str]:
+    return [each.name for each in dataclasses.fields(record)]
+
+
+def _first_line(each: type) -> str:
+    return (inspect.getdoc(each) or "").partition("\n")[0]
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "targets": lambda: _config_table("targets", config.TargetConfig),
+    "routes": lambda: _config_table("routes", config.RouteConfig),
+    "timeout": lambda: _config_table(
+        "timeout", config.TimeoutTable, Timeouts(), config.LOCAL_TIMEOUTS
+    ),
+    "breaker": lambda: _config_table("breaker", config.BreakerTable, BreakerPolicy()),
+    "retry": lambda: _config_table("retry", config.RetryTable, RetryPolicy()),
+    "providers": _providers,
+    "faults": _faults,
+    "faults-short": _faults_short,
+    "rows": _rows,
+    "events": _events,
+    "receipt": _record(Receipt),
+    "attempt": _record(AttemptRecord),
+    "skip": _record(SkipRecord),
+}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
