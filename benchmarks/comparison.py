@@ -29,7 +29,7 @@ edit by hand.
 **How to read it.** The first words say what the caller of the library got in the (last) call;
 `P` and `F` count the requests that reached the primary and the fallback, counted at the server.
 *HALF accepted*: a cut answer was returned as if it were whole.  *EMPTY accepted*: an answer without
-a word was returned as if it were one.  *STILL WAITING*: no answer and no error within {patience:.0f} s.
+a word was returned as if it were one.  *STILL WAITING*: neither answer nor error in {patience:.0f} s.
 In streams, "after 3 tokens" means that the caller had been given three of ten tokens before.
 
 **Versions.** {versions}.
@@ -52,7 +52,8 @@ two targets, `Router(fallbacks=...)`, `ChatOpenAI(...).with_fallbacks([...])`, a
   limits may answer.  pilotlight raises the provider's own error, for the same mistake sent to a
   second provider costs money and hides a bug.
 - Once text has been shown nobody takes over, pilotlight neither by default: it raises
-  `StreamInterrupted` with the text so far.  `on_interrupt = "restart"` starts anew on the next target.
+  `StreamInterrupted` with the text so far.  `on_interrupt = "restart"` starts anew on the next
+  target.
 - The faults come from this project's own chaos server, which plays an OpenAI-style API.  Real
   providers fail in these ways too, but not equally often; the table says nothing about frequency.
 - pydantic-ai's agent retries a model that returns nothing useful; those requests are in its `P`.
@@ -89,9 +90,9 @@ class Comparison:
 def table(found: Comparison) -> str:
     """Return the one table: a line for each fault, a column for each contestant."""
     header = ["the primary's fault", *(TITLES[name] for name in found.findings)]
+    columns = found.findings.values()
     return markdown(
-        header,
-        ([each.told, *(str(of[each.told]) for of in found.findings.values())] for each in SCENARIOS),
+        header, ([each.told, *(str(column[each.told]) for column in columns)] for each in SCENARIOS)
     )
 
 

@@ -48,8 +48,8 @@ def _row(server: ChaosServer, shape: str, ask: Callable[[Route], str], backed: b
 def _once(server: ChaosServer, ask: Callable[[Route], str], backed: bool) -> tuple[float, str]:
     primary, backup = fresh(PRIMARY), fresh(BACKUP)
     server.fault(primary, "hang")
-    route = pair(server, primary, backup) if backed else route_over(
-        {primary: target(server, primary)}
+    route = (
+        pair(server, primary, backup) if backed else route_over({primary: target(server, primary)})
     )
     began = time.perf_counter()
     try:

@@ -50,9 +50,7 @@ def ratio(cases: Mapping[str, Sequence[float]], case: str, base: str) -> Figure:
     return Figure([a / b for a, b in zip(cases[case], cases[base], strict=True)])
 
 
-def interleaved(
-    cases: Mapping[str, Callable[[], float]], rounds: int
-) -> dict[str, list[float]]:
+def interleaved(cases: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Run every case once a round, so that a busy machine is busy for all of them."""
     found: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(rounds):
@@ -92,7 +90,7 @@ def together(call: Callable[[], object], threads: int) -> float:
         gate.wait()
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the main thread
+        except BaseException as error:
             errors.append(error)
 
     workers = [threading.Thread(target=work) for _ in range(threads)]

@@ -1,5 +1,7 @@
 """A provider that answers at once: what is left is what pilotlight itself costs."""
 
+
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """What pilotlight adds to a call when nothing is wrong, over a target that answers at once."""
 
+
+
 from __future__ import annotations
 
 import asyncio

@@ -8,6 +8,8 @@ each attempt and no retries of the SDK's.  It runs in the peers' environment, so
 it imports nothing of pilotlight's but for pilotlight itself.
 """
 
+# ruff: noqa: PERF401 - what came before an error must stay
+
 from __future__ import annotations
 
 import asyncio
@@ -17,7 +19,7 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 TIMEOUT = 1.0
 MODEL = "gpt-4o"
@@ -63,7 +65,7 @@ class Router:
     """`litellm.Router` with a fallback group."""
 
     packages = ("litellm",)
-    tuning: dict[str, Any] = {}
+    tuning: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, primary: str, backup: str) -> None:
         import litellm
@@ -100,7 +102,7 @@ class Router:
 class TunedRouter(Router):
     """The same with the cool-down that a single deployment does not get by default."""
 
-    tuning = {"allowed_fails": 1, "cooldown_time": 30}
+    tuning: ClassVar[dict[str, Any]] = {"allowed_fails": 1, "cooldown_time": 30}
 
 
 class LangChain:
@@ -177,7 +179,7 @@ def judge(contestant: Contestant, stream: bool) -> dict[str, Any]:
             contestant.stream(said)  # what came before an error stays
         else:
             said.append(contestant.ask())
-    except Exception as raised:  # noqa: BLE001 - whatever it is, it is the finding
+    except Exception as raised:
         error = type(raised).__name__
     return {"text": "".join(said), "error": error}
 

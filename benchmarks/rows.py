@@ -39,10 +39,8 @@ def markdown(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     cells = [list(header), *(list(line) for line in lines)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
     cells.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-        for line in cells
-    )
+    padded = ([t.ljust(width) for t, width in zip(line, widths, strict=True)] for line in cells)
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -22,9 +22,7 @@ def says(ask: Ask) -> str:
 def apart(name: str) -> Iterator[str]:
     """Yield the base address of a server that runs elsewhere."""
     command = [sys.executable, "-m", "benchmarks.serve", name]
-    server = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None
     assert server.stdout is not None
     try:

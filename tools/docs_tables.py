@@ -73,8 +73,8 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 MEANING: Mapping[str, str] = {
     "targets.model": "litellm's `provider/model`, such as `openai/gpt-4o` or `ollama/llama3.2:3b`",
-    "targets.api_base": "another address than the provider's own",
-    "targets.api_key": 'the key, or `{ env = "NAME" }` for the variable that holds it',
+    "targets.api_base": "the address; not set: the provider's variable, else its own address",
+    "targets.api_key": 'the key, or `{ env = "NAME" }`; not set: the provider\'s variable',
     "targets.timeout": "the clocks of one attempt, see below; a bare number is `total`",
     "targets.concurrency": "calls at once; not set: as many as come",
     "targets.queue": "calls that may wait for a place; only with `concurrency`",
@@ -141,26 +141,40 @@ def _meaning(key: str) -> str:
 
 def _type(hint: Any) -> str:
     """Return a type as a person writes TOML."""
-    if get_origin(hint) is Annotated:
-        inner, *extras = get_args(hint)
-        if any(getattr(each, "func", None) is config._seconds for each in extras):
-            return "duration"
-        if inner is float and any(_bound(each, "le") == 1 for each in extras):
-            return "number, 0 to 1"
-        least = next((v for each in extras for n in ("ge", "gt") if (v := _bound(each, n))), None)
-        return f"{_type(inner)}, from {least}" if least is not None else _type(inner)
-    if get_origin(hint) is Literal:
-        return " or ".join(f'`"{value}"`' for value in get_args(hint))
-    if get_origin(hint) is tuple:
-        return "list of strings"
-    if get_origin(hint) is dict or (isinstance(hint, type) and issubclass(hint, BaseModel)):
-        return "string or table" if hint is config.ApiKey else "table"
-    parts = [part for part in get_args(hint) if part is not type(None)]
-    if parts:
+    kind, arguments = get_origin(hint) or hint, get_args(hint)
+    if kind is Annotated:
+        return _bounded(*arguments)
+    if kind is Literal:
+        return " or ".join(f'`"{value}"`' for value in arguments)
+    if parts := [part for part in arguments if type(None) in arguments and part is not type(None)]:
         return " or ".join(map(_type, parts))
-    plain = {"str": "string", "int": "whole number", "float": "number", "bool": "true or false"}
-    name = getattr(hint, "__name__", str(hint))
-    return plain.get(name, name)
+    if kind in _TYPES:
+        return _TYPES[kind]
+    return "table" if issubclass(kind, BaseModel) else str(kind.__name__)
+
+
+_TYPES: Mapping[type, str] = {
+    str: "string",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    tuple: "list of strings",
+    dict: "table",
+    config.ApiKey: "string or table",
+}
+
+
+def _bounded(inner: Any, *extras: Any) -> str:
+    """Return a type with what else is asked of it."""
+    if any(getattr(each, "func", None) is config._seconds for each in extras):
+        return "duration"
+    kind = _type(inner)
+    if inner is config.TimeoutTable:
+        return "duration or table"
+    if inner is float and any(_bound(each, "le") == 1 for each in extras):
+        return f"{kind}, 0 to 1"
+    least = [bound for each in extras if (bound := _bound(each, "ge")) is not None]
+    return f"{kind}, from {least[0]}" if least else kind
 
 
 def _bound(extra: Any, name: str) -> Any:
@@ -180,7 +194,7 @@ def _default(value: Any) -> str:
         return f"`{value:g}`"
     if isinstance(value, str):
         return f'`"{value}"`'
-    return "empty"
+    return "not set" if isinstance(value, BaseModel) else "empty"
 
 
 def _providers() -> str:
@@ -261,7 +275,7 @@ def _looks_for(each: Row) -> Iterable[str]:
 
 
 _KNOWN_STATUSES: Mapping[Statuses, str] = {
-    CLIENT: "4xx, in a stream",
+    CLIENT: "4xx or in a stream",
     SERVER: "5xx",
     REFUSED: "refusals",
     frozenset(range(400, 500)): "4xx",
@@ -275,10 +289,10 @@ def _statuses(statuses: Statuses | None) -> str:
     if statuses in _KNOWN_STATUSES:
         return _KNOWN_STATUSES[statuses]
     left, parts = set(statuses), []
-    for group in (REFUSED, CLIENT, SERVER):
+    for group in (CLIENT, REFUSED, SERVER):
         if len(group & left) > len(group) * 3 // 4:
             missing = sorted(str(status) for status in group - left)
-            but = f" but {', '.join(missing)}" if missing else ""
+            but = f" (not {', '.join(missing)})" if missing else ""
             parts.append(f"{_KNOWN_STATUSES[group]}{but}")
             left -= group
             break

@@ -73,7 +73,7 @@ _HOMES = {
     "receipts": "core.receipt",
 }
 
-__all__ = [  # noqa: RUF022 - as ruff sorts, but spelt out so that type checkers see it
+__all__ = [
     "AllTargetsFailed",
     "Answer",
     "AnswerStream",

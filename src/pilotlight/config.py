@@ -225,8 +225,8 @@ def bad_model(model: str) -> str | None:
 
 
 def _guess_provider(model: str) -> str:
-    habits = {"gpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai", "claude": "anthropic"}
-    habits |= {"gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai"}
+    habits = {"gpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai"}
+    habits |= {"claude": "anthropic", "gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai"}
     known = next((p for start, p in habits.items() if model.lower().startswith(start)), None)
     return known or "ollama"
 
@@ -234,7 +234,7 @@ def _guess_provider(model: str) -> str:
 def _bad_routes(
     routes: Mapping[str, RouteConfig], targets: Mapping[str, TargetConfig]
 ) -> Iterable[str]:
-    policies = sorted(f for f in Fault if RULES[f].elsewhere is Elsewhere.POLICY)
+    policies = sorted(f.value for f in Fault if RULES[f].elsewhere is Elsewhere.POLICY)
     for name, route in routes.items():
         for target in dict.fromkeys(route.targets):
             if target not in targets:
@@ -290,8 +290,8 @@ def _find() -> Path | None:
 def _table_in(project: Path) -> dict[str, Any] | None:
     try:
         table = tomllib.loads(project.read_text("utf-8"))["tool"]["pilotlight"]
-    except (OSError, ValueError, LookupError, TypeError):  # somebody else's broken pyproject is not our business
-        return None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None  # somebody else's broken pyproject is not our business
     return table if isinstance(table, dict) else None
 
 

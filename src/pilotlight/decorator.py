@@ -150,7 +150,7 @@ def _function(guard: _Guard) -> Callable[..., Any]:
 
 def _coroutine(guard: _Guard) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        import asyncio  # noqa: PLC0415 - a sync program need not pay for asyncio
+        import asyncio
 
         trip, route = guard.trip()
 
@@ -253,7 +253,7 @@ class _AsyncSource(_Items):
         return self
 
     async def __anext__(self) -> Any:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         tap = self._handle.tap
         total = tap.timeouts.total
@@ -269,7 +269,7 @@ class _AsyncSource(_Items):
 
 def _judged(handle: Any, value: Any, partial: str = "") -> Answered | Failed:
     """Hold what the function returned against the wire: half an answer is no answer."""
-    from pilotlight.providers.classify import judge_wire  # noqa: PLC0415
+    from pilotlight.providers.classify import judge_wire
 
     tap = handle.tap
     left_early = tap.streaming and not (tap.complete or tap.broken or tap.expired)

@@ -54,7 +54,7 @@ async def acompletion(
     model: str,
     messages: Sequence[Mapping[str, Any]] = (),
     *,
-    timeout: float | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - litellm's own name
     private: bool | None = None,
     stream: bool | None = None,
     **options: Any,
@@ -112,7 +112,7 @@ class AsyncCompletionStream:
 
 
 def _as_litellm(chunk: Any) -> Any:
-    from pilotlight.providers.shapes import Shape, as_model_response_stream  # noqa: PLC0415
+    from pilotlight.providers.shapes import Shape, as_model_response_stream
 
     return as_model_response_stream(chunk) if isinstance(chunk, Shape) else chunk
 

@@ -1,15 +1,15 @@
 """For tests, yours and ours: a clock held in the hand, scripted targets, forced outages.
 
-    from pilotlight.testing import outage
+from pilotlight.testing import outage
 
-    def test_the_app_survives_openai():
-        with outage("openai"):                       # every attempt at it fails, nothing is sent
-            assert app.summarise("...") == "..."
+def test_the_app_survives_openai():
+with outage("openai"):                       # every attempt at it fails, nothing is sent
+assert app.summarise("...") == "..."
 
-    clock = FakeClock()
-    gpt = ScriptedTarget("gpt", Fault.SERVER_ERROR, clock=clock)
-    local = ScriptedTarget("local", "hello", local=True, clock=clock)
-    route = Route("chat", (gpt, local), clock=clock)
+clock = FakeClock()
+gpt = ScriptedTarget("gpt", Fault.SERVER_ERROR, clock=clock)
+local = ScriptedTarget("local", "hello", local=True, clock=clock)
+route = Route("chat", (gpt, local), clock=clock)
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from pilotlight.core.breaker import Breaker, BreakerPolicy
 from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.breaker import Breaker, BreakerPolicy
 from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
@@ -41,7 +41,7 @@ from pilotlight.core.target import Health, Target
 from pilotlight.errors import ProviderFault
 from pilotlight.registry import REGISTRY
 
-__all__ = ["FakeClock", "Fails", "ScriptedTarget", "outage", "reset"]
+__all__ = ["Fails", "FakeClock", "ScriptedTarget", "outage", "reset"]
 
 
 class FakeClock:
@@ -142,7 +142,7 @@ class ScriptedReply:
     @property
     def response(self) -> Any:
         """The answer in OpenAI's shape."""
-        from pilotlight.providers.shapes import completion  # noqa: PLC0415
+        from pilotlight.providers.shapes import completion
 
         message = {"role": "assistant", "content": self.text}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
@@ -188,7 +188,7 @@ class ScriptedHandle:
     def __init__(
         self, target: ScriptedTarget, attempt: Attempt, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        from pilotlight.providers.base import new_tap  # noqa: PLC0415
+        from pilotlight.providers.base import new_tap
 
         self.target = target
         self.name = target.name
@@ -275,7 +275,7 @@ def _words(text: str) -> list[str]:
 
 
 def _chunk(text: str) -> Any:
-    from pilotlight.providers.shapes import chunk  # noqa: PLC0415
+    from pilotlight.providers.shapes import chunk
 
     delta = {"role": "assistant", "content": text}
     choice = {"index": 0, "delta": delta, "finish_reason": None}
@@ -300,7 +300,7 @@ def reset() -> None:
 
     Routes that exist already keep theirs.
     """
-    from pilotlight.assembly import _default  # noqa: PLC0415
+    from pilotlight.assembly import _default
 
     REGISTRY.reset()
     _default.cache_clear()

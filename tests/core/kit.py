@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import Breaker, BreakerPolicy
 from pilotlight.core.budget import RetryBudget
@@ -23,7 +25,9 @@ PATIENCE = 30.0  # real seconds until a test that waits for another thread gives
 
 def breaker(clock: FakeClock, **numbers: Any) -> Breaker:
     """A breaker that opens after four failures in a row, for 15 s."""
-    extra = {key: numbers.pop(key) for key in ("listeners", "exclude", "state_storage") if key in numbers}
+    extra = {
+        key: numbers.pop(key) for key in ("listeners", "exclude", "state_storage") if key in numbers
+    }
     given = {"minimum_calls": 4, "failure_rate": 0.5, "window": 30.0, "reset_timeout": 15.0}
     return Breaker("gpt", BreakerPolicy(**given | numbers), clock=clock, **extra)
 
@@ -107,3 +111,16 @@ def fails(fault: Fault, error: Exception | None = None, **more: Any) -> Failed:
     """What a driver says of a failed attempt."""
     shown = {key: more.pop(key) for key in ("partial", "tool_begun") if key in more}
     return Failed(Report(fault, error or OSError(fault.value), **more), **shown)
+
+
+def returned(talk: Any, outcome: Any) -> object:
+    """Send the last outcome; return what the flow returns."""
+    with pytest.raises(StopIteration) as done:
+        talk.send(outcome)
+    return done.value.value
+
+
+def totals(one: Target) -> tuple[int, int]:
+    """Calls and failures that a target's closed breaker has counted."""
+    window = one.health.breaker.state.window
+    return window.calls, window.failures

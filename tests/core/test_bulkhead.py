@@ -181,7 +181,9 @@ def test_threads_and_tasks_share_the_places(clock):
     async def loop() -> None:
         await asyncio.gather(*(in_task() for _ in range(40)))
 
-    in_threads(14, lambda index: asyncio.run(loop()) if index < 2 else [in_thread() for _ in range(20)])
+    in_threads(
+        14, lambda index: asyncio.run(loop()) if index < 2 else [in_thread() for _ in range(20)]
+    )
     assert most <= 3
     assert (bulkhead.inside, bulkhead.waiting) == (0, 0)
 

@@ -74,7 +74,9 @@ class FlowMachine(RuleBasedStateMachine):
         restart=st.booleans(),
         lenient=st.booleans(),
     )
-    def call(self, stream: bool, private: bool, deadline: float | None, restart: bool, lenient: bool) -> None:
+    def call(
+        self, stream: bool, private: bool, deadline: float | None, restart: bool, lenient: bool
+    ) -> None:
         policy = Policy(
             on_interrupt="restart" if restart else "raise",
             fail_over_on=frozenset({Fault.CONTENT_BLOCKED} if lenient else ()),

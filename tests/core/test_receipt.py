@@ -111,7 +111,11 @@ def test_two_tasks_have_blocks_of_their_own(clock):
 def test_listeners_hear_the_whole_story_in_order(clock):
     heard: list[events.Event] = []
     pilotlight.listeners.append(heard.append)
-    gpt, full, local = target("gpt", clock), target("full", clock, concurrency=1), target("local", clock)
+    gpt, full, local = (
+        target("gpt", clock),
+        target("full", clock, concurrency=1),
+        target("local", clock),
+    )
     full.health.bulkhead.enter(None)
     talk, journal = flow([gpt, full, local], clock, stream=True)
     next(talk)
@@ -123,7 +127,9 @@ def test_listeners_hear_the_whole_story_in_order(clock):
         "AttemptStarted", "AttemptEnded", "FailedOver", "TargetPassedOver", "FailedOver",
         "AttemptStarted", "CallEnded",
     ]  # fmt: skip
-    moves = [(e.from_target, e.to_target, e.reason) for e in heard if isinstance(e, events.FailedOver)]
+    moves = [
+        (e.from_target, e.to_target, e.reason) for e in heard if isinstance(e, events.FailedOver)
+    ]
     assert moves == [("gpt", "full", "timeout"), ("full", "local", "saturated")]
     assert {getattr(e, "call_id", journal.call_id) for e in heard} == {journal.call_id}
     assert heard[-1].receipt.outcome == "abandoned"

@@ -85,9 +85,7 @@ def test_threads_do_not_spend_the_same_token():
     assert sum(in_threads(32, lambda _: budget.spend())) == 10
 
 
-@given(
-    st.floats(0.001, 10), st.floats(0.001, 100), st.integers(0, 5000), st.floats(0, 1)
-)
+@given(st.floats(0.001, 10), st.floats(0.001, 100), st.integers(0, 5000), st.floats(0, 1))
 def test_a_pause_lies_between_nothing_and_its_ceiling(base, cap, number, chance):
     policy = RetryPolicy(base=base, cap=cap)
     pause = backoff.delay(policy, number, lambda: chance)

@@ -1,4 +1,4 @@
-"""One table of scenarios, and every way to run one: four call shapes by three doors.
+"""One table of scenarios; `ways` has every way to run one.
 
 A scenario says who stands in the route and what should come of a call.  What should
 come of a *fault* is worked out by `oracle`, from the fault table alone.
@@ -6,25 +6,15 @@ come of a *fault* is worked out by `oracle`, from the fault table alone.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
-from pilotlight import dropin, failover, load
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault
 from pilotlight.core.flow import Policy
-from pilotlight.core.steps import StreamRestarted
-from pilotlight.route import Route
-from pilotlight.testing import FakeClock, Fails, ScriptedTarget
+from pilotlight.testing import Fails, FakeClock, ScriptedTarget
 
-SHAPES = ("complete", "acomplete", "stream", "astream")
-DOORS = ("client", "decorator", "dropin")
-WAYS = [(door, shape) for door in DOORS for shape in SHAPES]
-HELLO = [{"role": "user", "content": "hello"}]
 LENIENT = Policy(fail_over_on=frozenset(f for f in Fault if RULES[f].elsewhere is Elsewhere.POLICY))
 
 
@@ -95,7 +85,9 @@ def of_fault(fault: Fault, position: str, lenient: bool) -> Scenario:
             "only": ([fault], []),
         }[position]
         a = ScriptedTarget("a", *script[0], clock=clock, retry=retry, window=8 if lenient else None)
-        b = ScriptedTarget("b", *script[1], clock=clock, retry=retry, window=16 if lenient else None)
+        b = ScriptedTarget(
+            "b", *script[1], clock=clock, retry=retry, window=16 if lenient else None
+        )
         return [a] if position == "only" else [a, b]
 
     name = f"{fault}-{position}-{'lenient' if lenient else 'strict'}"
@@ -150,15 +142,23 @@ def down(targets: list[ScriptedTarget]) -> None:
 
 
 SPECIAL = [
-    Scenario("all is well", two("a says so"), always([("a", None)], "primary", text="a says so", slept=0.0)),
+    Scenario(
+        "all is well",
+        two("a says so"),
+        always([("a", None)], "primary", text="a says so", slept=0.0),
+    ),
     Scenario(
         "broken after text",
         two(BROKEN),
-        lambda stream: Expected([("a", "stream_interrupted")], "interrupted", error="StreamInterrupted")
-        if stream
-        else ANSWERED_BY_B,
+        lambda stream: (
+            Expected([("a", "stream_interrupted")], "interrupted", error="StreamInterrupted")
+            if stream
+            else ANSWERED_BY_B
+        ),
     ),
-    Scenario("broken after text, restart", two(BROKEN), always(**vars(ANSWERED_BY_B)), Policy("restart")),
+    Scenario(
+        "broken after text, restart", two(BROKEN), always(**vars(ANSWERED_BY_B)), Policy("restart")
+    ),
     Scenario(
         "broken after text, restart, nobody left",
         alone(BROKEN),
@@ -196,7 +196,9 @@ SPECIAL = [
         two(Fails(Fault.RATE_LIMITED, retry_after=2.0), "a says so", second=Fault.TIMEOUT),
         always(
             [("a", "rate_limited"), ("b", "timeout"), ("a", None)],
-            "primary", text="a says so", slept=2.0,
+            "primary",
+            text="a says so",
+            slept=2.0,
         ),  # fmt: skip
     ),
     Scenario(
@@ -218,7 +220,10 @@ SPECIAL = [
         "all down",
         prepared(two("never", second="never"), down),
         always(
-            [], "exhausted", error="AllTargetsFailed", slept=0.0,
+            [],
+            "exhausted",
+            error="AllTargetsFailed",
+            slept=0.0,
             skipped=[("a", "breaker_open"), ("b", "breaker_open")],
         ),  # fmt: skip
     ),
@@ -232,107 +237,11 @@ SPECIAL = [
         "private, and the local one fails",
         two("never", second=Fault.LOCAL_RUNNER_CRASHED),
         always(
-            [("b", "local_runner_crashed")], "exhausted", error="AllTargetsFailed",
+            [("b", "local_runner_crashed")],
+            "exhausted",
+            error="AllTargetsFailed",
             skipped=[("a", "residency")],
         ),  # fmt: skip
         private=True,
     ),
 ]
-
-
-# The ways to make one call.
-
-
-def text_of(items: list[Any]) -> str:
-    """The text of the chunks or items after the last restart."""
-    starts = [n for n, item in enumerate(items) if isinstance(item, StreamRestarted)]
-    kept = items[starts[-1] + 1 :] if starts else items
-    return "".join(
-        item if isinstance(item, str) else item.choices[0].delta.content or "" for item in kept
-    )
-
-
-async def collected(stream: AsyncIterator[Any]) -> list[Any]:
-    return [item async for item in stream]
-
-
-def by_client(shape: str, route: Route, **how: Any) -> str:
-    if shape == "complete":
-        return route.complete(HELLO, **how).text
-    if shape == "acomplete":
-        return asyncio.run(route.acomplete(HELLO, **how)).text
-    if shape == "stream":
-        return text_of(list(route.stream(HELLO, **how)))
-
-    async def main() -> list[Any]:
-        return await collected(route.astream(HELLO, **how))
-
-    return text_of(asyncio.run(main()))
-
-
-def decorated(shape: str, route: Route, **how: Any) -> Callable[[], Any]:
-    guard = failover(route, **how)
-    if shape == "complete":
-
-        @guard
-        def say(*, target: Any) -> str:
-            return target.say()
-
-        return say
-    if shape == "acomplete":
-
-        @guard
-        async def asay(*, target: Any) -> str:
-            return target.say()
-
-        return asay
-    if shape == "stream":
-
-        @guard
-        def words(*, target: Any) -> Iterator[str]:
-            yield from target.words()
-
-        return words
-
-    @guard
-    async def awords(*, target: Any) -> AsyncIterator[str]:
-        for word in target.words():
-            yield word
-
-    return awords
-
-
-def by_decorator(shape: str, route: Route, *, private: bool = False, **how: Any) -> str:
-    function = decorated(shape, route, private=private, **how)
-    if shape == "complete":
-        return function()
-    if shape == "acomplete":
-        return asyncio.run(function())
-    return text_of(list(function()) if shape == "stream" else asyncio.run(collected(function())))
-
-
-def by_dropin(shape: str, route: Route, *, deadline: float | None = None, **how: Any) -> str:
-    pilot = load({"targets": {"a": {"model": "ollama/a"}}, "routes": {"chat": {"targets": ["a"]}}})
-    pilot._routes["chat"] = route
-    given = {"model": "chat", "messages": HELLO, "timeout": deadline, **how}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dropin, "default", lambda: pilot)
-        if shape == "complete":
-            return dropin.completion(**given).choices[0].message.content
-        if shape == "stream":
-            return text_of(list(dropin.completion(**given, stream=True)))
-        if shape == "acomplete":
-            return asyncio.run(dropin.acompletion(**given)).choices[0].message.content
-
-        async def main() -> list[Any]:
-            return await collected(await dropin.acompletion(**given, stream=True))
-
-        return text_of(asyncio.run(main()))
-
-
-CALLERS = {"client": by_client, "decorator": by_decorator, "dropin": by_dropin}
-
-
-def run(door: str, shape: str, route: Route, **how: Any) -> str:
-    """Make one call; return its text, or raise what it raises."""
-    return CALLERS[door](shape, route, **how)

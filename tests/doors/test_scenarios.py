@@ -5,19 +5,8 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from scenarios import (
-    CALLERS,
-    DOORS,
-    FAULTS,
-    HELLO,
-    POSITIONS,
-    SHAPES,
-    SPECIAL,
-    WAYS,
-    Scenario,
-    decorated,
-    run,
-)
+from scenarios import FAULTS, POSITIONS, SPECIAL, Scenario
+from ways import CALLERS, DOORS, HELLO, SHAPES, WAYS, decorated, run
 
 from pilotlight import dropin, errors
 from pilotlight.core.faults import RULES, Effect, Fault
@@ -69,7 +58,10 @@ def check_breakers(targets, receipt, name: str) -> None:
         elif not opening:
             counted = [f for f in faults if f and RULES[f].breaker is Effect.COUNTS]
             window = breaker.state.window
-            assert (window.failures, window.calls) == (len(counted), len(counted) + faults.count(None))
+            assert (window.failures, window.calls) == (
+                len(counted),
+                len(counted) + faults.count(None),
+            )
         if one.health.bulkhead is not None:
             assert one.health.bulkhead.waiting == 0
 
@@ -85,9 +77,15 @@ def test_every_fault_stands_in_the_table_in_every_position():
 def test_every_shape_of_every_door_stands_in_the_table():
     assert set(WAYS) == {(door, shape) for door in DOORS for shape in SHAPES}
     assert set(CALLERS) == set(DOORS)
-    public = {name for name, thing in vars(Route).items() if inspect.isfunction(thing) and name[0] != "_"}
+    public = {
+        name for name, thing in vars(Route).items() if inspect.isfunction(thing) and name[0] != "_"
+    }
     assert public - {"trip", "journey"} == set(SHAPES)
-    asks = {name for name, thing in vars(Provider).items() if inspect.isfunction(thing) and name[0] != "_"}
+    asks = {
+        name
+        for name, thing in vars(Provider).items()
+        if inspect.isfunction(thing) and name[0] != "_"
+    }
     assert asks - {"handle"} == set(SHAPES)
     calls = {
         name for name, thing in vars(dropin).items()
@@ -118,7 +116,12 @@ def broken(clock: FakeClock, on_interrupt: str) -> Route:
     from pilotlight.core.flow import Policy
 
     a = ScriptedTarget("a", Fails(Fault.STREAM_TRUNCATED, after="once upon "), clock=clock)
-    return Route("chat", (a, ScriptedTarget("b", "b says so", clock=clock)), Policy(on_interrupt), clock=clock)
+    return Route(
+        "chat",
+        (a, ScriptedTarget("b", "b says so", clock=clock)),
+        Policy(on_interrupt),
+        clock=clock,
+    )
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -127,7 +130,11 @@ def test_an_interruption_carries_the_text_so_far(door, shape, clock):
     with pytest.raises(errors.StreamInterrupted) as caught:
         run(door, shape, broken(clock, "raise"))
     error = caught.value
-    assert (error.target, error.fault, error.partial_text) == ("a", "stream_truncated", "once upon ")
+    assert (error.target, error.fault, error.partial_text) == (
+        "a",
+        "stream_truncated",
+        "once upon ",
+    )
     assert error.__cause__.fault == "stream_truncated"
 
 
@@ -135,9 +142,12 @@ def test_a_restart_stands_between_the_two_texts(clock):
     stream = broken(clock, "restart").stream(HELLO)
     texts = []
     for chunk in stream:
-        texts.append(chunk if isinstance(chunk, StreamRestarted) else chunk.choices[0].delta.content)
+        texts.append(
+            chunk if isinstance(chunk, StreamRestarted) else chunk.choices[0].delta.content
+        )
     assert texts == [
-        "", "once ", "upon ", StreamRestarted("a", "b", "stream_truncated"), "", "b ", "says ", "so",
+        "", "once ", "upon ", StreamRestarted("a", "b", "stream_truncated"),
+        "", "b ", "says ", "so",
     ]  # fmt: skip
     assert (stream.text, stream.served_by, stream.failed_over) == ("b says so", "b", True)
 

@@ -24,13 +24,13 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 class Commands(click.Group):
     """Imports a command's module when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands in the order in which one meets them."""
         return list(COMMANDS)
 
     def get_command(
         self,
-        ctx: click.Context,  # noqa: ARG002
+        ctx: click.Context,
         cmd_name: str,
     ) -> click.Command | None:
         """Return a command by its name."""

@@ -240,7 +240,7 @@ class Play:
         try:
             question = self._questions[number % len(self._questions)]
             receipt = self.route.complete(_message(question), max_tokens=SHORT_ANSWER).receipt
-        except Exception as problem:  # noqa: BLE001 - whatever it is, the call was not answered
+        except Exception as problem:
             error = f"{type(problem).__name__}: {problem}"
             receipt = getattr(problem, "receipt", None)
         phase = self.script.phase_at(began)

@@ -1,0 +1,1 @@
+"""The core: decisions only, on the standard library and pybreaker."""

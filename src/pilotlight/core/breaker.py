@@ -187,7 +187,7 @@ class Open(_Rules, pybreaker.CircuitOpenState):
         if now < self.until:
             return self.until - now
         self._breaker.half_open()
-        return cast(_Rules, self._breaker._rules).refusal(now)
+        return cast("_Rules", self._breaker._rules).refusal(now)
 
 
 class HalfOpen(_Rules, pybreaker.CircuitHalfOpenState):
@@ -393,9 +393,7 @@ class Breaker(pybreaker.CircuitBreaker):
     def _open(self, reason: str, seconds: float | None) -> None:
         """Open for a time; expects the lock to be held."""
         if seconds is None:
-            seconds = min(
-                self.policy.reset_timeout * 2**self._failed_trials, self.policy.max_break
-            )
+            seconds = min(self.policy.reset_timeout * 2**self._failed_trials, self.policy.max_break)
             self._failed_trials = min(self._failed_trials + 1, 32)
         self._next_break, self._next_reason = max(0.0, seconds), reason
         super().open()
@@ -453,7 +451,7 @@ class Breaker(pybreaker.CircuitBreaker):
 
     @property
     def _rules(self) -> _Rules:
-        return cast(_Rules, self._state)
+        return cast("_Rules", self._state)
 
     def _current(self) -> _Rules:
         """Return the state, first looking at a storage that others may have changed."""

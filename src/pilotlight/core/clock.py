@@ -24,7 +24,7 @@ class SystemClock:
 
     async def asleep(self, seconds: float) -> None:
         """Wait without blocking the event loop."""
-        import asyncio  # noqa: PLC0415 - a sync program need not pay for asyncio
+        import asyncio
 
         await asyncio.sleep(seconds)
 

@@ -228,7 +228,7 @@ def _wait(step: Queue) -> None:
 
 
 async def _await(step: Queue) -> None:
-    import asyncio  # noqa: PLC0415 - a sync program need not pay for asyncio
+    import asyncio
 
     loop = asyncio.get_running_loop()
     granted = asyncio.Event()

@@ -86,13 +86,15 @@ class Receipt:
         return self.outcome == "failover"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, ready for `json.dumps`."""
-        return asdict(self) | {"failed_over": self.failed_over}
+        """Return plain data, ready for `json.dumps`; a wait without end reads as None."""
+        data = asdict(self) | {"failed_over": self.failed_over}
+        for record in (*data["attempts"], *data["skipped"]):
+            if record["retry_after"] == float("inf"):
+                record["retry_after"] = None
+        return data
 
 
-_collectors: ContextVar[tuple[list[Receipt], ...]] = ContextVar(
-    "pilotlight_receipts", default=()
-)
+_collectors: ContextVar[tuple[list[Receipt], ...]] = ContextVar("pilotlight_receipts", default=())
 
 
 @contextmanager

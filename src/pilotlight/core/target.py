@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import Breaker
 from pilotlight.core.budget import RetryBudget
@@ -47,5 +46,3 @@ class Target:
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, {self.model!r})"
-
-

@@ -4,7 +4,7 @@ Wraps httpcore's own backends.  Every connection passes `connect_tcp` here, so a
 redirect, an absolute URL or a confused library cannot reach another host.
 """
 
-# ruff: noqa: ARG002, ASYNC109 - the signatures are httpcore's
+# ruff: noqa: ASYNC109 - the signatures are httpcore's
 
 from __future__ import annotations
 

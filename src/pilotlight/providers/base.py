@@ -45,7 +45,7 @@ class Connection:
         self.api_key = spec.api_key or catalog.environment_key(spec.provider)
         self.given_base = spec.api_base or catalog.environment_base(spec.provider)
         if self.wire == "ollama":
-            from pilotlight.providers.ollama_http import normalise_host  # noqa: PLC0415
+            from pilotlight.providers.ollama_http import normalise_host
 
             self.base_url = normalise_host(spec.api_base)
         else:
@@ -68,7 +68,7 @@ class Connection:
     def pool(self) -> Pool | None:
         """The connections; None where the address is not known, and so can't be watched."""
         if self._pool is None and self.base_url:
-            from pilotlight.providers.wire import Pool  # noqa: PLC0415 - brings httpx
+            from pilotlight.providers.wire import Pool
 
             with self._lock:
                 if self._pool is None:
@@ -86,17 +86,17 @@ class Connection:
         """Return the context length in tokens: as configured, or as litellm knows it."""
         if self.spec.context is not None or self.wire == "ollama":
             return self.spec.context
-        from pilotlight.providers.litellm import known_window  # noqa: PLC0415
+        from pilotlight.providers.litellm import known_window
 
         return known_window(self.spec.model)
 
 
 def _provider(connection: Connection) -> Provider:
     if connection.wire == "ollama":
-        from pilotlight.providers.ollama import OllamaProvider  # noqa: PLC0415
+        from pilotlight.providers.ollama import OllamaProvider
 
         return OllamaProvider(connection)
-    from pilotlight.providers.litellm import LiteLLMProvider  # noqa: PLC0415
+    from pilotlight.providers.litellm import LiteLLMProvider
 
     return LiteLLMProvider(connection)
 
@@ -129,7 +129,7 @@ def failure(
     The wire is the first witness.  Where nothing reached it, the exception is the
     only one, and one that is no provider's is the caller's or ours.
     """
-    from pilotlight.providers.classify import classify, classify_exception  # noqa: PLC0415
+    from pilotlight.providers.classify import classify, classify_exception
 
     texts = Texts(messages)
     if tap.requests or tap.refused_host:

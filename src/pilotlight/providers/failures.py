@@ -95,7 +95,7 @@ def attribute(thing: object, name: str) -> Any:
     """Read an attribute; properties of other people's exceptions may raise."""
     try:
         return getattr(thing, name, None)
-    except Exception:  # noqa: BLE001 - anything may come out of it
+    except Exception:
         return None
 
 
@@ -166,7 +166,7 @@ def text_of(error: BaseException) -> str:
     """Return an exception's text; `__str__` of other people's exceptions may raise."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - anything may come out of it
+    except Exception:
         return ""
 
 

@@ -81,8 +81,8 @@ class AttemptTarget:
         An Ollama model is asked through the server's own OpenAI door (`/v1`):
         litellm's Ollama path would ask other hosts behind one's back.
         """
-        from pilotlight.providers.litellm import NO_KEY_NEEDED  # noqa: PLC0415
-        from pilotlight.providers.litellm_module import litellm  # noqa: PLC0415
+        from pilotlight.providers.litellm import NO_KEY_NEEDED
+        from pilotlight.providers.litellm_module import litellm
 
         if "litellm" not in sys.modules:
             litellm()
@@ -129,7 +129,7 @@ class AttemptTarget:
     def _litellm_client(self, api_key: str) -> object | None:
         if self._connection.pool is None:
             return None
-        from pilotlight.providers.litellm_clients import litellm_client  # noqa: PLC0415
+        from pilotlight.providers.litellm_clients import litellm_client
 
         return litellm_client(
             self.ahttp_client() if self._asynchronous else self.http_client(),

@@ -116,7 +116,7 @@ class LiteLLMProvider:
         connection = self.connection
         if connection.pool is None:
             return None
-        from pilotlight.providers.litellm_clients import litellm_client  # noqa: PLC0415
+        from pilotlight.providers.litellm_clients import litellm_client
 
         return litellm_client(
             connection.pool,
@@ -128,7 +128,7 @@ class LiteLLMProvider:
         )
 
     def _judged(self, attempt: Attempt, tap: Tap, response: Any) -> Answered | Failed:
-        from pilotlight.providers.classify import judge  # noqa: PLC0415
+        from pilotlight.providers.classify import judge
 
         view = view_of(response, self.connection.spec.bare_model, tap)
         if (verdict := judge(tap, view)) is not None:
@@ -166,7 +166,7 @@ class _Source:
 
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty."""
-        from pilotlight.providers.classify import judge  # noqa: PLC0415
+        from pilotlight.providers.classify import judge
 
         view = self._notes.view(self._tap)
         if (verdict := judge(self._tap, view)) is not None:

@@ -24,7 +24,7 @@ class OneShotHandler(AsyncHTTPHandler):
         super().__init__()
         self.client = client  # by way of the setter, which says that it is not litellm's to close
 
-    def create_client(self, *args: Any, **kwargs: Any) -> httpx.AsyncClient:  # noqa: ARG002
+    def create_client(self, *args: Any, **kwargs: Any) -> httpx.AsyncClient:
         """Return ours when the handler is made; put the error back where a retry is made."""
         error = sys.exc_info()[1]
         if error is not None and hasattr(self, "_client"):

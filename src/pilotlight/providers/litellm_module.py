@@ -23,7 +23,7 @@ def litellm() -> Any:
 def _imported() -> Any:
     with _lock:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        import litellm  # noqa: PLC0415
+        import litellm
 
         litellm.disable_hf_tokenizer_download = True
         litellm.suppress_debug_info = True

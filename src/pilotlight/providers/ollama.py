@@ -172,8 +172,8 @@ class OllamaProvider:
         return failure(attempt.target, tap, error, call.messages, partial, tools)
 
     def _judged(self, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
-        from pilotlight.providers.classify import judge  # noqa: PLC0415
-        from pilotlight.providers.views import view_of  # noqa: PLC0415
+        from pilotlight.providers.classify import judge
+        from pilotlight.providers.views import view_of
 
         data = completion_from(said, model=self.model, created=int(time.time()), id=_new_id())
         view = view_of(shapes.Shape(data), self.model, tap)
@@ -243,7 +243,7 @@ class _Source:
 
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty."""
-        from pilotlight.providers.classify import AnswerView, judge  # noqa: PLC0415
+        from pilotlight.providers.classify import AnswerView, judge
 
         built = self._built
         view = AnswerView(

@@ -129,7 +129,7 @@ async def astream_chat(
 
 
 class NdjsonDecoder:
-    """Cuts a body into lines at `\\n` alone and reads each as a JSON object.
+    """Cuts a body into lines at line feeds alone and reads each as a JSON object.
 
     Raises the refusal when a line says `{"error": ...}`: the server reports what
     went wrong after its first chunk as the last line, under status 200.
@@ -201,6 +201,6 @@ def _refusal(text: str, status: int) -> Exception:
     error = error if isinstance(error, str) else json.dumps(error)
     try:
         from ollama import ResponseError  # slow, and only needed here
-    except Exception:  # noqa: BLE001 - it builds a client from the environment while it is imported
+    except Exception:
         return OllamaRefused(error, status)
     return ResponseError(json.dumps({"error": error}), status)  # it parses what it is given

@@ -1,0 +1,53 @@
+"""The ways in which a call ends without an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pilotlight.core.rulings import may_fail_over
+from pilotlight.core.steps import Report
+from pilotlight.core.target import Target
+from pilotlight.core.trip import Trip
+from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
+
+
+def raise_if_final(trip: Trip, target: Target, behind: Sequence[Target], report: Report) -> None:
+    """Raise the provider's own exception where the table says that nobody else may answer."""
+    if may_fail_over(trip, target, behind, report.fault):
+        return
+    trip.journal.finish("raised")
+    if len(trip.journal.attempts) > 1:
+        report.error.add_note(f"pilotlight asked: {trip.journal.told}")
+    raise report.error
+
+
+def raise_deadline(trip: Trip) -> NoReturn:
+    """Say that the time is over, and what it went on."""
+    trip.journal.finish("exhausted")
+    receipt = trip.journal.receipt()
+    cause = trip.journal.errors[-1] if trip.journal.errors else None
+    raise DeadlineExceeded(
+        f"the deadline of route {trip.call.route!r} passed before an answer: {trip.journal.told}",
+        receipt,
+    ) from cause
+
+
+def raise_all_failed(trip: Trip) -> NoReturn:
+    """Say of each target why it did not answer, and when to come back."""
+    trip.journal.finish("exhausted")
+    receipt = trip.journal.receipt()
+    waits = [
+        wait
+        for target in trip.targets
+        if not (trip.call.private and not target.local)
+        and (wait := target.health.breaker.retry_after) is not None
+    ]
+    waits += [s.retry_after for s in receipt.skipped if s.reason == "saturated" and s.retry_after]
+    soonest = min(waits, default=None)
+    raise AllTargetsFailed(
+        f"no target of route {trip.call.route!r} answered: {trip.journal.told}",
+        trip.journal.errors,
+        receipt,
+        None if soonest == float("inf") else soonest,
+    )

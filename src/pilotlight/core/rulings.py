@@ -1,0 +1,151 @@
+"""The single decisions of the flow, each a plain function of what it is given."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pilotlight.core import backoff
+from pilotlight.core.faults import RULES, Elsewhere, Fault
+from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Timeouts
+from pilotlight.core.target import Target
+from pilotlight.core.trip import Left, Trip
+from pilotlight.errors import CircuitOpen, ProviderFault, TargetSkipped
+
+SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
+SHARES_AT_MOST = 0.5  # of the remaining time, for all of them together
+
+_log = logging.getLogger("pilotlight")
+
+
+# Who may be asked.
+
+
+def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
+    """Return why this target can't be asked; the first reason wins."""
+    if trip.call.private and not target.local:
+        return TargetSkipped(target.name, "residency", detail="a private call stays local")
+    if missing := trip.call.needs & target.lacks:
+        return TargetSkipped(target.name, "unsupported", detail=", ".join(sorted(missing)))
+    if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
+        use = f", use {gone.replacement}" if gone.replacement else ""
+        return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
+    if (wait := target.health.breaker.retry_after) is not None:
+        return open_circuit(target, wait)
+    return None
+
+
+def open_circuit(target: Target, wait: float | None) -> CircuitOpen:
+    """Say that a breaker is open; by the target's own name, for breakers are shared."""
+    forever = wait == float("inf")
+    return CircuitOpen(target.name, None if forever else wait, target.health.breaker.reason)
+
+
+# How long it may take.
+
+
+def remaining(trip: Trip) -> float:
+    """Seconds until the call's deadline."""
+    deadline = trip.call.deadline
+    return float("inf") if deadline is None else deadline - trip.clock()
+
+
+def allowance(trip: Trip, behind: Sequence[Target]) -> float:
+    """Seconds that this target may take, with a reserve for those behind that could answer."""
+    left = remaining(trip)
+    if left == float("inf"):
+        return left
+    able = [target for target in behind if refusal(trip, target) is None]
+    shares = [left * SHARE if t.reserve is None else t.reserve for t in able]
+    return left - min(sum(shares), left * SHARES_AT_MOST)
+
+
+def limits(trip: Trip, target: Target, behind: Sequence[Target]) -> Timeouts:
+    """Return the clocks of an attempt that starts now."""
+    allowed = allowance(trip, behind)
+    total = target.timeouts.total
+    if allowed == float("inf") or (total is not None and total <= allowed):
+        return target.timeouts
+    return replace(target.timeouts, total=max(0.0, allowed))
+
+
+def patience(trip: Trip, target: Target, behind: Sequence[Target]) -> float | None:
+    """Return how long the call may wait in the target's queue; None: as long as it takes."""
+    return limits(trip, target, behind).total
+
+
+# What an outcome means.
+
+
+def judged(trip: Trip, target: Target, outcome: Outcome | None) -> Answered | Ended | Failed:
+    """Apply the route's own judgement to an answer that the provider found good."""
+    if isinstance(outcome, Ended | Failed):
+        return outcome
+    assert isinstance(outcome, Answered), f"a driver sent {outcome!r}"
+    fault = None
+    other = Fault.MODEL_SUBSTITUTED
+    if other in outcome.facts.flags and other in trip.policy.fail_over_on:
+        fault = other
+    if trip.policy.accept is not None and not accepts(trip.policy.accept, outcome.value):
+        fault = Fault.REJECTED
+    if fault is None:
+        return outcome
+    return Failed(Report(fault, ProviderFault(fault, target.name), status=outcome.facts.status))
+
+
+def accepts(accept: Callable[[Any], bool], answer: Any) -> bool:
+    """Ask the caller's validator; one that breaks lets the answer through."""
+    try:
+        return bool(accept(answer))
+    except Exception:
+        _log.exception("the route's accept= raised; the answer is let through")
+        return True
+
+
+def retry_delay(trip: Trip, target: Target, left: Left, number: int) -> float | None:
+    """Return the pause before asking the same target again, or None to leave it."""
+    if left.report is None or left.shown:
+        return None
+    if number >= min(RULES[left.report.fault].retries, target.retry.attempts):
+        return None
+    seconds = backoff.delay(target.retry, number, trip.random)
+    if seconds >= remaining(trip):
+        return None
+    if target.health.breaker.retry_after is not None:  # it would be refused after the wait
+        return None
+    return seconds if target.health.budget.spend() else None
+
+
+def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: Fault) -> bool:
+    """Tell whether another target may answer after this fault."""
+    match RULES[fault].elsewhere:
+        case Elsewhere.YES | Elsewhere.LOCAL:
+            return True
+        case Elsewhere.POLICY:
+            return fault in trip.policy.fail_over_on
+        case Elsewhere.LARGER:
+            here = target.window()
+            return here is not None and any((t.window() or 0) > here for t in behind)
+        case _:
+            return False
+
+
+def bar_after(target: Target, fault: Fault) -> Callable[[Target], TargetSkipped | None] | None:
+    """Return the rule that this fault lays on the targets behind, if it lays one."""
+    elsewhere = RULES[fault].elsewhere
+    if elsewhere is Elsewhere.LOCAL:
+        return lambda other: (
+            None
+            if other.local
+            else TargetSkipped(other.name, "residency", detail=f"after a {fault}, local only")
+        )
+    if elsewhere is Elsewhere.LARGER:
+        least = target.window() or 0
+        return lambda other: (
+            None
+            if (other.window() or 0) > least
+            else TargetSkipped(other.name, "unsupported", detail="no larger context window")
+        )
+    return None

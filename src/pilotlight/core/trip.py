@@ -1,0 +1,52 @@
+"""One call on its way: what it is, whom it may ask, by which policy, and who writes it down."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pilotlight.core.clock import Clock
+from pilotlight.core.faults import Fault
+from pilotlight.core.receipt import Journal
+from pilotlight.core.steps import Call, Report
+from pilotlight.core.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a route decides for its calls.
+
+    `fail_over_on` adds faults whose rule is "by policy".  `rate_limit_wait` is
+    the longest throttle, in seconds, worth sitting out when nobody else can
+    answer.  `accept` may refuse an answer, which then counts as a fault.
+    """
+
+    on_interrupt: Literal["raise", "restart"] = "raise"
+    fail_over_on: frozenset[Fault] = frozenset()
+    rate_limit_wait: float = 5.0
+    accept: Callable[[Any], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One call on its way: what it is, whom it may ask, and who writes it down."""
+
+    call: Call
+    targets: Sequence[Target]
+    policy: Policy
+    clock: Clock
+    journal: Journal
+    random: Callable[[], float] = field(default=random.random)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A target was left without an answer: skipped, or asked in vain."""
+
+    target: Target
+    reason: str
+    report: Report | None = None  # None: it was not asked
+    shown: bool = False  # the caller has seen some of its text
+    throttled: bool = False  # it is well, and says when to ask again

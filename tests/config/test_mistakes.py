@@ -1,0 +1,171 @@
+"""How every mistake in a configuration is told, and that no key is ever shown."""
+
+from __future__ import annotations
+
+import pytest
+
+import pilotlight
+from pilotlight import ConfigError, load
+from pilotlight.config import load_config
+
+WELL = """
+[targets.gpt]
+model = "openai/gpt-4o"
+
+[targets.local]
+model = "ollama/llama3.2"
+"""
+CHAT = '\n[routes.chat]\ntargets = ["gpt", "local"]\n'
+
+
+def refused(text: str, folder) -> str:
+    """What the ConfigError says of this file."""
+    (folder / "pilotlight.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(folder / "pilotlight.toml")
+    assert caught.value.__suppress_context__  # pydantic's own report would show the input
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+# How a mistake is told: file, key, value, mend.
+
+MISTAKES = [
+    ('[target.gpt]\nmodel = "openai/x"', "target: unknown key; did you mean 'targets'?"),
+    (
+        '[targets.gpt]\nmodle = "openai/x"\nmodel = "openai/x"',
+        "targets.gpt.modle: unknown key; did you mean 'model'?",
+    ),
+    (
+        "[targets.gpt]\nzzz = 1\nmodel = 'openai/x'",
+        "targets.gpt.zzz: unknown key; valid keys: api_base, api_key",
+    ),
+    ("[targets.gpt]", "targets.gpt.model: missing; add `model = ...`"),
+    ("[targets.gpt]\nmodel = 3", "targets.gpt.model: should be a valid string"),
+    (
+        "[targets.gpt]\nmodel = 'gpt-4o'",
+        "targets.gpt.model: 'gpt-4o' names no provider; write \"openai/gpt-4o\"",
+    ),
+    ("[targets.gpt]\nmodel = 'openai/'", "targets.gpt.model: 'openai/' is not `provider/model`"),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\ntimeout = -5",
+        "targets.gpt.timeout: should be greater than 0, got -5",
+    ),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\ntimeout = 'soon'",
+        "targets.gpt.timeout: a duration is a number of seconds",
+    ),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\ntimeout = {totl = 5}",
+        "targets.gpt.timeout.totl: unknown key; did you mean 'total'?",
+    ),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\nconcurrency = 0",
+        "targets.gpt.concurrency: should be greater than or equal to 1, got 0",
+    ),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\nbreaker = {failure_rate = 1.5}",
+        "targets.gpt.breaker.failure_rate: should be less than or equal to 1, got 1.5",
+    ),
+    ("[breaker]\nwindw = 3", "breaker.windw: unknown key; did you mean 'window'?"),
+    ("[retry]\nattempts = -1", "retry.attempts: should be greater than or equal to 0, got -1"),
+    (WELL + "[routes.chat]\ntargets = []", "routes.chat.targets: needs at least one entry"),
+    (WELL + "[routes.chat]", "routes.chat.targets: missing; add `targets = ...`"),
+    (
+        WELL + "[routes.chat]\ntargets = ['locl']",
+        "routes.chat.targets: unknown target 'locl'; did you mean 'local'?",
+    ),
+    (
+        WELL + "[routes.chat]\ntargets = ['zzz']",
+        "routes.chat.targets: unknown target 'zzz'; add a table [targets.zzz]",
+    ),
+    (
+        WELL + "[routes.chat]\ntargets = ['gpt', 'local', 'gpt']",
+        "routes.chat.targets: 'gpt' stands there twice; name it once",
+    ),
+    (
+        WELL + CHAT + "on_interrupt = 'splice'",
+        "routes.chat.on_interrupt: should be 'raise' or 'restart', got 'splice'",
+    ),
+    (
+        WELL + CHAT + "deadline = true",
+        "routes.chat.deadline: a duration is a finite number of seconds, got True",
+    ),
+    (
+        WELL + CHAT + "fail_over_on = ['content_block']",
+        "routes.chat.fail_over_on: 'content_block' is not left to policy; "
+        "did you mean 'content_blocked'?",
+    ),
+    (
+        WELL + CHAT + "fail_over_on = ['timeout']",
+        "routes.chat.fail_over_on: 'timeout' is not left to policy; ",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), MISTAKES, ids=[told.partition(";")[0] for _, told in MISTAKES]
+)
+def test_each_mistake_names_file_key_value_and_mend(folder, text, told):
+    assert f"pilotlight.toml: {told}" in refused(text, folder)
+
+
+def test_all_mistakes_are_told_at_once(folder):
+    said = refused("[targets.gpt]\nmodel = 'openai/x'\nqueue = -1\nzzz = 1\n[targets.b]", folder)
+    assert len(said.splitlines()) == 3
+    assert all("pilotlight.toml: targets." in line for line in said.splitlines())
+
+
+# Keys stay secret.
+
+SECRET = "sk-proj-1234567890abcdef"
+
+
+def test_a_key_never_shows(monkeypatch):
+    monkeypatch.setenv("MY_KEY", SECRET)
+    config = load_config({
+        "targets": {
+            "a": {"model": "openai/x", "api_key": SECRET},
+            "b": {"model": "openai/x", "api_key": {"env": "MY_KEY"}},
+        },
+        "routes": {"chat": {"targets": ["a", "b"]}},
+    })  # fmt: skip
+    assert [t.api_key.reveal() for t in config.targets.values()] == [SECRET, SECRET]
+    pilot = pilotlight.Pilotlight(config)
+    route = pilot.route("chat")
+    shown = [
+        repr(config), str(config), config.model_dump_json(), repr(pilot), repr(route),
+        repr(route.targets), repr(pilot.registry.records), repr(vars(pilot)),
+    ]  # fmt: skip
+    assert not [text for text in shown if SECRET in text]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"api_key = ['{SECRET}']",
+        f"api_key = {{ vlue = '{SECRET}' }}",
+        f"api_key = {{ env = ['{SECRET}'] }}",
+        f"apikey = '{SECRET}'",
+        f"api_key = '{SECRET}'\nqueue = -1",
+    ],
+)
+def test_an_error_never_quotes_a_key(folder, line):
+    said = refused(f"[targets.gpt]\nmodel = 'openai/x'\n{line}", folder)
+    assert SECRET not in said
+    assert "targets.gpt" in said
+
+
+def test_broken_toml_does_not_quote_the_line_of_a_key(folder):
+    assert SECRET not in refused(f"[targets.gpt]\napi_key = '{SECRET}", folder)
+
+
+def test_a_key_of_the_environment_is_found_by_its_usual_name(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    one = load({"targets": {"a": {"model": "openai/x"}}}).target("a")
+    two = load({"targets": {"a": {"model": "openai/x", "api_key": SECRET}}}).target("a")
+    assert one.health is two.health
