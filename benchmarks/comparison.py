@@ -29,7 +29,7 @@ edit by hand.
 **How to read it.** The first words say what the caller of the library got in the (last) call;
 `P` and `F` count the requests that reached the primary and the fallback, counted at the server.
 *HALF accepted*: a cut answer was returned as if it were whole.  *EMPTY accepted*: an answer without
-a word was returned as if it were one.  *STILL WAITING*: neither answer nor error in {patience:.0f} s.
+a word was returned as if it were one.  *STILL WAITING*: no end in {patience:.0f} s.
 In streams, "after 3 tokens" means that the caller had been given three of ten tokens before.
 
 **Versions.** {versions}.
@@ -51,6 +51,9 @@ two targets, `Router(fallbacks=...)`, `ChatOpenAI(...).with_fallbacks([...])`, a
 - The 400 is a choice, not a defect: the peers ask the fallback as well, and a fallback with other
   limits may answer.  pilotlight raises the provider's own error, for the same mistake sent to a
   second provider costs money and hides a bug.
+- "One second" is not the same thing everywhere: the peers' `timeout` is the longest silence of the
+  socket, so heartbeats defeat it; pilotlight's `timeout = 1` is the whole attempt.  The peers'
+  users can put a limit of their own around the call, and lose the fallback by it.
 - Once text has been shown nobody takes over, pilotlight neither by default: it raises
   `StreamInterrupted` with the text so far.  `on_interrupt = "restart"` starts anew on the next
   target.
@@ -61,7 +64,8 @@ two targets, `Router(fallbacks=...)`, `ChatOpenAI(...).with_fallbacks([...])`, a
   what a failing primary does to the caller.
 
 Rerun with `make bench-peers`; the first run installs the pinned peers
-(`benchmarks/peers-requirements.txt`) into `.venv-peers`.
+(`benchmarks/peers-requirements.txt`, `benchmarks/peers-litellm-requirements.txt`) into
+`.venv-peers`.  To test newer ones, change the pins.
 """
 
 
@@ -70,7 +74,7 @@ class Comparison:
     """Everything that was found, by contestant and fault."""
 
     findings: Mapping[str, Mapping[str, Finding]]
-    versions: Mapping[str, str]
+    versions: Mapping[str, Mapping[str, str]]  # of each contestant: packages
     tuned: Finding  # the Router with its cool-down configured, in the row of many calls
     date: str
 
@@ -81,7 +85,7 @@ class Comparison:
         }
         return {
             "date": self.date,
-            "versions": dict(self.versions),
+            "versions": {name: dict(each) for name, each in self.versions.items()},
             "findings": found,
             "litellm_tuned": self.tuned.as_json(),
         }
@@ -105,7 +109,16 @@ def page(found: Comparison) -> str:
         python=platform.python_version(),
         table=table(found),
         patience=PATIENCE,
-        versions=", ".join(f"{name} {number}" for name, number in sorted(found.versions.items())),
+        versions=_versions(found),
         tuned=found.tuned.primary,
         untuned=found.findings["litellm"][many].primary,
     )
+
+
+def _versions(found: Comparison) -> str:
+    """Tell each contestant's packages."""
+    told = {
+        TITLES[name]: ", ".join(f"{package} {number}" for package, number in each.items())
+        for name, each in found.versions.items()
+    }
+    return "; ".join(f"{title}: {packages}" for title, packages in told.items())

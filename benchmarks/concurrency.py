@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from statistics import median
 
 import pybreaker
@@ -38,9 +39,7 @@ def _threads() -> list[Row]:
         "breaker": lambda: ours.call(sleep),
         "route": lambda: route.complete(ASK),
     }
-    found = interleaved(
-        {name: lambda case=case: together(case, THREADS) for name, case in cases.items()}, 9
-    )
+    found = interleaved({name: partial(together, case, THREADS) for name, case in cases.items()}, 9)
     serial = interleaved({"": lambda: together(lambda: stock.call(sleep), THREADS)}, 2)[""]
     peers = f"stock pybreaker.call {median(serial) / SECONDS:.1f}x (live)"
     return [
@@ -70,9 +69,7 @@ def _tasks() -> list[Row]:
         await route.acomplete(ASK)
 
     cases = {"bare": bare, "breaker": guarded, "route": routed}
-    found = interleaved(
-        {name: lambda case=case: asyncio.run(_all(case)) for name, case in cases.items()}, 15
-    )
+    found = interleaved({name: partial(_run, case) for name, case in cases.items()}, 15)
     against = ratio(found, "breaker", "bare")
     bare_told = Figure(found["bare"]).told("ms")
     return [
@@ -89,6 +86,10 @@ def _tasks() -> list[Row]:
             values={"rounds": found["route"]},
         ),
     ]
+
+
+def _run(case: Callable[[], Awaitable[None]]) -> float:
+    return asyncio.run(_all(case))
 
 
 async def _all(case: Callable[[], Awaitable[None]]) -> float:

@@ -95,7 +95,7 @@ class Worker:
         try:
             answer: dict[str, Any] = json.loads(self._lines.get(timeout=job["patience"]))
         except queue.Empty:
-            self.stop()
+            self.close()
             return None
         return answer
 
@@ -115,7 +115,7 @@ class Worker:
             self.versions = json.loads(self._lines.get(timeout=STARTING))
         return self._process
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the process."""
         if self._process is not None:
             self._process.kill()

@@ -1,7 +1,5 @@
 """A provider that answers at once: what is left is what pilotlight itself costs."""
 
-
-
 from __future__ import annotations
 
 import asyncio
@@ -52,6 +50,9 @@ class Noop:
 
     def astream(self, call: Call, attempt: Attempt) -> AsyncSource:
         return AsyncSource(self.chunks)
+
+    def prepare(self) -> None:
+        """Nothing to load."""
 
     def handle(self, attempt: Attempt, asynchronous: bool) -> Handle:
         name = attempt.target.name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from statistics import median
+from typing import Any
 
 from benchmarks.house import ASK, BACKUP, PRIMARY, fresh, house, pair, route_over, target
 from benchmarks.measure import MS, Figure
@@ -14,7 +15,7 @@ from pilotlight_chaos import ChaosServer
 
 CALLS = 200
 THROTTLED = 15
-FAULTS = {
+FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
     "refused": ("", {}),
     "500": ("server_error", {}),
     "429": ("rate_limit", {"retry_after": 20}),

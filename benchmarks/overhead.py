@@ -1,13 +1,12 @@
 """What pilotlight adds to a call when nothing is wrong, over a target that answers at once."""
 
-
-
 from __future__ import annotations
 
 import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from benchmarks.measure import US, Figure, each, interleaved, less, quiet_collector
@@ -69,10 +68,7 @@ def _sync_cases() -> dict[str, Callable[[], float]]:
         "sync generator": (lambda: list(words(1)), TIMES),
         "sync generator long": (lambda: list(words(LONG)), 20),
     }
-    return {
-        name: lambda case=case, times=times: each(case, times)
-        for name, (case, times) in cases.items()
-    }
+    return {name: partial(each, case, times) for name, (case, times) in cases.items()}
 
 
 async def _async_found() -> dict[str, list[float]]:

@@ -1,7 +1,7 @@
 """What the caller gets from pilotlight and from its peers: `make bench-peers`.
 
-The peers are installed into an environment of their own at the first run; all
-of them meet the same faults of the same chaos server.
+The peers are installed into environments of their own at the first run; all of
+them meet the same faults of the same chaos server.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,8 +22,12 @@ from benchmarks.house import says
 from pilotlight_chaos import ChaosServer
 
 HOME = ROOT / ".venv-peers"
-REQUIREMENTS = Path(__file__).with_name("peers-requirements.txt")
-PEERS = ("litellm", "langchain", "pydantic-ai")
+HERE = Path(__file__).parent
+REQUIREMENTS = {
+    "litellm": HERE / "peers-litellm-requirements.txt",
+    "agents": HERE / "peers-requirements.txt",
+}
+PEERS = {"litellm": "litellm", "langchain": "agents", "pydantic-ai": "agents"}
 TUNED = "litellm-tuned"
 
 
@@ -31,7 +37,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="write the page of the comparison there")
     parser.add_argument("--json", type=Path, help="write the findings there as JSON")
     options = parser.parse_args()
-    found = compare(str(_peers_python()))
+    found = compare({name: str(_interpreter(name)) for name in REQUIREMENTS})
     print(table(found))
     if options.write:
         options.write.write_text(page(found), "utf-8")
@@ -40,40 +46,36 @@ def main() -> int:
     return 0
 
 
-def _peers_python() -> Path:
-    """Return the peers' interpreter, installing them if their list has changed."""
-    python = HOME / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    stamp, wanted = HOME / ".installed", REQUIREMENTS.read_text("utf-8")
+def _interpreter(name: str) -> Path:
+    """Return the interpreter of an environment, installing it if its list has changed."""
+    home = HOME / name
+    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    stamp, wanted = home / ".installed", REQUIREMENTS[name].read_text("utf-8")
     if stamp.exists() and stamp.read_text("utf-8") == wanted:
         return python
-    print(f"installing the peers into {HOME.name} (first time: a minute or two)", file=sys.stderr)
+    print(f"installing into {HOME.name}/{name} (first time: a minute)", file=sys.stderr)
     if not python.exists():
-        venv.create(HOME, with_pip=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS)]
+        venv.create(home, with_pip=True)
+    install = [str(python), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS[name])]
     if subprocess.run(install, check=False).returncode:
         sys.exit("installing the peers failed; the network may be needed for the first run")
     stamp.write_text(wanted, "utf-8")
     return python
 
 
-def compare(peers_python: str) -> Comparison:
+def compare(interpreters: Mapping[str, str]) -> Comparison:
     """Let each contestant meet every fault."""
     findings: dict[str, dict[str, Finding]] = {}
-    versions: dict[str, str] = {}
+    versions: dict[str, dict[str, str]] = {}
     with ChaosServer(reply=says) as server:
         for name in ("pilotlight", *PEERS):
             print(f"asking {name}", file=sys.stderr)
-            worker = Worker(sys.executable if name == "pilotlight" else peers_python, name)
-            try:
+            python = interpreters[PEERS[name]] if name in PEERS else sys.executable
+            with closing(Worker(python, name)) as worker:
                 findings[name] = contest(server, worker)
-            finally:
-                worker.stop()
-            versions |= worker.versions
-        worker = Worker(peers_python, TUNED)
-        try:
+                versions[name] = worker.versions
+        with closing(Worker(interpreters[PEERS["litellm"]], TUNED)) as worker:
             tuned = outage(server, worker)
-        finally:
-            worker.stop()
     return Comparison(findings, versions, tuned, datetime.now(UTC).date().isoformat())
 
 

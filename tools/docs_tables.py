@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+import click
 from pydantic import BaseModel
 
 from pilotlight import config, events
+from pilotlight.cli.app import cli
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault, Rule
@@ -32,12 +34,19 @@ from pilotlight.providers.row import CLIENT, REFUSED, SERVER, Row, Statuses
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
-_MARKED = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(\n<!-- end of table -->)", re.DOTALL)
+_MARKED = re.compile(
+    r"<!-- table: (?P<name>[\w-]+) -->\n(?:(?!<!-- table: ).)*?<!-- end of table -->", re.DOTALL
+)
 
 
 def render(text: str) -> str:
     """Return a page with every marked table written anew."""
-    return _MARKED.sub(lambda found: f"{found[1]}\n{TABLES[found['name']]()}{found[3]}", text)
+
+    def marked(found: re.Match[str]) -> str:
+        name = found["name"]
+        return f"<!-- table: {name} -->\n\n{TABLES[name]()}\n\n<!-- end of table -->"
+
+    return _MARKED.sub(marked, text)
 
 
 def pages() -> list[Path]:
@@ -381,6 +390,38 @@ def _first_line(each: type) -> str:
     return (inspect.getdoc(each) or "").partition("\n")[0]
 
 
+# The command line.
+
+
+def _commands() -> Iterable[tuple[str, click.Command]]:
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        if (command := cli.get_command(context, name)) is not None:
+            yield name, command
+
+
+def _commands_short() -> str:
+    rows = []
+    for name, command in _commands():
+        first = " ".join((command.help or "").split("\n\n")[0].split())
+        rows.append([f"`pilotlight {name}`", first])
+    return table(("command", "what it does"), rows)
+
+
+def _options() -> str:
+    parts = []
+    for name, command in _commands():
+        about = [" ".join(part.split()) for part in (command.help or "").split("\n\n")]
+        usage = " ".join(command.collect_usage_pieces(click.Context(command)))
+        parts += [f"### `pilotlight {name}`", f"`pilotlight {name} {usage}`", *about]
+        records = (option.get_help_record(click.Context(command)) for option in command.params)
+        told = [record for record in records if record and record[1]]
+        rows = [[f"`{flags}`", " ".join(said.split())] for flags, said in told]
+        if rows:
+            parts.append(table(("option", "meaning"), rows))
+    return "\n\n".join(parts)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "targets": lambda: _config_table("targets", config.TargetConfig),
     "routes": lambda: _config_table("routes", config.RouteConfig),
@@ -397,6 +438,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "receipt": _record(Receipt),
     "attempt": _record(AttemptRecord),
     "skip": _record(SkipRecord),
+    "commands": _commands_short,
+    "options": _options,
 }
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -34,6 +35,7 @@ from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.steps import Timeouts
 from pilotlight.errors import ConfigError
 from pilotlight.providers.catalog import Spec
+from pilotlight.providers.ollama_names import normalise_host
 from pilotlight.wording import explain, nearest
 
 FILE = "pilotlight.toml"
@@ -176,7 +178,11 @@ class Config(_Table):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:
-        problems = [*_bad_models(self.targets), *_bad_routes(self.routes, self.targets)]
+        problems = [
+            *_bad_models(self.targets),
+            *_bad_addresses(self.targets),
+            *_bad_routes(self.routes, self.targets),
+        ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -213,6 +219,22 @@ def _bad_models(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
             yield f"targets.{name}.model: {problem}"
 
 
+def _bad_addresses(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
+    for name, target in targets.items():
+        if target.api_base is None:
+            continue
+        try:
+            if target.provider.startswith("ollama"):
+                normalise_host(target.api_base)
+                continue
+            url = urlsplit(target.api_base)
+            url.port  # noqa: B018 - raises for a port that is none
+            if url.scheme not in ("http", "https") or not url.hostname:
+                raise ValueError('an address is like "https://host/v1"')
+        except ValueError as error:
+            yield f"targets.{name}.api_base: {error}, got {target.api_base!r}"
+
+
 def bad_model(model: str) -> str | None:
     """Return what is wrong with a model string, or None."""
     provider, slash, name = model.partition("/")
@@ -226,7 +248,13 @@ def bad_model(model: str) -> str | None:
 
 def _guess_provider(model: str) -> str:
     habits = {"gpt": "openai", "o1": "openai", "o3": "openai", "o4": "openai"}
-    habits |= {"claude": "anthropic", "gemini": "gemini", "mistral": "mistral", "deepseek": "deepseek", "grok": "xai"}
+    habits |= {
+        "claude": "anthropic",
+        "gemini": "gemini",
+        "mistral": "mistral",
+        "deepseek": "deepseek",
+        "grok": "xai",
+    }
     known = next((p for start, p in habits.items() if model.lower().startswith(start)), None)
     return known or "ollama"
 
@@ -258,7 +286,7 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None
     """
     if isinstance(source, Mapping):
         return parse(source, "the given mapping")
-    path = Path(source) if source is not None else _find()
+    path = Path(source) if source is not None else find_config()
     if path is None:
         return Config()
     return parse(_read(path), str(path))
@@ -273,7 +301,7 @@ def parse(data: Mapping[str, Any], where: str) -> Config:
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
 
 
-def _find() -> Path | None:
+def find_config() -> Path | None:
     """Return the configuration that applies here, if any."""
     if named := os.environ.get("PILOTLIGHT_CONFIG"):
         return Path(named)

@@ -191,9 +191,7 @@ def _async_generator(guard: _Guard) -> Callable[..., Any]:
             items = guard.function(*args, **kwargs, target=handle)
             return _AsyncSource(handle, items, args, kwargs)
 
-        items = cast(
-            "AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, route.clock)
-        )
+        items = cast("AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, route.clock))
         try:
             async for item in items:
                 yield item
@@ -290,5 +288,3 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
 def _prompts(args: Any, kwargs: Any) -> Sequence[Any]:
     """Whatever the function was given may be prompt text: it is scrubbed from evidence."""
     return (*args, *kwargs.values())
-
-

@@ -145,9 +145,7 @@ def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...]) -> Route:
     return pilot.adhoc((model, *fallbacks))
 
 
-def _readdressed(
-    pilot: Pilotlight, route: Route, model: str, address: Mapping[str, str]
-) -> Route:
+def _readdressed(pilot: Pilotlight, route: Route, model: str, address: Mapping[str, str]) -> Route:
     """Return the route with another address or key for this model, and for no other."""
     changed = {
         "api_base": address.get("api_base") or address.get("base_url"),

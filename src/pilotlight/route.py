@@ -164,6 +164,8 @@ class Route:
                 f"sent; add an Ollama model to routes.{self.name}.targets, such as "
                 '[targets.local] model = "ollama/llama3.2"'
             )
+        if not (asked_private and not self.targets[0].local):
+            self.targets[0].provider.prepare()  # not at the expense of the deadline
         call = Call(
             route=self.name,
             messages=messages,

@@ -175,6 +175,9 @@ class _Scripted:
     def handle(self, attempt: Attempt, asynchronous: bool) -> ScriptedHandle:
         return ScriptedHandle(self._target, attempt, self._clock)
 
+    def prepare(self) -> None:
+        """A script is ready."""
+
     def failed(self, line: Fails, partial: str = "") -> Failed:
         if line.takes:
             self._clock.sleep(line.takes)
@@ -304,5 +307,3 @@ def reset() -> None:
 
     REGISTRY.reset()
     _default.cache_clear()
-
-

@@ -97,8 +97,7 @@ MISTAKES = [
     ),
     (
         WELL + CHAT + "fail_over_on = ['content_block']",
-        "routes.chat.fail_over_on: 'content_block' is not left to policy; "
-        "did you mean 'content_blocked'?",
+        "routes.chat.fail_over_on: 'content_block' is not left to policy; did you mean 'content_b",
     ),
     (
         WELL + CHAT + "fail_over_on = ['timeout']",

@@ -157,3 +157,13 @@ def test_a_prompt_too_long_passes_over_windows_that_are_no_larger(clock):
     assert [(s.target, s.reason) for s in journal.skipped] == [
         ("small", "unsupported"), ("unknown", "unsupported"),
     ]  # fmt: skip
+
+
+def test_after_a_local_name_led_away_only_proven_local_targets_may_answer(clock):
+    """Also for a call that is not private: whoever put a local model first meant it."""
+    away = target("away", clock, local=True)
+    gpt, home = target("gpt", clock), target("home", clock, local=True)
+    talk, journal = flow([away, gpt, home], clock)
+    next(talk)
+    assert talk.send(fails(Fault.PRIVACY_BOUNDARY)).target is home
+    assert [(s.target, s.reason) for s in journal.skipped] == [("gpt", "residency")]

@@ -76,7 +76,11 @@ def route_to(entry: dict[str, Any], base: str, policy: Policy = Policy()) -> Rou
         entry.get("stream") or {}
     ).get("end") in ("stall", "keepalive")
     # Where the clocks are to run out they are short; elsewhere a busy machine must not end them.
-    clocks = {"connect": 10, "first_token": 1.5 if silent else 20, "between_tokens": 0.5 if silent else 20}
+    clocks = {
+        "connect": 10,
+        "first_token": 1.5 if silent else 20,
+        "between_tokens": 0.5 if silent else 20,
+    }
     target = {
         "model": entry["model"],
         "api_base": base + "/v1" if versioned else base,

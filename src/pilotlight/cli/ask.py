@@ -42,12 +42,12 @@ def command(
 ) -> None:
     """Ask a QUESTION (- reads it from stdin) and say on stderr who answered."""
     from pilotlight.cli.screen import remark
-    from pilotlight.cli.setting import let_go, open_config
+    from pilotlight.cli.setting import open_config
     from pilotlight.cli.words import summary
 
     messages = [{"role": "user", "content": _question(question)}]
     app = open_config(config)
-    click.get_current_context().call_on_close(lambda: let_go(app))
+    click.get_current_context().call_on_close(app.close)
     route = _route(app, name)
     _load_sdk(route, stream=not (as_json or no_stream))
     options: dict[str, Any] = {"private": private or None, "deadline": deadline}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pilotlight.cli import probe
 from pilotlight.cli.setting import Place, config_path, open_config, places
 from pilotlight.errors import ConfigError
+from pilotlight.health.lifecycle import outlook
 from pilotlight.providers.catalog import CATALOG
 from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
 from pilotlight.residency import is_loopback
@@ -44,7 +45,9 @@ def examine(config: Path | None) -> list[Check]:
         for checks in pool.map(lambda place: list(_target(place, app)), found):
             result += checks
         broken = {check.about for check in result if check.verdict == "fail"}
-        return [*result, *_routes(app, broken), *sdk.result()]
+        sdk_checks = sdk.result()  # litellm's table of models is there now
+        ends = [_end(place) for place in found if not place.is_ollama]
+        return [*result, *ends, *_routes(app, broken), *sdk_checks]
 
 
 def _no_config(config: Path | None, error: ConfigError) -> Iterator[Check]:
@@ -125,6 +128,18 @@ def _address(place: Place) -> Check:
         mend = "check the network, the proxy variables and the target's api_base"
         return Check("fail", place.name, f"{url}: {problem}", mend)
     return Check("ok", place.name, f"{url} takes connections")
+
+
+def _end(place: Place) -> Check:
+    """Say how many days the model has left."""
+    ahead = outlook(place.target)
+    mend = "put a model that stays in its place" if ahead.near else ""
+    if ahead.near and ahead.replacement:
+        mend = f'[targets.{place.name}] model = "{place.config.provider}/{ahead.replacement}"'
+    verdict: Literal["ok", "warn", "fail"] = "warn" if ahead.near else "ok"
+    if ahead.gone:
+        verdict = "fail"
+    return Check(verdict, place.name, f"{place.model}: {ahead}", mend)
 
 
 def _ollama(place: Place) -> Iterator[Check]:

@@ -16,7 +16,6 @@ from pilotlight import events
 from pilotlight.assembly import Pilotlight
 from pilotlight.cli import probe
 from pilotlight.cli.demo_notes import CallNote, Notes
-from pilotlight.cli.setting import let_go
 from pilotlight.config import load_config
 from pilotlight.providers.ollama_names import normalise_host
 from pilotlight.registry import Registry
@@ -109,7 +108,7 @@ class Play:
         traceback: TracebackType | None,
     ) -> None:
         self._stop.set()
-        let_go(self.app)
+        self.app.close()
         self.server.close()
 
     # Who is on stage.

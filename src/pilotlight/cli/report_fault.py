@@ -9,10 +9,7 @@ from typing import Any
 
 import click
 
-from pilotlight.cli.screen import complain
-from pilotlight.core.faults import Fault
-
-KNOWN = frozenset(Fault) - {Fault.UNKNOWN}
+UNDIAGNOSED = "unknown"
 
 
 @click.command("report-fault")
@@ -28,6 +25,8 @@ def command(ctx: click.Context, receipts: Any, everything: bool, output: Path | 
     the provider's own code and a scrubbed piece of what it said; no prompt, answer or
     key was ever in a receipt.
     """
+    from pilotlight.cli.screen import complain
+
     try:
         found = list(_receipts(receipts.read()))
     except ValueError as error:
@@ -62,7 +61,7 @@ def _entries(receipt: dict[str, Any], everything: bool) -> Iterator[dict[str, An
     """Yield an entry for each attempt that failed, in the corpus's own fields."""
     for attempt in receipt.get("attempts", ()):
         fault = attempt.get("fault")
-        if fault is None or (fault in KNOWN and not everything):
+        if fault is None or (fault != UNDIAGNOSED and not everything):
             continue
         provider = str(attempt.get("model", "")).partition("/")[0]
         code = attempt.get("code") or attempt.get("error_type") or "fault"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotlight.assembly import Pilotlight, load
-from pilotlight.config import TargetConfig, _find
+from pilotlight.config import TargetConfig, find_config
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
 from pilotlight.providers import catalog
@@ -51,7 +51,7 @@ class Place:
 
 def config_path(given: Path | None) -> Path | None:
     """Return the file that applies here, None when there is none."""
-    return given or _find()
+    return given or find_config()
 
 
 def open_config(given: Path | None) -> Pilotlight:
@@ -64,23 +64,9 @@ def open_config(given: Path | None) -> Pilotlight:
     return load(given)
 
 
-def let_go(app: Pilotlight) -> None:
-    """Close the connections that calls have left open for the next one."""
-    for target in list(app._targets.values()):
-        connection = getattr(target.provider, "connection", None)
-        if connection is not None and connection._pool is not None:
-            connection._pool.close()
-
-
 def places(app: Pilotlight) -> list[Place]:
-    """Return the targets with their addresses; raises ConfigError for a bad address."""
-    found = []
-    for name, config in app.config.targets.items():
-        try:
-            connection = Connection(config.spec(name))
-            found.append(Place(name, config, app.target(name), connection))
-        except ConfigError:
-            raise
-        except ValueError as error:  # an address that can't be one
-            raise ConfigError(f"targets.{name}.api_base: {error}") from None
-    return found
+    """Return the targets with their addresses."""
+    return [
+        Place(name, config, app.target(name), Connection(config.spec(name)))
+        for name, config in app.config.targets.items()
+    ]

@@ -24,6 +24,7 @@ class Row:
     local: bool
     key: str
     breaker: str
+    retires: str  # the day, empty when no end is announced
     reachable: bool | None  # None: not looked at
     detail: str
 
@@ -49,6 +50,8 @@ def command(config: Path | None, check: bool, as_json: bool) -> None:
 
 
 def _row(place: Place, check: bool) -> Row:
+    from pilotlight.health.lifecycle import outlook
+
     reachable, detail, away = _look(place, check)
     breaker = place.target.health.breaker
     return Row(
@@ -58,6 +61,7 @@ def _row(place: Place, check: bool) -> Row:
         place.target.local and not away,
         place.key,
         str(breaker.current_state),
+        str(outlook(place.target).day or ""),
         reachable,
         detail,
     )
@@ -99,7 +103,7 @@ def _print(app: Pilotlight, rows: list[Row]) -> None:
     from pilotlight.cli.screen import out
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading in ("target", "model", "address", "where", "key", "breaker", "now"):
+    for heading in ("target", "model", "address", "where", "key", "breaker", "retires", "now"):
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(
@@ -111,6 +115,7 @@ def _print(app: Pilotlight, rows: list[Row]) -> None:
             else Text("elsewhere" if row.model.startswith("ollama") else "closed", "cyan"),
             Text(row.key, "red" if row.key == "missing" else ""),
             Text(row.breaker, _BREAKER.get(row.breaker, "")),
+            row.retires or "-",
             Text(row.detail, _NOW[row.reachable]),
         )
     console = out()

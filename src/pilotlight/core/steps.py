@@ -232,3 +232,6 @@ class Provider(Protocol):
 
     def handle(self, attempt: Attempt, asynchronous: bool) -> Any:
         """Return what a decorated function is given for this attempt."""
+
+    def prepare(self) -> None:
+        """Load what the first call needs, before its clocks start: an SDK takes seconds."""

@@ -72,9 +72,7 @@ class Connection:
 
             with self._lock:
                 if self._pool is None:
-                    self._pool = Pool(
-                        self.base_url, wire=self.wire, proxy=self.wire != "ollama"
-                    )
+                    self._pool = Pool(self.base_url, wire=self.wire, proxy=self.wire != "ollama")
         return self._pool
 
     def close(self) -> None:
@@ -163,9 +161,7 @@ def _report(target: Named, verdict: Verdict, error: Exception) -> Report:
         known = retired.lookup(target.model)
         if known is not None and known.replacement:
             evidence = f"{evidence}; use {known.replacement}"
-    return Report(
-        verdict.fault, error, verdict.retry_after, verdict.status, evidence, verdict.code
-    )
+    return Report(verdict.fault, error, verdict.retry_after, verdict.status, evidence, verdict.code)
 
 
 class Texts(Sequence[str]):
@@ -200,5 +196,3 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
     elif (dump := getattr(value, "model_dump", None)) is not None:
         yield from _strings(dump())
-
-

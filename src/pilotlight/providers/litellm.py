@@ -88,6 +88,11 @@ class LiteLLMProvider:
         """Return what a decorated function is given."""
         return AttemptTarget(self.connection, attempt, asynchronous)
 
+    def prepare(self) -> None:
+        """Import litellm, unless there is no key to use it with."""
+        if self.connection.keyless is None:
+            litellm()
+
     def kwargs(self, call: Call, attempt: Attempt, asynchronous: bool) -> dict[str, Any]:
         """Return everything that litellm is to be called with.
 
@@ -160,9 +165,7 @@ class _Source:
         target, notes = self._attempt.target, self._notes
         if isinstance(error, _Keyless):
             return keyless_failure(target.name, str(error))
-        return failure(
-            target, self._tap, error, self._call.messages, notes.text, notes.tool_calls
-        )
+        return failure(target, self._tap, error, self._call.messages, notes.text, notes.tool_calls)
 
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty."""

@@ -101,6 +101,9 @@ class OllamaProvider:
         """Return what a decorated function is given."""
         return AttemptTarget(self.connection, attempt, asynchronous)
 
+    def prepare(self) -> None:
+        """Nothing is slow to load here."""
+
     # What the four shapes share.
 
     @property

@@ -242,11 +242,11 @@ def _content(content: object, where: str) -> tuple[str, list[str]]:
         raise UnsupportedInput(f"{where}: content is a {type(content).__name__}")
     texts: list[str] = []
     images: list[str] = []
-    for part in content:
-        if isinstance(part, str):
-            texts.append(part)
+    for piece in content:
+        if isinstance(piece, str):
+            texts.append(piece)
             continue
-        part = _mapping(part, where)
+        part = _mapping(piece, where)
         kind = part.get("type")
         if kind in ("text", "input_text", "output_text"):
             texts.append(part.get("text") or "")

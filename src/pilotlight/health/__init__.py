@@ -1,0 +1,1 @@
+"""The health of targets beside the calls: checks, warm-up, lifecycle."""

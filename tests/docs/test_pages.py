@@ -1,0 +1,94 @@
+"""The pages say what is true: tables, links, blocks of code and of configuration."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+
+import pytest
+
+import pilotlight
+from pilotlight.config import parse
+from pilotlight_chaos import ChaosServer
+from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links
+
+sys.path.append(str(ROOT / "tools"))
+import docs_tables  # noqa: E402
+
+RUNNABLE = [block for block in blocks("python") if block.mark == "runnable"]
+
+
+@pytest.mark.parametrize("page", docs_tables.pages(), ids=lambda page: page.name)
+def test_the_tables_are_those_of_the_code(page):
+    text = page.read_text("utf-8")
+    assert docs_tables.render(text) == text, "run: .venv/bin/python tools/docs_tables.py"
+
+
+def test_every_table_has_a_place():
+    text = "".join(page.read_text("utf-8") for page in docs_tables.pages())
+    assert [name for name in docs_tables.TABLES if f"<!-- table: {name} -->" not in text] == []
+
+
+def test_a_table_is_written_between_its_marks_and_nowhere_else():
+    mark, end = "<!-- table: faults -->", "<!-- end of table -->"
+    page = f"a\n{mark}\n{end}\nb\n{mark}\nold\n{end}\nc"
+    new = docs_tables.render(page)
+    assert new == docs_tables.render(new)
+    assert re.sub(r"\n\n\|.*?\|\n\n", "\n", new, flags=re.DOTALL) == page.replace("old\n", "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page):
+    for where in links(page):
+        if re.match(r"[a-z]+:", where):
+            continue
+        path, _, anchor = where.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), where
+        assert not anchor or anchor in anchors(target), where
+
+
+def test_the_readme_leads_to_every_page():
+    found = {(ROOT / where).resolve() for where in links(ROOT / "README.md")}
+    assert [page.name for page in ROOT.glob("docs/*.md") if page.resolve() not in found] == []
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_compiles(block: Block):
+    compile(block.text, str(block), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_configuration_loads(block: Block, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-a-real-key")
+    data = tomllib.loads(block.text)
+    config = parse(data.get("tool", {}).get("pilotlight", data), str(block))
+    app = pilotlight.load(data)
+    assert list(app.routes) == list(config.routes)
+
+
+@pytest.fixture(scope="module")
+def providers():
+    with ChaosServer(models=["llama3.2"]) as server:
+        yield server
+
+
+@pytest.mark.parametrize("block", RUNNABLE, ids=str)
+def test_runnable_python_runs(block: Block, providers, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-a-real-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{providers.base('cloud')}/v1")
+    monkeypatch.setenv("OLLAMA_HOST", providers.base("house"))
+    exec(compile(block.text, str(block), "exec"), {"__name__": "page"})
+
+
+def test_most_pages_have_something_that_runs():
+    assert len(RUNNABLE) >= 12
+
+
+def test_the_readmes_function_is_the_one_that_the_example_runs():
+    shown = blocks("python")[[b.page for b in blocks("python")].index("README.md")].text
+    function = shown[shown.index("@failover") : shown.index("\n\n\nprint")]
+    assert function in (ROOT / "examples" / "outage.py").read_text("utf-8")
