@@ -80,6 +80,15 @@ def test_a_long_quiet_spell_does_not_pay_for_a_storm():
     assert sum(budget.spend() for _ in range(1000)) == CEILING
 
 
+def test_what_is_earned_above_the_ceiling_is_lost():
+    budget = RetryBudget(ratio=1.0, start=CEILING - 0.5)
+    budget.earn()
+    assert sum(budget.spend() for _ in range(20)) == CEILING
+    budget.ratio = 0.5
+    budget.earn()
+    assert not budget.spend()
+
+
 def test_threads_do_not_spend_the_same_token():
     budget = RetryBudget(ratio=0.0, start=10.0)
     assert sum(in_threads(32, lambda _: budget.spend())) == 10

@@ -92,11 +92,13 @@ def make(door: str, route: Route):
 
 
 @pytest.mark.parametrize("door", ["client", "decorator"])
-def test_an_async_stream_closed_half_way(route, door):
+def test_an_async_stream_closed_half_way(route, gpt, door):
     async def main():
         stream = make(door, route)
         await anext(stream)
+        assert gpt.health.bulkhead.inside == 1
         await stream.aclose()
+        assert gpt.health.bulkhead.inside == 0  # at once, not when the loop comes to it
 
     with receipts() as log:
         asyncio.run(main())
