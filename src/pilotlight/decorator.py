@@ -11,6 +11,7 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
 
 from pilotlight.assembly import default
@@ -20,7 +21,7 @@ from pilotlight.core.faults import RULES, Fault
 from pilotlight.core.flow import Policy, Trip, failover_flow
 from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.errors import ConfigError, ProviderFault
-from pilotlight.providers.base import failure, listening, verdict_failure
+from pilotlight.providers.base import diagnosed, failure, listening, verdict_failure
 from pilotlight.route import Route
 
 P = ParamSpec("P")
@@ -51,6 +52,11 @@ def failover(
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         signature = _signature(function)
+        if accept is not None and _yields(function):
+            raise TypeError(
+                f"accept= can't judge {function.__qualname__}(): what a generator has yielded "
+                "is with the caller already; judge inside it"
+            )
         guard = _Guard(function, find, private, deadline, accept)
         wrapper = functools.wraps(function)(_wrapper(guard))
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
@@ -80,6 +86,10 @@ def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
         if name.count("/") and (problem := bad_model(name)) is not None:
             raise ConfigError(f"@failover: {problem}")
     return lambda: default().adhoc(names)
+
+
+def _yields(function: Callable[..., Any]) -> bool:
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -135,7 +145,10 @@ def _function(guard: _Guard) -> Callable[..., Any]:
         trip, route = guard.trip()
 
         def ask(attempt: Attempt) -> Answered | Failed:
-            handle = attempt.target.provider.handle(attempt, False)
+            provider = attempt.target.provider
+            if trip.call.private and (away := provider.vouch(attempt)) is not None:
+                return away
+            handle = provider.handle(attempt, False)
             try:
                 with listening(handle.tap):
                     value = guard.function(*args, **kwargs, target=handle)
@@ -155,7 +168,10 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
         trip, route = guard.trip()
 
         async def ask(attempt: Attempt) -> Answered | Failed:
-            handle = attempt.target.provider.handle(attempt, True)
+            provider = attempt.target.provider
+            if trip.call.private and (away := await provider.avouch(attempt)) is not None:
+                return away
+            handle = provider.handle(attempt, True)
             try:
                 with listening(handle.tap):
                     async with asyncio.timeout(handle.timeout):
@@ -174,8 +190,11 @@ def _generator(guard: _Guard) -> Callable[..., Any]:
         trip, route = guard.trip(stream=True)
 
         def ask(attempt: Attempt) -> _Source:
-            handle = attempt.target.provider.handle(attempt, False)
-            return _Source(handle, guard.function(*args, **kwargs, target=handle), args, kwargs)
+            provider = attempt.target.provider
+            handle = provider.handle(attempt, False)
+            items = guard.function(*args, **kwargs, target=handle)
+            vouch = partial(provider.vouch, attempt) if trip.call.private else None
+            return _Source(handle, items, _prompts(args, kwargs), vouch)
 
         yield from drivers.stream(failover_flow(trip), ask, route.clock)
 
@@ -187,9 +206,11 @@ def _async_generator(guard: _Guard) -> Callable[..., Any]:
         trip, route = guard.trip(stream=True)
 
         def ask(attempt: Attempt) -> _AsyncSource:
-            handle = attempt.target.provider.handle(attempt, True)
+            provider = attempt.target.provider
+            handle = provider.handle(attempt, True)
             items = guard.function(*args, **kwargs, target=handle)
-            return _AsyncSource(handle, items, args, kwargs)
+            vouch = partial(provider.avouch, attempt) if trip.call.private else None
+            return _AsyncSource(handle, items, _prompts(args, kwargs), vouch)
 
         items = cast("AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, route.clock))
         try:
@@ -201,13 +222,22 @@ def _async_generator(guard: _Guard) -> Callable[..., Any]:
     return call
 
 
+class _Away(Exception):
+    """The model is not at home, and the call is private."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__()
+        self.failure = failure
+
+
 class _Items:
     """What the two colours of a user's generator share."""
 
-    def __init__(self, handle: Any, items: Any, args: Any, kwargs: Any) -> None:
+    def __init__(self, handle: Any, items: Any, prompts: Sequence[Any], vouch: Any) -> None:
         self._handle = handle
         self._items = items
-        self._prompts = _prompts(args, kwargs)
+        self._prompts = prompts
+        self._vouch = vouch  # asked once, before the function runs; None: no need
         self._texts: list[str] = []
 
     def commits(self, item: Any) -> bool:
@@ -216,6 +246,8 @@ class _Items:
 
     def failed(self, error: Exception) -> Failed:
         """Diagnose what interrupted the function."""
+        if isinstance(error, _Away):
+            return error.failure
         return _failed(self._handle, error, self._prompts, "".join(self._texts))
 
     def ended(self) -> Ended | Failed:
@@ -236,6 +268,9 @@ class _Source(_Items):
         return self
 
     def __next__(self) -> Any:
+        vouch, self._vouch = self._vouch, None
+        if vouch is not None and (away := vouch()) is not None:
+            raise _Away(away)
         with listening(self._handle.tap):
             return self._note(next(self._items))
 
@@ -253,6 +288,9 @@ class _AsyncSource(_Items):
     async def __anext__(self) -> Any:
         import asyncio
 
+        vouch, self._vouch = self._vouch, None
+        if vouch is not None and (away := await vouch()) is not None:
+            raise _Away(away)
         tap = self._handle.tap
         total = tap.timeouts.total
         left = None if total is None else max(0.0, tap.started + total - tap.clock())
@@ -267,21 +305,30 @@ class _AsyncSource(_Items):
 
 def _judged(handle: Any, value: Any, partial: str = "") -> Answered | Failed:
     """Hold what the function returned against the wire: half an answer is no answer."""
-    from pilotlight.providers.classify import judge_wire
+    from pilotlight.providers.seen import judge_seen
 
-    tap = handle.tap
-    left_early = tap.streaming and not (tap.complete or tap.broken or tap.expired)
-    verdict = None if left_early or not tap.requests else judge_wire(tap)
+    verdict = judge_seen(handle.tap)
     if verdict is not None:
         return verdict_failure(handle, verdict, partial)
     return Answered(value, Facts(status=handle.tap.status))
 
 
 def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str = "") -> Failed:
-    """Diagnose what the function raised; a `ProviderFault` is a diagnosis already."""
+    """Diagnose what the function raised; a bug of its own is raised.
+
+    A `ProviderFault` is a diagnosis already.
+    """
+    from pilotlight.providers.classify import classify_exception
+    from pilotlight.providers.seen import judge_seen, sound
+
+    tap = handle.tap
     if isinstance(error, ProviderFault) and error.fault in RULES:
         report = Report(Fault(error.fault), error, error.retry_after, evidence=error.evidence)
         return Failed(report, partial)
+    if tap.complete and not tap.expired and (verdict := judge_seen(tap)) is not None:
+        return diagnosed(handle, verdict, error, partial)  # it fell over what it was given
+    if tap.requests and sound(tap) and classify_exception(error) is None:
+        raise error  # the provider had answered well
     return failure(handle, handle.tap, error, prompts, partial)
 
 

@@ -102,8 +102,8 @@ class ProviderFault(PilotlightError):
 class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
     """Every target was skipped or failed; `.exceptions` says why, in the order tried.
 
-    `retry_after` is the shortest wait in seconds after which a target may answer
-    again (None when none is known); `receipt` has every attempt.
+    `retry_after` is the shortest wait in seconds that is known, of an open breaker
+    or a full queue (None when none is: nobody said when to come back); `receipt` has every attempt.
     """
 
     receipt: Receipt | None

@@ -29,7 +29,7 @@ Message = Mapping[str, Any]
 class Route:
     """An ordered list of targets and the policy of a call.
 
-    Made by `Pilotlight.route`, or by `pilotlight.testing.route` in tests.
+    Made by `Pilotlight.route`; in tests also of `pilotlight.testing.ScriptedTarget`s.
     `deadline` is in seconds from the start of each call, a stream's end included.
     """
 

@@ -3,7 +3,7 @@
 from pilotlight.testing import outage
 
 def test_the_app_survives_openai():
-with outage("openai"):                       # every attempt at it fails, nothing is sent
+with outage("openai"):  # every attempt at it fails, nothing is sent
 assert app.summarise("...") == "..."
 
 clock = FakeClock()
@@ -174,6 +174,12 @@ class _Scripted:
 
     def handle(self, attempt: Attempt, asynchronous: bool) -> ScriptedHandle:
         return ScriptedHandle(self._target, attempt, self._clock)
+
+    def vouch(self, attempt: Attempt) -> Failed | None:
+        return None
+
+    async def avouch(self, attempt: Attempt) -> Failed | None:
+        return None
 
     def prepare(self) -> None:
         """A script is ready."""

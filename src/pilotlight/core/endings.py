@@ -37,14 +37,10 @@ def raise_all_failed(trip: Trip) -> NoReturn:
     """Say of each target why it did not answer, and when to come back."""
     trip.journal.finish("exhausted")
     receipt = trip.journal.receipt()
-    waits = [
-        wait
-        for target in trip.targets
-        if not (trip.call.private and not target.local)
-        and (wait := target.health.breaker.retry_after) is not None
-    ]
-    waits += [s.retry_after for s in receipt.skipped if s.reason == "saturated" and s.retry_after]
-    soonest = min(waits, default=None)
+    able = [target for target in trip.targets if target.local or not trip.call.private]
+    full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
+    waits = [full.get(target.name, target.health.breaker.retry_after) for target in able]
+    soonest = min((wait for wait in waits if wait is not None), default=None)
     raise AllTargetsFailed(
         f"no target of route {trip.call.route!r} answered: {trip.journal.told}",
         trip.journal.errors,

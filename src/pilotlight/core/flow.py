@@ -80,6 +80,8 @@ def failover_flow(trip: Trip) -> Flow:
                 restarted = restarted and replace(restarted, to_target=target.name)
             if target in throttled:
                 yield Pause(target.health.breaker.retry_after or 0.0)
+                if remaining(trip) <= 0:
+                    raise_deadline(trip)
             left = yield from _visit(trip, target, behind, restarted)
             if not isinstance(left, Left):
                 journal.finish("primary" if target is trip.targets[0] else "failover")
@@ -136,6 +138,8 @@ def _visit(
                 )
             )
         yield Pause(seconds)
+        if remaining(trip) <= 0:
+            return left
         number += 1
 
 

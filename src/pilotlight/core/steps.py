@@ -233,5 +233,11 @@ class Provider(Protocol):
     def handle(self, attempt: Attempt, asynchronous: bool) -> Any:
         """Return what a decorated function is given for this attempt."""
 
+    def vouch(self, attempt: Attempt) -> Failed | None:
+        """Before somebody else sends a private prompt: fail unless the model is at home."""
+
+    async def avouch(self, attempt: Attempt) -> Failed | None:
+        """As `vouch`."""
+
     def prepare(self) -> None:
         """Load what the first call needs, before its clocks start: an SDK takes seconds."""

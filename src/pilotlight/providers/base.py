@@ -131,12 +131,12 @@ def failure(
 
     texts = Texts(messages)
     if tap.requests or tap.refused_host:
-        verdict = classify(tap, error, prompt_texts=texts)
-    else:
-        said = classify_exception(error, wire=tap.wire, prompt_texts=texts)
-        if said is None:
-            raise error
-        verdict = said
+        return Failed(
+            _report(target, classify(tap, error, prompt_texts=texts), error), partial, tool_begun
+        )
+    verdict = classify_exception(error, wire=tap.wire, prompt_texts=texts)
+    if verdict is None:
+        raise error
     return Failed(_report(target, verdict, error), partial, tool_begun)
 
 
@@ -146,6 +146,11 @@ def verdict_failure(
     """Turn a verdict on an answer that raised nothing into a failure."""
     error = ProviderFault(verdict.fault, target.name, verdict.evidence)
     return Failed(_report(target, verdict, error), partial, tool_begun)
+
+
+def diagnosed(target: Named, verdict: Verdict, error: Exception, partial: str = "") -> Failed:
+    """The failure of an attempt whose verdict is known already."""
+    return Failed(_report(target, verdict, error), partial)
 
 
 def keyless_failure(name: str, mend: str) -> Failed:

@@ -88,6 +88,14 @@ class LiteLLMProvider:
         """Return what a decorated function is given."""
         return AttemptTarget(self.connection, attempt, asynchronous)
 
+    def vouch(self, attempt: Attempt) -> Failed | None:
+        """The address was listed as local by the user: there is nobody else to ask."""
+        return None
+
+    async def avouch(self, attempt: Attempt) -> Failed | None:
+        """As `vouch`."""
+        return None
+
     def prepare(self) -> None:
         """Import litellm, unless there is no key to use it with."""
         if self.connection.keyless is None:

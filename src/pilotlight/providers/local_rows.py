@@ -24,7 +24,7 @@ _OUT_OF_MEMORY = (
 LOCAL_ROWS: Final[tuple[Row, ...]] = (
     row(
         Fault.PRIVACY_BOUNDARY,
-        "ollama: continue#11404; wire/ollama.md A9",
+        "ollama: continue#11404; Ollama server, cloud models",
         CLIENT,
         wires=_OLLAMA,
         code="signin_url",

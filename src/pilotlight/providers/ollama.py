@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 DEFAULT_CONTEXT = 8192  # tokens; the server's own default of 4096 cuts prompts without a word
+_PRIVATE = Call("decorated", private=True)
 PROOF_LASTS = 60.0  # seconds: a model can be replaced by a stub of the same name
 
 
@@ -100,6 +101,26 @@ class OllamaProvider:
     def handle(self, attempt: Attempt, asynchronous: bool) -> AttemptTarget:
         """Return what a decorated function is given."""
         return AttemptTarget(self.connection, attempt, asynchronous)
+
+    def vouch(self, attempt: Attempt) -> Failed | None:
+        """Ask the server whether the model is its own; unknown means no."""
+        tap = new_tap("ollama", attempt.timeouts)
+        try:
+            with listening(tap):
+                self.prove(_PRIVATE, self.pool.client())
+        except Exception as error:
+            return self.failed(attempt, tap, error, _PRIVATE)
+        return None
+
+    async def avouch(self, attempt: Attempt) -> Failed | None:
+        """As `vouch`."""
+        tap = new_tap("ollama", attempt.timeouts)
+        try:
+            with listening(tap):
+                await self.aprove(_PRIVATE, self.pool.aclient())
+        except Exception as error:
+            return self.failed(attempt, tap, error, _PRIVATE)
+        return None
 
     def prepare(self) -> None:
         """Nothing is slow to load here."""

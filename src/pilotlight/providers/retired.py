@@ -41,7 +41,7 @@ KNOWN_RETIRED: Final[tuple[Retired, ...]] = (
     Retired(r"claude-(v?2(\.\d)?|v2:1)", "2025-07-21", None, _ANTHROPIC),
     Retired(r"claude-3-sonnet(-.*)?", "2025-07-21", None, _ANTHROPIC),
     Retired(r"claude-3-opus(-.*)?", "2026-01-05", None, _ANTHROPIC),
-    Retired(r"claude-3-haiku(-.*)?", "2026", None, "litellm dropped its row; README 3"),
+    Retired(r"claude-3-haiku(-.*)?", "2026", None, "litellm dropped its row"),
     Retired(r"claude-3[.-]5-sonnet(-.*)?", "2025-10-28", None, _ANTHROPIC),
     Retired(r"claude-3[.-]5-haiku(-.*)?", "2026-02-19", None, _ANTHROPIC),
     Retired(r"claude-3[.-]7-sonnet(-.*)?", "2026-02-19", None, _ANTHROPIC),

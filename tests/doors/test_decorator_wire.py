@@ -1,0 +1,140 @@
+"""A decorated function is held against the wire: what its target really said counts."""
+
+from __future__ import annotations
+
+import pytest
+from pilotlight_chaos import ChaosServer
+
+from pilotlight import AllTargetsFailed, failover, load, receipts
+
+HELLO = [{"role": "user", "content": "hello there"}]
+
+
+@pytest.fixture
+def server():
+    with ChaosServer(models=["llama3.2:3b"]) as running:
+        yield running
+
+
+@pytest.fixture
+def routes(server):
+    targets = {
+        "gpt": {
+            "model": "openai/gpt-4o",
+            "api_base": server.base("gpt") + "/v1",
+            "api_key": "k",
+            "retry": {"attempts": 0},
+        },
+        "local": {"model": "ollama/llama3.2:3b", "api_base": server.base("local")},
+    }
+    chat = {"chat": {"targets": ["gpt", "local"]}, "home": {"targets": ["local"]}}
+    with load({"targets": targets, "routes": chat}) as pilot:
+        yield pilot
+
+
+def ask(target):
+    url = target.api_base + "/chat/completions"
+    answer = target.http_client().post(url, json={"model": target.model, "messages": HELLO})
+    answer.raise_for_status()
+    return answer.json()
+
+
+async def aask(target):
+    url = target.api_base + "/chat/completions"
+    answer = await target.ahttp_client().post(url, json={"model": target.model, "messages": HELLO})
+    answer.raise_for_status()
+    return answer.json()
+
+
+def test_a_bug_after_a_good_answer_is_raised_and_blames_nobody(routes):
+    route = routes.route("chat")
+
+    @failover(route)
+    def buggy(*, target):
+        return ask(target)["choises"]
+
+    for _ in range(6):
+        with pytest.raises(KeyError):
+            buggy()
+    assert route.targets[0].health.breaker.current_state == "closed"
+    assert route.targets[0].health.breaker.state.window.failures == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "fault"),
+    [
+        ("empty", {"what": "choices"}, "empty_response"),
+        ("empty", {"what": "content"}, "empty_response"),
+        ("error_body", {}, "malformed_response"),
+        ("garbage", {}, "malformed_response"),
+        ("truncated_json", {}, "malformed_response"),
+        ("content_filter", {"status": 200}, "content_blocked"),
+    ],
+)
+def test_an_answer_that_is_none_is_seen_through_the_users_own_code(
+    server, routes, kind, params, fault
+):
+    server.fault("gpt", kind, **params)
+
+    @failover(routes.route("chat"))
+    def naive(*, target):
+        return ask(target)["choices"][0]["message"]["content"]
+
+    with receipts() as log:
+        try:
+            naive()
+        except Exception:
+            assert fault == "content_blocked"
+    assert log[0].attempts[0].fault == fault
+    assert (log[0].served_by == "local") == (fault != "content_blocked")
+
+
+@pytest.mark.parametrize("shape", ["function", "coroutine", "generator", "async generator"])
+def test_a_private_call_never_reaches_a_stub_with_a_local_name(server, routes, shape):
+    import asyncio
+
+    server.fault("local", "cloud_stub")
+    ran = []
+
+    @failover(routes.route("home"), private=True)
+    def function(*, target):
+        ran.append(target)
+        return ask(target)
+
+    @failover(routes.route("home"), private=True)
+    async def coroutine(*, target):
+        ran.append(target)
+        return await aask(target)
+
+    @failover(routes.route("home"), private=True)
+    def generator(*, target):
+        ran.append(target)
+        yield str(ask(target))
+
+    @failover(routes.route("home"), private=True)
+    async def async_generator(*, target):
+        ran.append(target)
+        yield str(await aask(target))
+
+    async def drain():
+        return [item async for item in async_generator()]
+
+    calls = {
+        "function": function,
+        "coroutine": lambda: asyncio.run(coroutine()),
+        "generator": lambda: list(generator()),
+        "async generator": lambda: asyncio.run(drain()),
+    }
+    with receipts() as log, pytest.raises(AllTargetsFailed):
+        calls[shape]()
+    assert log[0].attempts[0].fault == "privacy_boundary"
+    assert not ran
+    assert server.hits("local") == 0
+
+
+def test_accept_on_a_generator_says_at_once_that_it_can_not_work(routes):
+    with pytest.raises(TypeError, match="judge inside it"):
+
+        @failover(routes.route("chat"), accept=bool)
+        def words(*, target):
+            yield ""
