@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo test lint types format bench docs-table constraints clean
+.PHONY: help setup demo test lint types format bench bench-peers docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ demo: $(READY) ## Watch calls survive an outage (about 20 s); ARGS="--report dem
 	@$(BIN)/pilotlight demo $(ARGS)
 
 test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q $(ARGS)
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .
@@ -34,6 +34,7 @@ lint: $(READY) ## ruff and the import contracts
 
 types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
+	@$(BIN)/mypy tools
 
 format: $(READY) ## Let ruff format and mend
 	@$(BIN)/ruff format .
@@ -42,8 +43,14 @@ format: $(READY) ## Let ruff format and mend
 bench: $(READY) ## Print the numbers the README promises, beside the peers' (minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+bench-peers: $(READY) ## What callers get from pilotlight and its peers; ARGS="--write docs/comparison.md"
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+docs: $(READY) ## Write the generated tables of docs/ anew
+	@$(BIN)/python tools/docs_tables.py
+
 constraints: ## Renew constraints.txt from pyproject.toml (needs uv)
 	@$(PYTHON) tools/setup_env.py --renew $(VENV) $(CONSTRAINTS)
 
 clean: ## Remove the environment and every cache
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
+	@rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+from pilotlight.answer import Answer
 from pilotlight.config import (
     Config,
     RouteConfig,
@@ -69,11 +70,18 @@ class Pilotlight:
         """Every target of the configuration, by name."""
         return {name: self.target(name) for name in self.config.targets}
 
-    def route(self, name: str = "default") -> Route:
+    def route(
+        self, name: str = "default", *, accept: Callable[[Answer], bool] | None = None
+    ) -> Route:
         """Return a route by its name; the only route there is also answers to "default".
 
+        `accept` may refuse an answer, which is then failed over (`Route.accepting`).
         Raises ConfigError for an unknown name.
         """
+        route = self._named(name)
+        return route if accept is None else route.accepting(accept)
+
+    def _named(self, name: str) -> Route:
         known = self.config.routes
         if name == "default" and name not in known and len(known) == 1:
             name = next(iter(known))

@@ -137,7 +137,7 @@ class TargetConfig(_Table):
     replacement: str | None = None
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={}, repr=False)  # may hold a secret
 
     @property
     def provider(self) -> str:
@@ -229,10 +229,13 @@ def _bad_addresses(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
                 continue
             url = urlsplit(target.api_base)
             url.port  # noqa: B018 - raises for a port that is none
+            if url.username or url.password:
+                raise ValueError("an address holds no user or password; give the key as api_key")
             if url.scheme not in ("http", "https") or not url.hostname:
                 raise ValueError('an address is like "https://host/v1"')
         except ValueError as error:
-            yield f"targets.{name}.api_base: {error}, got {target.api_base!r}"
+            shown = "" if "@" in target.api_base else f", got {target.api_base!r}"
+            yield f"targets.{name}.api_base: {error}{shown}"
 
 
 def bad_model(model: str) -> str | None:

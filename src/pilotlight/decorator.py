@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar, cast
@@ -57,7 +65,7 @@ def failover(
                 f"accept= can't judge {function.__qualname__}(): what a generator has yielded "
                 "is with the caller already; judge inside it"
             )
-        guard = _Guard(function, find, private, deadline, accept)
+        guard = _Guard(function, find, private, deadline, accept, _place(function))
         wrapper = functools.wraps(function)(_wrapper(guard))
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
         return cast("Callable[..., R]", wrapper)
@@ -108,6 +116,14 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return signature.replace(parameters=list(parameters.values()))
 
 
+def _place(function: Callable[..., Any]) -> int | None:
+    """Return where `target` stands among the positional parameters."""
+    parameters = inspect.signature(function).parameters
+    if parameters[PARAMETER].kind is inspect.Parameter.KEYWORD_ONLY:
+        return None
+    return list(parameters).index(PARAMETER)
+
+
 @dataclass(frozen=True, slots=True)
 class _Guard:
     """One decorated function and how its calls are protected."""
@@ -117,6 +133,14 @@ class _Guard:
     private: bool
     deadline: float | None
     accept: Callable[[Any], bool] | None
+
+    place: int | None  # of `target` among the positional parameters; None: keyword-only
+
+    def run(self, handle: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call the function with the target where its signature has it."""
+        if self.place is not None and len(args) > self.place:
+            return self.function(*args[: self.place], handle, *args[self.place :], **kwargs)
+        return self.function(*args, **kwargs, target=handle)
 
     def trip(self, *, stream: bool = False) -> tuple[Trip, Route]:
         route = self.find()
@@ -151,7 +175,7 @@ def _function(guard: _Guard) -> Callable[..., Any]:
             handle = provider.handle(attempt, False)
             try:
                 with listening(handle.tap):
-                    value = guard.function(*args, **kwargs, target=handle)
+                    value = guard.run(handle, args, kwargs)
             except Exception as error:
                 return _failed(handle, error, _prompts(args, kwargs))
             return _judged(handle, value)
@@ -175,7 +199,7 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
             try:
                 with listening(handle.tap):
                     async with asyncio.timeout(handle.timeout):
-                        value = await guard.function(*args, **kwargs, target=handle)
+                        value = await guard.run(handle, args, kwargs)
             except Exception as error:
                 return _failed(handle, error, _prompts(args, kwargs))
             return _judged(handle, value)
@@ -192,7 +216,7 @@ def _generator(guard: _Guard) -> Callable[..., Any]:
         def ask(attempt: Attempt) -> _Source:
             provider = attempt.target.provider
             handle = provider.handle(attempt, False)
-            items = guard.function(*args, **kwargs, target=handle)
+            items = guard.run(handle, args, kwargs)
             vouch = partial(provider.vouch, attempt) if trip.call.private else None
             return _Source(handle, items, _prompts(args, kwargs), vouch)
 
@@ -208,7 +232,7 @@ def _async_generator(guard: _Guard) -> Callable[..., Any]:
         def ask(attempt: Attempt) -> _AsyncSource:
             provider = attempt.target.provider
             handle = provider.handle(attempt, True)
-            items = guard.function(*args, **kwargs, target=handle)
+            items = guard.run(handle, args, kwargs)
             vouch = partial(provider.avouch, attempt) if trip.call.private else None
             return _AsyncSource(handle, items, _prompts(args, kwargs), vouch)
 

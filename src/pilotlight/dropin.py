@@ -125,7 +125,9 @@ def _route_for(
     rest = {name: value for name, value in options.items() if name not in _OURS}
     address = {name: str(rest.pop(name)) for name in _ADDRESS if rest.get(name)}
     route = _find(pilot, model, tuple(fallbacks))
-    return (_readdressed(pilot, route, model, address) if address else route), rest
+    if address:
+        route = _readdressed(pilot, route, model, tuple(sorted(address.items())))
+    return route, rest
 
 
 @lru_cache(maxsize=256)
@@ -145,11 +147,15 @@ def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...]) -> Route:
     return pilot.adhoc((model, *fallbacks))
 
 
-def _readdressed(pilot: Pilotlight, route: Route, model: str, address: Mapping[str, str]) -> Route:
+@lru_cache(maxsize=64)  # each has a pool of connections of its own
+def _readdressed(
+    pilot: Pilotlight, route: Route, model: str, address: tuple[tuple[str, str], ...]
+) -> Route:
     """Return the route with another address or key for this model, and for no other."""
+    asked = dict(address)
     changed = {
-        "api_base": address.get("api_base") or address.get("base_url"),
-        "api_key": address.get("api_key"),
+        "api_base": asked.get("api_base") or asked.get("base_url"),
+        "api_key": asked.get("api_key"),
     }
     given = {key: value for key, value in changed.items() if value}
     targets = []

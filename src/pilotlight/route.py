@@ -5,8 +5,8 @@ It builds a `Call`, picks a driver, and wraps what comes back; it decides nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
@@ -46,6 +46,14 @@ class Route:
         names = [target.name for target in self.targets]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ConfigError(f"route {self.name!r} names {twice!r} twice; name it once")
+
+    def accepting(self, accept: Callable[[Answer], bool]) -> Route:
+        """Return this route with a validator: an answer that it refuses is failed over.
+
+        `accept` is given what the target answered (`.text`, `.response`), before the
+        caller is; streams are not judged, for their text is with the caller already.
+        """
+        return replace(self, policy=replace(self.policy, accept=cast("Any", accept)))
 
     def complete(
         self,

@@ -225,3 +225,25 @@ def test_empty_items_do_not_commit_a_stream(clock):
         yield "text"
 
     assert list(words()) == ["", None, "text"]  # nothing of the first target's
+
+
+def test_target_may_stand_anywhere_among_the_positional_parameters():
+    route = Route("r", (ScriptedTarget("a"),))
+
+    @failover(route)
+    def first(target, text):
+        return target.name, text
+
+    @failover(route)
+    def middle(text, target, more="more"):
+        return text, target.name, more
+
+    class Client:
+        @failover(route)
+        def method(self, target, text):
+            return target.name, text
+
+    assert first("x") == first(text="x") == ("a", "x")
+    assert middle("x") == ("x", "a", "more")
+    assert middle("x", "y") == ("x", "a", "y")
+    assert Client().method("x") == ("a", "x")

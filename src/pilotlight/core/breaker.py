@@ -23,210 +23,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from types import TracebackType
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, cast
 
 import pybreaker
 
+from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Open, Permit, Rules
 from pilotlight.core.window import Window
 from pilotlight.errors import CircuitOpen
 
 State = Literal["closed", "open", "half-open"]
 
+__all__ = ["Breaker", "BreakerPolicy", "Permit", "State"]
+
 _log = logging.getLogger("pilotlight.breaker")
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerPolicy:
-    """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
-
-    `slow_call` is the duration from which a success counts as slow (None: never).
-    A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`.
-    """
-
-    failure_rate: float = 0.5
-    minimum_calls: int = 5
-    window: float = 30.0
-    reset_timeout: float = 15.0
-    max_break: float = 300.0
-    trial_calls: int = 1
-    slow_call: float | None = None
-    slow_call_rate: float = 0.8
-
-
-class Permit:
-    """Leave for one call.  Settling it a second time does nothing."""
-
-    __slots__ = ("_breaker", "_settled", "_state", "trial")
-
-    def __init__(self, breaker: Breaker, state: _Rules) -> None:
-        self._breaker = breaker
-        self._state = state
-        self._settled = False
-        self.trial = isinstance(state, HalfOpen)
-
-    def success(self, duration: float = 0.0) -> None:
-        """The provider answered, after `duration` seconds."""
-        breaker = self._breaker
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_success()
-                state.on_success(duration)
-
-    def failure(self, error: BaseException | None = None) -> None:
-        """The provider failed; an excluded error still counts as a success."""
-        breaker = self._breaker
-        if error is not None and not breaker.is_system_error(error):
-            self.success()
-            return
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_failure(error or RuntimeError("failed"))
-                state.on_failed()
-
-    def trip(self, reason: str, seconds: float | None = None) -> bool:
-        """Open the circuit for a reason and a time; None: the usual, growing break.
-
-        Returns whether this permit opened it: False when it was out of date.
-        """
-        breaker = self._breaker
-        with breaker._guard:
-            if breaker._hand_in(self) is None:
-                return False
-            breaker._note_failure(RuntimeError(reason))
-            breaker._open(reason, seconds)
-            return True
-
-    def release(self) -> None:
-        """Give the permit back uncounted: cancelled, abandoned, or no fault of the provider."""
-        if not self._settled:
-            with self._breaker._guard:
-                self._breaker._hand_in(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.success()
-        elif isinstance(error, Exception):
-            self.failure(error)
-        else:  # cancelled, Ctrl-C, an abandoned generator: no verdict on the provider
-            self.release()
-
-
-class _Rules:
-    """What every state answers; each method is called with the breaker's lock held."""
-
-    _breaker: Any  # the Breaker; pybreaker's states declare the attribute with its own class
-
-    def refusal(self, now: float) -> float | None:
-        """Return None to admit a call, or the seconds to wait before asking again."""
-        return None
-
-    def admitted(self, permit: Permit, lease: float) -> None:
-        """Note a permit just issued; a trial's place is kept for `lease` seconds."""
-
-    def returned(self, permit: Permit) -> None:
-        """Note that a permit is settled; its verdict follows."""
-
-    def on_success(self, duration: float = 0.0) -> None:
-        """Note that a call went well."""
-
-    def on_failed(self) -> None:
-        """Note that a call failed."""
-
-
-class Closed(_Rules, pybreaker.CircuitClosedState):
-    """Admits every call and watches the failure rate and the slow-call rate."""
-
-    def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
-        super().__init__(cb, prev_state, notify)
-        self.window = Window(cb.policy.window)
-
-    def on_success(self, duration: float = 0.0) -> None:
-        policy, now = self._breaker.policy, self._breaker.clock()
-        slow = policy.slow_call is not None and duration >= policy.slow_call
-        self.window.add(now, slow=slow)
-        if slow and self._reached(self.window.slow, policy.slow_call_rate):
-            self._breaker._open("slow_call_rate", None)
-
-    def on_failed(self) -> None:
-        self.window.add(self._breaker.clock(), failed=True)
-        if self._reached(self.window.failures, self._breaker.policy.failure_rate):
-            self._breaker._open("failure_rate", None)
-
-    def _reached(self, count: int, rate: float) -> bool:
-        calls = self.window.calls
-        return bool(calls >= self._breaker.policy.minimum_calls and count >= rate * calls)
-
-    def strain(self, now: float) -> float:
-        """Return how near the trip is, from 0 (no failures) to 1."""
-        policy: BreakerPolicy = self._breaker.policy
-        self.window.forget(now)
-        calls = max(self.window.calls, policy.minimum_calls)
-        return min(1.0, self.window.failures / (policy.failure_rate * calls))
-
-
-class Open(_Rules, pybreaker.CircuitOpenState):
-    """Refuses every call until its time is up."""
-
-    def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
-        super().__init__(cb, prev_state, notify)
-        self.until = cb.clock() + cb._next_break
-        self.reason = cb._next_reason
-
-    def refusal(self, now: float) -> float | None:
-        if now < self.until:
-            return self.until - now
-        self._breaker.half_open()
-        return cast("_Rules", self._breaker._rules).refusal(now)
-
-
-class HalfOpen(_Rules, pybreaker.CircuitHalfOpenState):
-    """Admits a few trial calls; all must succeed, and one failure opens again.
-
-    A place is leased for the time the trial may take: a trial that was lost (a
-    stream dropped, a thread killed) can't wedge the circuit.  A trial that
-    outlives its lease loses its place but keeps its say.
-    """
-
-    def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
-        super().__init__(cb, prev_state, notify)
-        self.reason = cb._next_reason
-        self.places: set[Permit] = set()
-        self.successes = 0
-        self.lease_ends = 0.0
-
-    def refusal(self, now: float) -> float | None:
-        if len(self.places) + self.successes >= self._breaker.policy.trial_calls:
-            if now < self.lease_ends:
-                return self.lease_ends - now
-            self.places.clear()  # never settled: do not wait for them
-        return None
-
-    def admitted(self, permit: Permit, lease: float) -> None:
-        self.places.add(permit)
-        lease = max(lease, self._breaker.policy.reset_timeout)
-        self.lease_ends = max(self.lease_ends, self._breaker.clock() + lease)
-
-    def returned(self, permit: Permit) -> None:
-        self.places.discard(permit)
-
-    def on_success(self, duration: float = 0.0) -> None:
-        self.successes += 1
-        if self.successes >= self._breaker.policy.trial_calls:
-            self._breaker.close()
-
-    def on_failed(self) -> None:
-        self._breaker._open("trial_failed", None)
 
 
 class _Lock:
@@ -319,7 +129,7 @@ class Breaker(pybreaker.CircuitBreaker):
             state.admitted(permit, lease)
             return permit
 
-    def _hand_in(self, permit: Permit) -> _Rules | None:
+    def _hand_in(self, permit: Permit) -> Rules | None:
         """Settle a permit; return the state that listens to its outcome, if any.
 
         Expects the lock to be held.
@@ -450,10 +260,10 @@ class Breaker(pybreaker.CircuitBreaker):
         pybreaker.CircuitBreaker.state.fset(self, name)  # type: ignore[attr-defined]
 
     @property
-    def _rules(self) -> _Rules:
-        return cast("_Rules", self._state)
+    def _rules(self) -> Rules:
+        return cast("Rules", self._state)
 
-    def _current(self) -> _Rules:
+    def _current(self) -> Rules:
         """Return the state, first looking at a storage that others may have changed."""
         if self._shared and self._state_storage.state != self._state.name:
             # Moved by somebody else: for how long and why is not known here.

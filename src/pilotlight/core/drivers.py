@@ -210,7 +210,8 @@ def _relay(flow: Flow, source: Source, held: list[Any]) -> Generator[Any, None, 
         yield chunk
 
 
-def _diagnosed(flow: Flow, source: Source | AsyncSource, error: Exception) -> Failed:
+def _diagnosed(flow: Flow, source: Source | AsyncSource, error: Exception) -> Ended | Failed:
+    """Ask the source what happened; a bug of its own goes through the flow, and out."""
     try:
         return source.failed(error)
     except Exception as bug:

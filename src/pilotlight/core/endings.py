@@ -38,7 +38,11 @@ def raise_all_failed(trip: Trip) -> NoReturn:
     trip.journal.finish("exhausted")
     receipt = trip.journal.receipt()
     able = [target for target in trip.targets if target.local or not trip.call.private]
-    full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
+    full = {
+        s.target: s.retry_after
+        for s in receipt.skipped
+        if s.reason == "saturated" and s.retry_after
+    }
     waits = [full.get(target.name, target.health.breaker.retry_after) for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)
     raise AllTargetsFailed(

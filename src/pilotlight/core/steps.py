@@ -190,8 +190,8 @@ class Source(Protocol):
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty."""
 
-    def failed(self, error: Exception) -> Failed:
-        """Diagnose what interrupted the stream."""
+    def failed(self, error: Exception) -> Ended | Failed:
+        """Diagnose what interrupted the stream; what comes after the last word did not."""
 
     def close(self) -> None:
         """Give the connection back; safe to call twice."""
@@ -208,8 +208,8 @@ class AsyncSource(Protocol):
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty."""
 
-    def failed(self, error: Exception) -> Failed:
-        """Diagnose what interrupted the stream."""
+    def failed(self, error: Exception) -> Ended | Failed:
+        """Diagnose what interrupted the stream; what comes after the last word did not."""
 
     async def aclose(self) -> None:
         """Give the connection back; safe to call twice."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Failed
 from pilotlight.providers.base import (
     Connection,
+    Texts,
     failure,
     keyless_failure,
     listening,
@@ -61,7 +62,7 @@ class LiteLLMProvider:
                 response = module.completion(**self.kwargs(call, attempt, False))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages)
-        return self._judged(attempt, tap, response)
+        return self._judged(call, attempt, tap, response)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -74,7 +75,7 @@ class LiteLLMProvider:
                 response = await module.acompletion(**self.kwargs(call, attempt, True))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages)
-        return self._judged(attempt, tap, response)
+        return self._judged(call, attempt, tap, response)
 
     def stream(self, call: Call, attempt: Attempt) -> LiteLLMSource:
         """Return the stream; the request is made by its first `next`."""
@@ -140,11 +141,11 @@ class LiteLLMProvider:
             api_version=connection.spec.options.get("api_version"),
         )
 
-    def _judged(self, attempt: Attempt, tap: Tap, response: Any) -> Answered | Failed:
+    def _judged(self, call: Call, attempt: Attempt, tap: Tap, response: Any) -> Answered | Failed:
         from pilotlight.providers.classify import judge
 
         view = view_of(response, self.connection.spec.bare_model, tap)
-        if (verdict := judge(tap, view)) is not None:
+        if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
         return Answered(LiteLLMReply(response), facts_of(view, tap, response))
 
@@ -168,8 +169,10 @@ class _Source:
         """Tell whether this chunk carries text or a tool call."""
         return self._notes.committed
 
-    def failed(self, error: Exception) -> Failed:
-        """Diagnose what interrupted the stream."""
+    def failed(self, error: Exception) -> Ended | Failed:
+        """Diagnose what interrupted the stream; what comes after the last word did not."""
+        if self._tap.terminal and not self._tap.in_band_error:
+            return self.ended()
         target, notes = self._attempt.target, self._notes
         if isinstance(error, _Keyless):
             return keyless_failure(target.name, str(error))
@@ -180,7 +183,7 @@ class _Source:
         from pilotlight.providers.classify import judge
 
         view = self._notes.view(self._tap)
-        if (verdict := judge(self._tap, view)) is not None:
+        if (verdict := judge(self._tap, view, prompt_texts=Texts(self._call.messages))) is not None:
             target, notes = self._attempt.target, self._notes
             return verdict_failure(target, verdict, notes.text, notes.tool_calls)
         return Ended(facts_of(view, self._tap, self._notes.usage))

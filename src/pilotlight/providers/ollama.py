@@ -21,7 +21,14 @@ from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Facts, Failed, Report
 from pilotlight.errors import ProviderFault
 from pilotlight.providers import ollama_http, shapes
-from pilotlight.providers.base import Connection, failure, listening, new_tap, verdict_failure
+from pilotlight.providers.base import (
+    Connection,
+    Texts,
+    failure,
+    listening,
+    new_tap,
+    verdict_failure,
+)
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
@@ -75,7 +82,7 @@ class OllamaProvider:
                 said = ollama_http.post_chat(self.addressed(client), body)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return self._judged(attempt, tap, said)
+        return self._judged(call, attempt, tap, said)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -88,7 +95,7 @@ class OllamaProvider:
                 said = await ollama_http.apost_chat(self.addressed(client), body)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return self._judged(attempt, tap, said)
+        return self._judged(call, attempt, tap, said)
 
     def stream(self, call: Call, attempt: Attempt) -> OllamaSource:
         """Return the stream; the request is made by its first `next`."""
@@ -195,13 +202,13 @@ class OllamaProvider:
             )
         return failure(attempt.target, tap, error, call.messages, partial, tools)
 
-    def _judged(self, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
+    def _judged(self, call: Call, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
         from pilotlight.providers.classify import judge
         from pilotlight.providers.views import view_of
 
         data = completion_from(said, model=self.model, created=int(time.time()), id=_new_id())
         view = view_of(shapes.Shape(data), self.model, tap)
-        if (verdict := judge(tap, view)) is not None:
+        if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
         flags = ("remote",) if said.get("remote_host") else ()
         usage = data["usage"]
@@ -258,8 +265,10 @@ class _Source:
         self._reasoned = self._reasoned or bool(delta.get("reasoning_content"))
         return bool(self._built.text or self._built.tool_calls_seen or self._reasoned)
 
-    def failed(self, error: Exception) -> Failed:
-        """Diagnose what interrupted the stream."""
+    def failed(self, error: Exception) -> Ended | Failed:
+        """Diagnose what interrupted the stream; what comes after the last word did not."""
+        if self._built.done:
+            return self.ended()
         built = self._built
         return self._provider.failed(
             self._attempt, self._tap, error, self._call, built.text, built.tool_calls_seen > 0
@@ -279,7 +288,7 @@ class _Source:
             model_answered=None,
             other_content=self._reasoned,
         )
-        if (verdict := judge(self._tap, view)) is not None:
+        if (verdict := judge(self._tap, view, prompt_texts=Texts(self._call.messages))) is not None:
             return verdict_failure(
                 self._attempt.target, verdict, built.text, built.tool_calls_seen > 0
             )
