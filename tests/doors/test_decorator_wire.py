@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pilotlight_chaos import ChaosServer
 
 from pilotlight import AllTargetsFailed, failover, load, receipts
+from pilotlight_chaos import ChaosServer
 
 HELLO = [{"role": "user", "content": "hello there"}]
 
