@@ -37,6 +37,8 @@ FOREIGN |= {name for info in CATALOG.values() for name in (*info.keys, *info.bas
 def _clean_process(monkeypatch: pytest.MonkeyPatch):
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
+    # Checks in the background would knock on every test's door; tests/health switches them on.
+    monkeypatch.setenv("PILOTLIGHT_BACKGROUND", "off")
     testing.reset()
     yield
     pilotlight.listeners.clear()

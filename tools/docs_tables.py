@@ -92,6 +92,13 @@ MEANING: Mapping[str, str] = {
     "targets.reserve": "time kept free for this target while earlier ones are asked; "
     "not set: a quarter of what is left",
     "targets.local_addresses": "hosts that are yours, so that this target counts as local",
+    "targets.health": "whether the target is checked between calls: `on`, `off`, or for a closed "
+    "model `models`, by its provider's free list; not set: Ollama `on`, closed `off`",
+    "targets.probe_interval": "time between two checks; not set: Ollama 30 s, closed 300 s",
+    "targets.warm": "Ollama only: when the model is loaded ahead of its first call; not set: "
+    "`when-degraded`, as soon as a target ahead is half-way to its trip",
+    "targets.warm_timeout": "Ollama only: how long that load may take",
+    "targets.pull": "Ollama only: whether a model that is missing is pulled in the background",
     "targets.retires": "the first day without the model; from then on the target is passed over",
     "targets.replacement": "what to use instead; named in the warning",
     "targets.breaker": "this target's own breaker numbers",

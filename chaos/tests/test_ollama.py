@@ -198,3 +198,21 @@ def test_thinking_models_think_unless_told_not_to(http: httpx.Client) -> None:
     with ChaosServer(models=[LocalModel("t", ("completion", "thinking"))]) as server:
         assert chat(server, http, "t").json()["message"]["thinking"]
         assert "thinking" not in chat(server, http, "t", think=False).json()["message"]
+
+
+def test_a_pull_that_breaks_off_installs_nothing_and_is_resumed(
+    server: ChaosServer, http: httpx.Client
+) -> None:
+    """Only `success` means that the model is there; the next pull goes on from there."""
+    base = server.base("local")
+    server.fault("local", "eof", after=4, times=1, everywhere=True)
+    cut = http.post(f"{base}/api/pull", json={"model": "new:1b"})
+    assert [json.loads(line)["status"] for line in cut.text.splitlines()][-1].startswith("pulling")
+    assert http.post(f"{base}/api/show", json={"model": "new:1b"}).status_code == 404
+    whole = [
+        json.loads(line)
+        for line in http.post(f"{base}/api/pull", json={"model": "new:1b"}).text.splitlines()
+    ]
+    assert whole[1]["completed"] == whole[1]["total"] // 2
+    assert whole[-1] == {"status": "success"}
+    assert http.post(f"{base}/api/show", json={"model": "new:1b"}).status_code == 200

@@ -33,9 +33,10 @@ from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.steps import Timeouts
+from pilotlight.core.target import Care
 from pilotlight.errors import ConfigError
 from pilotlight.providers.catalog import Spec
-from pilotlight.providers.ollama_names import normalise_host
+from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
 from pilotlight.wording import explain, nearest
 
 FILE = "pilotlight.toml"
@@ -58,6 +59,9 @@ def _seconds(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+PROBE_LOCAL, PROBE_HOSTED = 30.0, 300.0  # seconds between two health checks
 
 
 class _Table(BaseModel):
@@ -121,6 +125,10 @@ class TargetConfig(_Table):
     Ollama: the `num_ctx` that is sent).  `retires` is the first day without the
     model, where you know better than its provider says.  `options` are provider options added to
     every call, such as `api_version`.
+
+    `health`: an Ollama target is checked unless it is "off"; a hosted one only with
+    "models" (or "on"), by its provider's free list of models.  `warm` and `pull` are
+    for Ollama: when to load the model ahead, and whether to pull a missing one.
     """
 
     model: str
@@ -135,6 +143,11 @@ class TargetConfig(_Table):
     local_addresses: tuple[str, ...] = ()
     retires: date | None = None
     replacement: str | None = None
+    health: Literal["off", "on", "models"] | None = None
+    probe_interval: Seconds | None = None
+    warm: Literal["never", "when-degraded", "always"] | None = None
+    warm_timeout: Seconds = 600.0
+    pull: Literal["never", "missing"] = "never"
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
     options: dict[str, Any] = Field(default={}, repr=False)  # may hold a secret
@@ -143,6 +156,17 @@ class TargetConfig(_Table):
     def provider(self) -> str:
         """The litellm prefix, such as `openai`."""
         return self.model.partition("/")[0]
+
+    def care(self) -> Care:
+        """How the target is looked after between calls."""
+        local = self.provider.startswith("ollama")
+        health = (self.health or ("on" if local else "off")) != "off"
+        interval = self.probe_interval or (PROBE_LOCAL if local else PROBE_HOSTED)
+        if not local:
+            return Care(health, interval=interval)
+        # A cloud model is never loaded here: there is nothing to keep warm.
+        warm = self.warm or ("never" if is_cloud_name(self.model) else "when-degraded")
+        return Care(health, warm, self.warm_timeout, self.pull, interval)
 
     def spec(self, name: str) -> Spec:
         """Return the endpoint as the providers want it."""

@@ -9,6 +9,7 @@
       AllTargetsFailed    (also ExceptionGroup) every target was skipped or failed
       DeadlineExceeded    (also TimeoutError)   the call's time ran out
       StreamInterrupted                         a stream broke after its first text
+      PullFailed                                a local model could not be fetched
 
 A mistake of the caller (a malformed request, by default a blocked prompt) is not
 in this tree: the provider's own exception passes through unchanged.
@@ -162,6 +163,18 @@ class StreamInterrupted(PilotlightError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.target, self.fault, self.partial_text, self.receipt)
+
+
+class PullFailed(PilotlightError):
+    """A local model could not be fetched; `reason` is the server's own word where it gave one."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(f"{model} was not pulled: {reason}")
+        self.model = model
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.model, self.reason)
 
 
 def _picklable(error: BaseException) -> BaseException:

@@ -98,6 +98,33 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthChecked:
+    """A target was looked at, without a call.
+
+    `state` is `lit cold missing cloud unreachable` for an Ollama target, `ok auth_failed
+    missing unreachable` for a hosted one; `problem` is None when all is well.
+    """
+
+    target: str
+    state: str
+    duration: float
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """A local model is loaded ahead of its first call, or let go of again.
+
+    `phase` is `started done failed released`; `duration` in seconds, 0 at the start.
+    """
+
+    target: str
+    phase: str
+    duration: float = 0.0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """A call is over, one way or another; the receipt has it all."""
 
@@ -112,6 +139,8 @@ Event = (
     | FailedOver
     | BreakerChanged
     | Alert
+    | HealthChecked
+    | WarmUp
     | CallEnded
 )
 Listener = Callable[[Event], None]

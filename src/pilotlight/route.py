@@ -6,7 +6,7 @@ It builds a `Call`, picks a driver, and wraps what comes back; it decides nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
@@ -17,6 +17,7 @@ from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError, InvalidCall
+from pilotlight.health import Attendance, attendance_of
 from pilotlight.residency import is_private
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Route:
     deadline: float | None = None
     private: bool = False
     clock: Clock = SYSTEM_CLOCK
+    _attend: Attendance | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -46,6 +48,7 @@ class Route:
         names = [target.name for target in self.targets]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ConfigError(f"route {self.name!r} names {twice!r} twice; name it once")
+        object.__setattr__(self, "_attend", attendance_of(self.targets))
 
     def accepting(self, accept: Callable[[Answer], bool]) -> Route:
         """Return this route with a validator: an answer that it refuses is failed over.
@@ -183,6 +186,8 @@ class Route:
             needs=frozenset(("tools",)) if options and options.get("tools") else frozenset(),
             stream=stream,
         )
+        if self._attend is not None:
+            self._attend()  # its health checks begin with the first call
         journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
         return Trip(call, self.targets, policy or self.policy, self.clock, journal)
 

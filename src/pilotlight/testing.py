@@ -309,7 +309,9 @@ def reset() -> None:
 
     Routes that exist already keep theirs.
     """
+    from pilotlight import health
     from pilotlight.assembly import _default
 
+    health.reset()
     REGISTRY.reset()
     _default.cache_clear()

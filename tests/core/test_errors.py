@@ -20,6 +20,7 @@ from pilotlight.errors import (
     InvalidCall,
     PilotlightError,
     ProviderFault,
+    PullFailed,
     StreamInterrupted,
     TargetSkipped,
 )
@@ -53,6 +54,7 @@ def every_error(clock) -> list[PilotlightError]:
         AllTargetsFailed("nobody answered", [OSError("a"), CircuitOpen("b", None)], told, 4.0),
         DeadlineExceeded("too late", told),
         StreamInterrupted("gpt", "stream_truncated", "Once upon", told),
+        PullFailed("llama3.2:3b", "pull model manifest: file does not exist"),
     ]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from pilotlight_chaos import ChaosServer
 
 import pilotlight
 from pilotlight import acompletion, completion, load, receipts
+from pilotlight_chaos import ChaosServer
 
 HELLO = [{"role": "user", "content": "hello there"}]
 

@@ -170,10 +170,16 @@ class TestRequest:
             "model": "m",
             "messages": [],
             "stream": False,
+            "shift": False,  # as calls have it: another value would load the model again
             "keep_alive": -1,
             "options": {"num_ctx": 4096},
         }
         assert "options" not in load_request("m")
+
+    def test_loading_takes_what_is_decided_at_load_time_from_the_targets_options(self) -> None:
+        options = {"num_gpu": 7, "temperature": 1, "options": {"num_ctx": 1024, "num_thread": 2}}
+        made = load_request("m", context=4096, options=options)
+        assert made["options"] == {"num_ctx": 1024, "num_gpu": 7, "num_thread": 2}
 
 
 class TestMessages:

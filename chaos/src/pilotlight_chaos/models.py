@@ -110,6 +110,7 @@ class Machine:
     installed: dict[str, LocalModel]
     max_queue: int
     pulled: set[str] = field(default_factory=set)
+    partial: dict[str, int] = field(default_factory=dict)  # quarters fetched by broken pulls
     runners: dict[str, Runner] = field(default_factory=dict)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     queued: int = 0
@@ -136,6 +137,7 @@ class Machine:
     def pull(self, name: str) -> LocalModel:
         key = display_name(name).lower()
         self.pulled.add(key)
+        self.partial.pop(key, None)
         return self.installed.setdefault(key, LocalModel(name))
 
     def delete(self, name: str) -> None:

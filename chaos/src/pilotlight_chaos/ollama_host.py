@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -45,6 +45,7 @@ class Progress:
 
     lines: tuple[bytes, ...]
     seconds: float  # in all
+    note: Callable[[int], None] = lambda sent: None  # called with the number of lines sent so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +186,28 @@ class OllamaHost:
             if not stream:
                 return wording.error(500, error)
             return Progress((_line(statuses[0]), _line({"error": error})), 0.0)
-        model = self.machine.pull(name)
+        if not stream:
+            self.machine.pull(name)
+            return _json({"status": "success"})
+        model, key = LocalModel(name), display_name(name).lower()
+        had = self.machine.partial.get(key, 0)  # quarters that an earlier pull has fetched
         digest = _digest(model)
         part: Json = {"status": f"pulling {digest[:12]}", "digest": f"sha256:{digest}"}
         part["total"] = model.size
-        done = [{"completed": model.size * quarter // 4} if quarter else {} for quarter in range(5)]
+        quarters = range(had, 5)
+        done = [{"completed": model.size * quarter // 4} if quarter else {} for quarter in quarters]
         statuses += [{**part, **each} for each in done]
         statuses += [
             {"status": text} for text in ("verifying sha256 digest", "writing manifest", "success")
         ]
-        if not stream:
-            return _json({"status": "success"})
-        return Progress(tuple(_line(each) for each in statuses), self.pull_seconds)
+
+        def note(sent: int) -> None:
+            if sent == len(statuses):  # there only now: a pull that breaks off leaves no model
+                self.machine.pull(name)
+            elif sent > 1:
+                self.machine.partial[key] = min(4, had + sent - 2)
+
+        return Progress(tuple(_line(each) for each in statuses), self.pull_seconds, note)
 
     def _delete(self, name: str) -> Reply:
         if self._look_up(name) is None:

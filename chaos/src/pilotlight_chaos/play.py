@@ -103,12 +103,12 @@ class Player:
             await asyncio.sleep(self.per_token)
             await wire.chunk(piece)
         if breaks:
-            await self._break_off()
+            await self.break_off()
         else:
             self.settle(200)
             await wire.end(script.closing)
 
-    async def _break_off(self) -> None:
+    async def break_off(self) -> None:
         """End a stream, or leave it open, in the way of the fault."""
         if isinstance(self.fault, KeepAlive):
             while True:

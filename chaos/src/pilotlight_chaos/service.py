@@ -17,7 +17,7 @@ from .answers import Ask, Replier, answer
 from .book import Drawn, FaultBook
 from .catalog import listing
 from .dialects import Anthropic, Dialect, Gemini, Ollama, OpenAI, Refused
-from .faults import KINDS, Stage, make_fault
+from .faults import KINDS, MidStream, Reset, Stage, make_fault
 from .http import Reply, Request, Wire, html
 from .models import HOSTED_MODELS, LOCAL_MODELS, HostedModel, LocalModel, Machines, display_name
 from .ollama_host import OllamaHost, Progress
@@ -171,7 +171,7 @@ class Service:
         else:
             reply = listing(exchange.dialect, self.settings.hosted, place.model)
         if isinstance(reply, Progress):
-            await _send_progress(exchange, reply)
+            await _send_progress(exchange, ask, reply)
         elif drawn.final and KINDS[drawn.final.kind].stage in (Stage.BODY, Stage.STREAM):
             await _send_broken(exchange, ask, reply)
         else:
@@ -208,12 +208,21 @@ def _record(request: Request, place: Place) -> RequestRecord:
     )
 
 
-async def _send_progress(exchange: Exchange, progress: Progress) -> None:
-    await exchange.wire.start(exchange.dialect.headers_for(stream=True))
+async def _send_progress(exchange: Exchange, ask: Ask, progress: Progress) -> None:
+    """Send a pull's lines; a fault of streams (`everywhere`) breaks them off as it does answers."""
+    fault = exchange.drawn.final
+    after = fault.after if isinstance(fault, MidStream | Reset) else None
     *lines, last = progress.lines
-    for line in lines:
+    await exchange.wire.start(exchange.dialect.headers_for(stream=True))
+    for sent, line in enumerate(lines[:after], start=1):
         await exchange.wire.chunk(line)
+        progress.note(sent)
         await asyncio.sleep(progress.seconds / len(progress.lines))
+    if after is not None:
+        player = Player(exchange.wire, exchange.dialect, ask, fault, 0.0, exchange.settle)
+        await player.break_off()
+        return
+    progress.note(len(progress.lines))
     exchange.settle(200)
     await exchange.wire.end(last)
 

@@ -21,7 +21,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
@@ -72,6 +72,14 @@ class _Lock:
                 call()
             except Exception:
                 _log.exception("a breaker listener failed")
+
+
+observers: list[Callable[[Breaker], None]] = []
+"""Who is told of each breaker that counted a failure or changed its state.
+
+For the background work (health checks, warm-ups): called in the thread of the call,
+outside the lock, so they must be quick.  A success costs nothing.
+"""
 
 
 class Breaker(pybreaker.CircuitBreaker):
@@ -155,6 +163,8 @@ class Breaker(pybreaker.CircuitBreaker):
         self._state_storage.increment_counter()
         if self._listeners:
             self._guard.later(partial(each.failure, self, error) for each in self.listeners)
+        if observers:
+            self._guard.later(partial(each, self) for each in observers)
 
     # What others may ask.
 
@@ -182,6 +192,16 @@ class Breaker(pybreaker.CircuitBreaker):
             state = self._current()
             return state.strain(self.clock()) if isinstance(state, Closed) else 1.0
 
+    @property
+    def idle(self) -> bool:
+        """Whether the circuit is closed and no call has ended within the window."""
+        with self._guard:
+            state = self._current()
+            if not isinstance(state, Closed):
+                return False
+            state.window.forget(self.clock())
+            return state.window.calls == 0
+
     def configure(self, policy: BreakerPolicy) -> None:
         """Take new numbers; they hold from the next decision on."""
         with self._guard:
@@ -199,6 +219,29 @@ class Breaker(pybreaker.CircuitBreaker):
         """Open the circuit from outside: a health check, a drill, a person."""
         with self._guard:
             self._open(reason, seconds)
+
+    def prolong(self, seconds: float) -> None:
+        """Keep an open circuit open for so long from now at least; others stay as they are."""
+        with self._guard:
+            state = self._current()
+            if isinstance(state, Open):
+                state.until = max(state.until, self.clock() + seconds)
+
+    def early_trial(self, reasons: Collection[str]) -> Permit | None:
+        """Return a trial's permit before the break is over, if it is for one of these reasons.
+
+        None when the circuit is not open for any of them, or its trial is under way.
+        """
+        with self._guard:
+            state = self._current()
+            if isinstance(state, Closed) or self.reason not in reasons:
+                return None
+            if isinstance(state, Open):
+                self.half_open()
+            try:
+                return self.acquire()
+            except CircuitOpen:
+                return None
 
     def _open(self, reason: str, seconds: float | None) -> None:
         """Open for a time; expects the lock to be held."""
@@ -247,6 +290,7 @@ class Breaker(pybreaker.CircuitBreaker):
             self._guard.later(
                 partial(each.state_change, self, prev_state, state) for each in self.listeners
             )
+            self._guard.later(partial(each, self) for each in observers)
         return state
 
     @property

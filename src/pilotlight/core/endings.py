@@ -37,7 +37,7 @@ def raise_all_failed(trip: Trip) -> NoReturn:
     """Say of each target why it did not answer, and when to come back."""
     trip.journal.finish("exhausted")
     receipt = trip.journal.receipt()
-    able = [target for target in trip.targets if target.local or not trip.call.private]
+    able = [target for target in trip.targets if target.at_home or not trip.call.private]
     full = {
         s.target: s.retry_after
         for s in receipt.skipped

@@ -25,9 +25,10 @@ _log = logging.getLogger("pilotlight")
 
 def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins."""
-    if trip.call.private and not target.local:
+    if trip.call.private and not target.at_home:
         return TargetSkipped(target.name, "residency", detail="a private call stays local")
-    if missing := trip.call.needs & target.lacks:
+    needs = trip.call.needs
+    if needs and (missing := needs & (target.lacks | target.health.lacks)):
         return TargetSkipped(target.name, "unsupported", detail=", ".join(sorted(missing)))
     if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
@@ -138,7 +139,7 @@ def bar_after(target: Target, fault: Fault) -> Callable[[Target], TargetSkipped 
     if elsewhere is Elsewhere.LOCAL:
         return lambda other: (
             None
-            if other.local
+            if other.at_home
             else TargetSkipped(other.name, "residency", detail=f"after a {fault}, local only")
         )
     if elsewhere is Elsewhere.LARGER:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import Breaker
@@ -11,6 +12,43 @@ from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.lifecycle import Lifecycle
 from pilotlight.core.steps import Provider, Timeouts
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """How a target is looked after between calls; by default not at all.
+
+    `health`: it is checked every `interval` seconds.  `warm`: when its model is
+    loaded ahead of the first call, and `warm_timeout` how many seconds that may
+    take.  `pull`: whether a missing model is pulled.
+    """
+
+    health: bool = False
+    warm: Literal["never", "when-degraded", "always"] = "never"
+    warm_timeout: float = 600.0
+    pull: Literal["never", "missing"] = "never"
+    interval: float = 30.0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to do."""
+        return self.health or self.warm != "never"
+
+
+class Checked(Protocol):
+    """What every health check tells; `problem` and `mend` are None when all is well."""
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong."""
+
+    @property
+    def mend(self) -> str | None:
+        """What to do about it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -21,9 +59,12 @@ class Health:
     budget: RetryBudget
     bulkhead: Bulkhead | None = None  # None: as many calls at once as come
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    check: Checked | None = None  # the last one; None: never looked at
+    lacks: frozenset[str] = frozenset()  # what the server itself says that it can't do
+    away: bool = False  # a "local" model that by the server's own words runs elsewhere
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Target:
     """One configured model endpoint.
 
@@ -43,6 +84,12 @@ class Target:
     reserve: float | None = None
     lacks: frozenset[str] = frozenset()
     window: Callable[[], int | None] = field(default=lambda: None)
+    care: Care = Care()
+
+    @property
+    def at_home(self) -> bool:
+        """Whether it is proven local, and its server has not said otherwise since."""
+        return self.local and not self.health.away
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, {self.model!r})"

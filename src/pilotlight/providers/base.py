@@ -51,6 +51,7 @@ class Connection:
         else:
             self.base_url = self.given_base or known.base_url
         self.provider: Provider = _provider(self)
+        self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self._pool: Pool | None = None
         self._lock = threading.Lock()
 
@@ -80,9 +81,18 @@ class Connection:
         if self._pool is not None:
             self._pool.close()
 
+    @property
+    def context(self) -> int:
+        """The `num_ctx` for Ollama: as configured, else the default that the model allows."""
+        from pilotlight.providers.ollama_load import default_context
+
+        return self.spec.context or default_context(self.training_context)
+
     def window(self) -> int | None:
-        """Return the context length in tokens: as configured, or as litellm knows it."""
-        if self.spec.context is not None or self.wire == "ollama":
+        """Return the context length in tokens: sent to Ollama, configured, or of litellm's map."""
+        if self.wire == "ollama":
+            return self.context
+        if self.spec.context is not None:
             return self.spec.context
         from pilotlight.providers.litellm import known_window
 

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from pilotlight.providers.wire import Pool
 
 Json = dict[str, Any]
-DEFAULT_CONTEXT = 8192  # tokens; the server's own default of 4096 cuts prompts without a word
 _PRIVATE = Call("decorated", private=True)
 PROOF_LASTS = 60.0  # seconds: a model can be replaced by a stub of the same name
 
@@ -151,7 +150,7 @@ class OllamaProvider:
             call.messages,
             {**spec.options, **call.options},
             stream=call.stream,
-            context=spec.context or DEFAULT_CONTEXT,
+            context=self.connection.context,
             keep_alive=spec.keep_alive,
         ).body
 

@@ -102,18 +102,6 @@ def chat_request(
     return ChatRequest(body, _dropped(given))
 
 
-def load_request(
-    model: str, *, context: int | None = None, keep_alive: float | str | None = None
-) -> Json:
-    """Build the body that only loads the model, with the context that calls will ask for."""
-    body: Json = {"model": model, "messages": [], "stream": False}
-    if keep_alive is not None:
-        body["keep_alive"] = keep_alive
-    if context is not None:  # another num_ctx in the first call would load the model again
-        body["options"] = {"num_ctx": context}
-    return body
-
-
 def _present(options: Mapping[str, Any]) -> Json:
     return {name: value for name, value in options.items() if value is not None}
 

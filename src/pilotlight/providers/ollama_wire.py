@@ -15,12 +15,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from pilotlight.providers.ollama_request import (
-    ChatRequest,
-    UnsupportedInput,
-    chat_request,
-    load_request,
-)
+from pilotlight.providers.ollama_load import load_request
+from pilotlight.providers.ollama_request import ChatRequest, UnsupportedInput, chat_request
 
 __all__ = [
     "ChatRequest",

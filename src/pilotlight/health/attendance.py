@@ -1,0 +1,62 @@
+"""What a route holds: with its first call, its targets begin to be looked after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from pilotlight.core import breaker
+from pilotlight.core.breaker import Breaker
+from pilotlight.core.target import Target
+from pilotlight.health.prober import PROBER
+from pilotlight.health.warmup import HALF, WARMER
+
+SWITCH = "PILOTLIGHT_BACKGROUND"  # in the environment; "off": no checks, warm-ups or pulls
+
+
+class Attendance:
+    """One route's targets; called with each call, which costs a comparison."""
+
+    __slots__ = ("_generation", "_targets")
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self._targets = targets
+        self._generation = -1
+
+    def __call__(self) -> None:
+        """Make sure that the targets are being looked after, also in a forked child."""
+        if self._generation != PROBER.generation:
+            self._begin()
+
+    def _begin(self) -> None:
+        if os.environ.get(SWITCH, "").lower() in ("off", "0", "false", "no"):
+            self._generation = PROBER.generation
+            return
+        if _trouble not in breaker.observers:
+            breaker.observers.append(_trouble)
+        WARMER.plan(self._targets)
+        self._generation = PROBER.attend(self._targets)
+
+
+def attendance_of(targets: Sequence[Target]) -> Attendance | None:
+    """Return what looks after these targets; None if none of them wants it."""
+    return Attendance(targets) if any(t.care.wanted for t in targets) else None
+
+
+def _trouble(failing: Breaker) -> None:
+    """A breaker counted a failure or changed its state: look early, and light the next in line."""
+    if failing.strain >= HALF:
+        WARMER.trouble(failing)
+        if failing.state.name == "open":
+            PROBER.wake()
+
+
+def forget(targets: Iterable[Target]) -> None:
+    """Look after these targets no more, until they are called again."""
+    PROBER.forget(targets)
+
+
+def reset() -> None:
+    """Forget everything, and let the thread end."""
+    PROBER.reset()
+    WARMER.reset()

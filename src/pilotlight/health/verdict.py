@@ -1,0 +1,140 @@
+"""What a check's result changes: the breaker, the abilities, the retirement, and who is told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotlight import events
+from pilotlight.core.breaker import Permit
+from pilotlight.core.lifecycle import Notice
+from pilotlight.core.steps import Timeouts
+from pilotlight.core.target import Health, Target
+from pilotlight.errors import CircuitOpen
+from pilotlight.health.checks import HEALTH_CHECK, LocalCheck
+from pilotlight.health.fork import GATE
+from pilotlight.health.hosted import HostedCheck
+from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
+from pilotlight.providers.ollama_load import load_request
+
+if TYPE_CHECKING:
+    from pilotlight.providers.base import Connection
+
+Check = LocalCheck | HostedCheck
+
+LONGEST: Final = 60.0  # seconds that one bad check may keep a target out
+TRIAL: Final = Timeouts(connect=2.0, first_token=None, between_tokens=None, total=20.0)
+
+# Breaks after failed calls: that the server is up does not refute them, an answer does.
+_WORN: Final = frozenset({"failure_rate", "slow_call_rate", "trial_failed"})
+
+_log = logging.getLogger("pilotlight.health")
+
+
+def apply(targets: Sequence[Target], check: Check) -> None:
+    """Take over a result for all targets of one endpoint; they share its health."""
+    target = targets[0]
+    health = target.health
+    health.check = check
+    _learn(targets, check)
+    opened = False
+    with GATE:  # no fork while a breaker's lock may be held
+        if check.failed is not None:
+            opened = _open(health, check.failed, min(1.5 * target.care.interval, LONGEST))
+        elif (permit := health.breaker.early_trial(check.refutes)) is not None:
+            permit.success()
+    if opened:
+        events.alert(target.name, check.failed or "", _told(check))
+    if events.listeners:
+        for each in targets:
+            events.emit(events.HealthChecked(each.name, check.state, check.duration, check.problem))
+
+
+def _told(check: Check) -> str:
+    return "; ".join(part for part in (check.problem, check.mend) if part)
+
+
+def _learn(targets: Sequence[Target], check: Check) -> None:
+    health = targets[0].health
+    if isinstance(check, LocalCheck):
+        if check.failed is None:  # else the server has said nothing of the model
+            health.away = check.state == "cloud"
+            health.lacks = check.lacks
+            for target in targets:
+                if (connection := connection_of(target)) is not None:
+                    connection.training_context = check.training_context
+    elif check.retires is not None:
+        health.lifecycle.note(Notice(check.retires, "provider", check.replacement))
+        if (near := health.lifecycle.due_warning(time.time())) is not None:
+            use = f"; use {near.replacement}" if near.replacement else ""
+            message = f"{targets[0].model} retires on {near.day} (by {near.source}){use}"
+            events.alert(targets[0].name, "retirement_near", message)
+
+
+def _open(health: Health, reason: str, seconds: float) -> bool:
+    """Open an idle target's breaker, or keep it open; return whether it opened just now.
+
+    Where calls end, they are the better witnesses: a check may fail for its own reasons.
+    """
+    breaker = health.breaker
+    busy = health.bulkhead is not None and health.bulkhead.inside > 0
+    if breaker.idle and not busy:
+        breaker.trip(reason, seconds)
+        return True
+    if breaker.reason in (HEALTH_CHECK, reason):
+        breaker.prolong(seconds)
+    return False
+
+
+def try_again(target: Target, check: Check) -> None:
+    """Where a break after failed calls is over, let one token of our own be the trial.
+
+    The prompt is a full stop: a user's is never used again.  Only of a model that is
+    loaded, so that the trial can't be the load.
+    """
+    breaker, connection = target.health.breaker, connection_of(target)
+    if connection is None or check.state != "lit" or breaker.reason not in _WORN:
+        return
+    if breaker.state.name != "open" or breaker.retry_after is not None:
+        return
+    try:
+        with GATE:
+            permit = breaker.acquire(TRIAL.total or 0.0)
+    except CircuitOpen:  # somebody's call was quicker
+        return
+    try:
+        _generate(connection, permit)
+    finally:
+        permit.release()
+
+
+def _generate(connection: Connection, permit: Permit) -> None:
+    """Ask for one token and settle the trial by what comes."""
+    import httpx
+
+    spec = connection.spec
+    body: dict[str, Any] = load_request(
+        spec.bare_model,
+        context=connection.context,
+        keep_alive=spec.keep_alive,
+        options=spec.options,
+    )
+    body["messages"] = [{"role": "user", "content": "."}]
+    body["options"] = {**body.get("options", {}), "num_predict": 1}
+    try:
+        with visiting(connection, TRIAL) as client:
+            said = Server(client, connection.base_url, spec.api_key).post("/api/chat", body)
+    except httpx.TimeoutException:
+        return  # busy with others' calls, perhaps: no verdict
+    except (httpx.HTTPError, NotAsExpected) as error:
+        _log.info("%s: the trial failed: %s", spec.name, type(error).__name__)
+        with GATE:
+            permit.failure(error)
+        return
+    with GATE:
+        if said is not None and said.get("done") is True:
+            permit.success()
+        else:
+            permit.failure()

@@ -1,0 +1,33 @@
+"""The background is on here; nobody sleeps, and whoever waits for a thread waits for an event."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import pilotlight
+from pilotlight import health
+from pilotlight.health.prober import PROBER
+
+sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _background(monkeypatch: pytest.MonkeyPatch, _clean_process):
+    monkeypatch.delenv("PILOTLIGHT_BACKGROUND")
+    yield
+    thread = PROBER._thread
+    health.reset()
+    if thread is not None:
+        thread.join(20.0)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def seen():
+    """Every event of the test, in order."""
+    events = []
+    pilotlight.listeners.append(events.append)
+    return events
