@@ -24,7 +24,6 @@ from pilotlight.core.flow import Policy
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
-from pilotlight.health import forget
 from pilotlight.providers.base import Connection
 from pilotlight.registry import REGISTRY, Endpoint, Registry
 from pilotlight.residency import proven_local
@@ -52,7 +51,10 @@ class Pilotlight:
     def close(self) -> None:
         """Close the idle connections; a later call opens new ones."""
         with self._lock:
-            forget(self._targets.values())
+            if self._targets:
+                from pilotlight.health import forget  # brings httpx
+
+                forget(self._targets.values())
             for connection in self._connections:
                 connection.close()
 

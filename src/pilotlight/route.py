@@ -17,11 +17,12 @@ from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError, InvalidCall
-from pilotlight.health import Attendance, attendance_of
 from pilotlight.residency import is_private
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from pilotlight.health import Attendance
 
 Message = Mapping[str, Any]
 
@@ -48,7 +49,10 @@ class Route:
         names = [target.name for target in self.targets]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ConfigError(f"route {self.name!r} names {twice!r} twice; name it once")
-        object.__setattr__(self, "_attend", attendance_of(self.targets))
+        if any(target.care.wanted for target in self.targets):
+            from pilotlight.health import Attendance  # brings httpx
+
+            object.__setattr__(self, "_attend", Attendance(self.targets))
 
     def accepting(self, accept: Callable[[Answer], bool]) -> Route:
         """Return this route with a validator: an answer that it refuses is failed over.

@@ -14,6 +14,6 @@ in the environment keeps all of it from starting.
 
 from __future__ import annotations
 
-from pilotlight.health.attendance import Attendance, attendance_of, forget, reset
+from pilotlight.health.attendance import Attendance, forget, reset
 
-__all__ = ["Attendance", "attendance_of", "forget", "reset"]
+__all__ = ["Attendance", "forget", "reset"]

@@ -38,11 +38,6 @@ class Attendance:
         self._generation = PROBER.attend(self._targets)
 
 
-def attendance_of(targets: Sequence[Target]) -> Attendance | None:
-    """Return what looks after these targets; None if none of them wants it."""
-    return Attendance(targets) if any(t.care.wanted for t in targets) else None
-
-
 def _trouble(failing: Breaker) -> None:
     """A breaker counted a failure or changed its state: look early, and light the next in line."""
     if failing.strain >= HALF:
