@@ -1,15 +1,21 @@
 """For tests, yours and ours: a clock held in the hand, scripted targets, forced outages.
 
-from pilotlight.testing import outage
+An outage in your own suite:
 
-def test_the_app_survives_openai():
-with outage("openai"):  # every attempt at it fails, nothing is sent
-assert app.summarise("...") == "..."
+    from pilotlight.testing import outage
 
-clock = FakeClock()
-gpt = ScriptedTarget("gpt", Fault.SERVER_ERROR, clock=clock)
-local = ScriptedTarget("local", "hello", local=True, clock=clock)
-route = Route("chat", (gpt, local), clock=clock)
+    def test_the_app_survives_openai():
+        with outage("openai"):  # every attempt at it fails, nothing is sent
+            assert app.summarise("...") == "..."
+
+A route without any network:
+
+    clock = FakeClock()
+    gpt = ScriptedTarget("gpt", Fault.SERVER_ERROR, clock=clock)
+    local = ScriptedTarget("local", "hello", local=True, clock=clock)
+    route = Route("chat", (gpt, local), clock=clock)
+
+One file, a little long, so that a test imports from one place.
 """
 
 from __future__ import annotations

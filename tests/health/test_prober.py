@@ -1,4 +1,7 @@
-"""One pass at a time, on a clock in the hand: what a check opens, closes, learns and tells."""
+"""One pass at a time, on a clock in the hand: what a check opens, closes, learns and tells.
+
+Long, because each line of the contract between a check and a breaker is a case.
+"""
 
 from __future__ import annotations
 

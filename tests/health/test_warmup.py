@@ -1,4 +1,7 @@
-"""The first failover answers in warm time; and who loads what, when, once, and lets go of it."""
+"""The first failover answers in warm time; and who loads what, when, once, and lets go of it.
+
+Long, because each way of loading twice, or not at all, is a case.
+"""
 
 from __future__ import annotations
 

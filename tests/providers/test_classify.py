@@ -1,5 +1,8 @@
 # ruff: noqa: E501 - a body reads best in one line
-"""The classifier against the corpus, against other providers' words, and against garbage."""
+"""The classifier against the corpus, against other providers' words, and against garbage.
+
+Long, because it is a table: one line for each wording that a provider was seen to use.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""litellm speaks over our wire: exactly one request in each shape, and the tap saw it."""
+"""litellm speaks over our wire: exactly one request in each shape, and the tap saw it.
+
+Long, because each provider is proven in each shape against a server of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Ollama's chat endpoint over httpx, its addresses and its names."""
+"""Ollama's chat endpoint over httpx, its addresses and its names.
+
+Long, because each way in which a body can end is a case, in both colours.
+"""
 
 from __future__ import annotations
 

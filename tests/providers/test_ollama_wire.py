@@ -1,4 +1,7 @@
-"""OpenAI's shapes to Ollama's and back.  Facts: Ollama API docs and server source, v0.33."""
+"""OpenAI's shapes to Ollama's and back.  Facts: Ollama API docs and server source, v0.33.
+
+Long, because it is a table: each field of the one dialect beside that of the other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The scanner tells content, the end and errors apart, wherever the bytes are cut."""
+"""The scanner tells content, the end and errors apart, wherever the bytes are cut.
+
+A little long, because each dialect is cut at every byte.
+"""
 
 from __future__ import annotations
 

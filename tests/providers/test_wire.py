@@ -1,4 +1,7 @@
-"""The wire over real loopback sockets: what the tap sees, which clock ends what, who is refused."""
+"""The wire over real loopback sockets: what the tap sees, which clock ends what, who is refused.
+
+Long, because each clock and each end is tried in the four shapes over real sockets.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ outcome is ignored.  Listeners are called after the lock has been let go.
 
 What stays pybreaker's: listeners, storages, `exclude`, `CircuitBreakerError`,
 `open() half_open() close()`, `fail_counter`.  What is replaced: its call path,
-its clock (one injected monotonic clock), its counting.
+its clock (one injected monotonic clock), its counting.  That is why the file is a
+little long: everything of pybreaker's that has to be kept honest is in one place.
 """
 
 from __future__ import annotations
