@@ -4,7 +4,7 @@
     python tools/docs_tables.py --check    only say which pages are out of date; exit 1 if any
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what is between the two
-is replaced.  `TABLES` lists the names.  The file is long because the meanings of all keys stand in it.
+is replaced.  `TABLES` lists the names.  The file is long: the meaning of every key stands in it.
 """
 
 from __future__ import annotations
