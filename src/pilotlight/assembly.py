@@ -24,6 +24,7 @@ from pilotlight.core.flow import Policy
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
+from pilotlight.providers.abilities import lacks
 from pilotlight.providers.base import Connection
 from pilotlight.registry import REGISTRY, Endpoint, Registry
 from pilotlight.residency import proven_local
@@ -167,8 +168,10 @@ class Pilotlight:
             timeouts=timeouts(config),
             retry=retry,
             reserve=config.reserve,
+            lacks=lacks(connection, config.abilities),
             window=connection.window,
             care=config.care(),
+            room=connection.room,
         )
 
 

@@ -32,6 +32,7 @@ from pydantic import (
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Elsewhere, Fault
+from pilotlight.core.needs import ABILITIES
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Care
 from pilotlight.errors import ConfigError
@@ -56,9 +57,17 @@ def _seconds(value: Any) -> Any:
     return value
 
 
+def _ability(value: Any) -> Any:
+    if isinstance(value, str) and value not in ABILITIES:
+        mend = nearest(value, ABILITIES) or f"one of {', '.join(ABILITIES)}"
+        raise ValueError(f"unknown ability; {mend}")
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Ability = Annotated[str, BeforeValidator(_ability)]
 
 
 PROBE_LOCAL, PROBE_HOSTED = 30.0, 300.0  # seconds between two health checks
@@ -122,7 +131,8 @@ class TargetConfig(_Table):
     """One model endpoint.
 
     `model` is litellm's `provider/model`.  `context` is the window in tokens (for
-    Ollama: the `num_ctx` that is sent).  `retires` is the first day without the
+    Ollama: the `num_ctx` that is sent).  `abilities` lists all that the model can do
+    (`tools images json_schema thinking audio`).  `retires` is the first day without the
     model, where you know better than its provider says.  `options` are provider options added to
     every call, such as `api_version`.
 
@@ -138,6 +148,7 @@ class TargetConfig(_Table):
     concurrency: Count | None = None
     queue: Annotated[int, Field(ge=0)] = 16
     context: Count | None = None
+    abilities: tuple[Ability, ...] | None = None
     keep_alive: str | float | None = None
     reserve: Seconds | None = None
     local_addresses: tuple[str, ...] = ()

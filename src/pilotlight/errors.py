@@ -6,6 +6,7 @@
       TargetSkipped                             one target was not asked, and why
         CircuitOpen       (also pybreaker.CircuitBreakerError)
       ProviderFault                             a target answered, but not with an answer
+        PromptTruncated                         a target answered a part of the prompt
       AllTargetsFailed    (also ExceptionGroup) every target was skipped or failed
       DeadlineExceeded    (also TimeoutError)   the call's time ran out
       StreamInterrupted                         a stream broke after its first text
@@ -98,6 +99,22 @@ class ProviderFault(PilotlightError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.fault, self.target, self.evidence, self.retry_after)
+
+
+class PromptTruncated(ProviderFault):
+    """A local server cut the prompt to its context and answered the rest.
+
+    `read` is how many tokens it says it has read, `estimated` about how many there were.
+    """
+
+    def __init__(self, target: str, read: int, estimated: int) -> None:
+        evidence = f"the server read {read} of about {estimated} tokens"
+        super().__init__("context_exceeded", target, evidence)
+        self.read = read
+        self.estimated = estimated
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.target, self.read, self.estimated)
 
 
 class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):

@@ -13,6 +13,7 @@ from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
 from pilotlight.core import drivers
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.needs import Bulk, needs
 from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
 from pilotlight.core.target import Target
@@ -187,13 +188,15 @@ class Route:
             options=options or {},
             private=asked_private,
             deadline=None if seconds is None else self.clock() + seconds,
-            needs=frozenset(("tools",)) if options and options.get("tools") else frozenset(),
+            needs=needs(messages, options),
             stream=stream,
         )
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call
         journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
-        return Trip(call, self.targets, policy or self.policy, self.clock, journal)
+        return Trip(
+            call, self.targets, policy or self.policy, self.clock, journal, bulk=Bulk(messages)
+        )
 
 
 def check_messages(messages: Any) -> None:

@@ -21,7 +21,7 @@ One file, a little long, so that a test imports from one place.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -98,7 +98,7 @@ class ScriptedTarget(Target):
     """A target that follows a script, one line a call; the last line holds from then on.
 
     A line is a text to answer with, a fault to fail with, or a `Fails`.  `calls`
-    lists the calls that reached it.
+    lists the calls that reached it; `lacks` are abilities it has not, `window` its context.
     """
 
     __slots__ = ("calls", "script")
@@ -115,8 +115,10 @@ class ScriptedTarget(Target):
         concurrency: int | None = None,
         queue: int = 0,
         window: int | None = None,
+        lacks: Iterable[str] = (),
     ) -> None:
         retry = retry or RetryPolicy(attempts=0)
+        missing = frozenset(lacks)
         guard = Breaker(name, breaker, clock=clock)
         bulkhead = None if concurrency is None else Bulkhead(concurrency, queue, clock)
         super().__init__(
@@ -128,6 +130,8 @@ class ScriptedTarget(Target):
             timeouts=timeouts or Timeouts(),
             retry=retry,
             window=lambda: window,
+            room=lambda _options: window,
+            lacks=lambda: missing,
         )
         self.script = list(script) or ["ok"]
         self.calls: list[Call] = []

@@ -76,6 +76,16 @@ def test_routes_without_a_local_last_resort(run, write, server, primary):
     assert "not the last" in found["warn", "route chat"]["text"]
 
 
+def test_what_a_fallback_can_not_do_is_said_before_the_outage(run, write, server, primary):
+    write(gpt=primary | {"abilities": ["tools", "images"]}, local="ollama/llama3.2:3b")
+    told = [c for c in json.loads(run("doctor", "--json").stdout)["checks"] if "can't" in c["text"]]
+    assert [(c["verdict"], c["about"]) for c in told] == [("warn", "route chat")]
+    assert told[0]["text"].startswith("local can't do images, which gpt can")
+    assert "abilities" in told[0]["mend"]
+    write(gpt=primary | {"abilities": ["tools"]}, local="ollama/llama3.2:3b")
+    assert "can't do" not in run("doctor").stdout
+
+
 def test_target_off_every_route(run, write, server, primary):
     write(route=["local"], gpt=primary, local="ollama/llama3.2:3b")
     texts = [c["text"] for c in json.loads(run("doctor", "--json").stdout)["checks"]]

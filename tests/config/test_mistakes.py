@@ -42,7 +42,7 @@ MISTAKES = [
     ),
     (
         "[targets.gpt]\nzzz = 1\nmodel = 'openai/x'",
-        "targets.gpt.zzz: unknown key; valid keys: api_base, api_key",
+        "targets.gpt.zzz: unknown key; valid keys: abilities, api_base, api_key",
     ),
     ("[targets.gpt]", "targets.gpt.model: missing; add `model = ...`"),
     ("[targets.gpt]\nmodel = 3", "targets.gpt.model: should be a valid string"),
@@ -70,6 +70,10 @@ MISTAKES = [
     (
         "[targets.gpt]\nmodel = 'openai/x'\nbreaker = {failure_rate = 1.5}",
         "targets.gpt.breaker.failure_rate: should be less than or equal to 1, got 1.5",
+    ),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\nabilities = ['tools', 'image']",
+        "targets.gpt.abilities.1: unknown ability; did you mean 'images'?, got 'image'",
     ),
     ("[breaker]\nwindw = 3", "breaker.windw: unknown key; did you mean 'window'?"),
     ("[retry]\nattempts = -1", "retry.attempts: should be greater than or equal to 0, got -1"),

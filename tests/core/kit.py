@@ -69,6 +69,7 @@ def target(
     concurrency: int | None = None,
     queue: int = 0,
     window: int | None = None,
+    lacks: frozenset[str] = frozenset(),
     **more: Any,
 ) -> Target:
     """A target that nobody can ask: the flow alone must decide."""
@@ -83,6 +84,7 @@ def target(
         ),
         retry=retry,
         window=lambda: window,
+        lacks=lambda: lacks,
         **{"timeouts": Timeouts(total=None), **more},
     )
 

@@ -50,7 +50,7 @@ def test_a_target_may_say_how_much_is_kept_for_it(clock):
 def test_nothing_is_kept_for_those_who_could_not_answer_anyway(clock):
     gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
     claude.health.breaker.trip("outage", 600.0)
-    local.lacks = frozenset({"tools"})
+    local.lacks = lambda: frozenset({"tools"})
     talk, _ = flow([gpt, claude, local], clock, deadline=clock() + 60, needs=frozenset({"tools"}))
     assert next(talk).timeouts.total == 60.0
 

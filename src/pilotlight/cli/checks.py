@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pilotlight.cli import probe
+from pilotlight.cli.gaps import gaps
 from pilotlight.cli.setting import Place, config_path, open_config, places
 from pilotlight.errors import ConfigError
 from pilotlight.health.lifecycle import outlook
+from pilotlight.providers.abilities import from_ollama
 from pilotlight.providers.catalog import CATALOG
 from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
 from pilotlight.residency import is_loopback
@@ -42,12 +44,14 @@ def examine(config: Path | None) -> list[Check]:
             return [*_no_config(config, error), *_any_ollama(), *sdk.result()]
         path = config_path(config)
         result = [Check("ok", "configuration", f"{path} is valid")]
-        for checks in pool.map(lambda place: list(_target(place, app)), found):
+        learned: dict[str, Collection[str]] = {}
+        for checks in pool.map(lambda place: list(_target(place, app, learned)), found):
             result += checks
         broken = {check.about for check in result if check.verdict == "fail"}
         sdk_checks = sdk.result()  # litellm's table of models is there now
         ends = [_end(place) for place in found if not place.is_ollama]
-        return [*result, *ends, *_routes(app, broken), *sdk_checks]
+        missing = _missing(app, found, learned)
+        return [*result, *ends, *_routes(app, broken), *missing, *sdk_checks]
 
 
 def _no_config(config: Path | None, error: ConfigError) -> Iterator[Check]:
@@ -93,9 +97,9 @@ def _litellm() -> Iterator[Check]:
         yield Check("ok", "litellm", f"{version('litellm')} loads")
 
 
-def _target(place: Place, app: Pilotlight) -> Iterator[Check]:
+def _target(place: Place, app: Pilotlight, learned: dict[str, Collection[str]]) -> Iterator[Check]:
     if place.is_ollama:
-        yield from _ollama(place)
+        yield from _ollama(place, learned)
     else:
         yield _key(place)
         yield _address(place)
@@ -142,7 +146,7 @@ def _end(place: Place) -> Check:
     return Check(verdict, place.name, f"{place.model}: {ahead}", mend)
 
 
-def _ollama(place: Place) -> Iterator[Check]:
+def _ollama(place: Place, learned: dict[str, Collection[str]]) -> Iterator[Check]:
     url, key, name = place.connection.base_url, place.connection.spec.api_key, place.name
     if is_cloud_name(place.model):
         mend = f'model = "ollama/{probe.DEFAULT_MODEL}"'
@@ -156,6 +160,8 @@ def _ollama(place: Place) -> Iterator[Check]:
         return
     yield Check("ok", name, f"Ollama {server.version} at {url}")
     yield from _local_model(place, server)
+    if (model := server.find(place.model)) is not None and model.capabilities:
+        learned[place.name] = from_ollama(model.capabilities)
     if not place.target.local:
         mend = f'local_addresses = ["{_host(url)}"], if that machine is yours'
         yield Check("warn", name, f"{url} is not this machine: private calls pass it over", mend)
@@ -197,6 +203,15 @@ def _routes(app: Pilotlight, broken: Collection[str]) -> Iterator[Check]:
             verdict: Literal["warn", "fail"] = "fail" if route.private else "warn"
             mend = f'add a target with model = "ollama/{probe.DEFAULT_MODEL}" at its end'
             yield Check(verdict, about, f"{order}: no local last resort", mend)
+
+
+def _missing(
+    app: Pilotlight, found: list[Place], learned: Mapping[str, Collection[str]]
+) -> Iterator[Check]:
+    """Say what the fallbacks can't do."""
+    for name, text in gaps(app, found, learned):
+        mend = f"add a target that can to routes.{name}.targets, or correct its abilities = [...]"
+        yield Check("warn", f"route {name}", text, mend)
 
 
 def _host(url: str) -> str:

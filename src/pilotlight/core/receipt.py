@@ -189,7 +189,8 @@ class Journal:
         """Note a target that was not asked."""
         self.errors.append(error)
         self.skipped.append(record)
-        self.trail.append(f"{record.target} {record.reason}")
+        told = f" ({record.detail})" if record.reason == "unsupported" else ""
+        self.trail.append(f"{record.target} {record.reason}{told}")
         if events.listeners:
             events.emit(
                 events.TargetPassedOver(

@@ -28,8 +28,10 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     if trip.call.private and not target.at_home:
         return TargetSkipped(target.name, "residency", detail="a private call stays local")
     needs = trip.call.needs
-    if needs and (missing := needs & (target.lacks | target.health.lacks)):
+    if needs and (missing := needs & (target.lacks() | target.health.lacks)):
         return TargetSkipped(target.name, "unsupported", detail=", ".join(sorted(missing)))
+    if (room := target.room(trip.call.options)) is not None and trip.bulk.exceeds(room):
+        return TargetSkipped(target.name, "unsupported", detail="context")
     if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")

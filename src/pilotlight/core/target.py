@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import Breaker
@@ -69,9 +69,11 @@ class Target:
     """One configured model endpoint.
 
     `local` is proven, not declared.  `window` tells the context length in tokens,
-    None when it is not known.  `lacks` names the abilities it certainly has not
-    (`tools images json_schema ...`).  `reserve` is the time in seconds kept free
-    for it while an earlier target is being asked; None: a share of what is left.
+    None when it is not known; `room` how many of them a call with these options can
+    have at most, None unless that is certain.  `lacks` tells the abilities it
+    certainly has not (`core.needs.ABILITIES`), asked at each call, for they may be
+    learned.  `reserve` is the time in seconds kept free for it while an earlier
+    target is being asked; None: a share of what is left.
     """
 
     name: str
@@ -82,8 +84,9 @@ class Target:
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
     reserve: float | None = None
-    lacks: frozenset[str] = frozenset()
+    lacks: Callable[[], frozenset[str]] = field(default=frozenset)
     window: Callable[[], int | None] = field(default=lambda: None)
+    room: Callable[[Mapping[str, Any]], int | None] = field(default=lambda _options: None)
     care: Care = Care()
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pilotlight.core.clock import Clock
 from pilotlight.core.faults import Fault
+from pilotlight.core.needs import Bulk
 from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Call, Report
 from pilotlight.core.target import Target
@@ -39,6 +40,7 @@ class Trip:
     clock: Clock
     journal: Journal
     random: Callable[[], float] = field(default=random.random)
+    bulk: Bulk = field(default_factory=Bulk)
 
 
 @dataclass(frozen=True, slots=True)

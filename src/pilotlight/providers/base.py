@@ -13,6 +13,7 @@ from pilotlight.core.steps import Failed, Provider, Report, Timeouts
 from pilotlight.errors import ProviderFault
 from pilotlight.providers import catalog, retired
 from pilotlight.providers.catalog import Spec
+from pilotlight.providers.ollama_context import asked_context
 from pilotlight.providers.tap import Tap, Wire, current_tap
 
 if TYPE_CHECKING:
@@ -91,12 +92,21 @@ class Connection:
     def window(self) -> int | None:
         """Return the context length in tokens: sent to Ollama, configured, or of litellm's map."""
         if self.wire == "ollama":
-            return self.context
+            return asked_context(self.context, self.spec.options, {})
         if self.spec.context is not None:
             return self.spec.context
         from pilotlight.providers.litellm import known_window
 
         return known_window(self.spec.model)
+
+    def room(self, options: Mapping[str, Any]) -> int | None:
+        """Return how many tokens a call can have at most, where that is certain.
+
+        litellm's table is not: it knows nothing of larger windows that are asked for.
+        """
+        if self.wire == "ollama":
+            return asked_context(self.context, self.spec.options, options)
+        return self.spec.context
 
 
 def _provider(connection: Connection) -> Provider:

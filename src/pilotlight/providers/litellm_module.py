@@ -19,6 +19,11 @@ def litellm() -> Any:
     return _imported()
 
 
+def loaded() -> Any | None:
+    """Return the litellm module if `litellm()` has imported it already."""
+    return _imported() if _imported.cache_info().currsize else None
+
+
 @cache
 def _imported() -> Any:
     with _lock:

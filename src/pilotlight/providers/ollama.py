@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotlight.core.faults import Fault
@@ -30,6 +30,7 @@ from pilotlight.providers.base import (
     verdict_failure,
 )
 from pilotlight.providers.handle import AttemptTarget
+from pilotlight.providers.ollama_context import cut
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
 from pilotlight.providers.tap import Tap, current_tap
@@ -201,6 +202,17 @@ class OllamaProvider:
             )
         return failure(attempt.target, tap, error, call.messages, partial, tools)
 
+    def half_read(
+        self, call: Call, attempt: Attempt, tap: Tap, read: int | None, partial: str = ""
+    ) -> Failed | None:
+        """Refuse an answer to a prompt of which the server has read only a part."""
+        context = self.connection.room(call.options)
+        error = cut(call, context, attempt.target.name, read)
+        if error is None:
+            return None
+        report = Report(Fault.CONTEXT_EXCEEDED, error, None, tap.status, error.evidence)
+        return Failed(report, partial)
+
     def _judged(self, call: Call, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
         from pilotlight.providers.classify import judge
         from pilotlight.providers.views import view_of
@@ -209,6 +221,8 @@ class OllamaProvider:
         view = view_of(shapes.Shape(data), self.model, tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
+        if (short := self.half_read(call, attempt, tap, said.get("prompt_eval_count"))) is not None:
+            return short
         flags = ("remote",) if said.get("remote_host") else ()
         usage = data["usage"]
         facts = Facts(
@@ -291,6 +305,10 @@ class _Source:
             return verdict_failure(
                 self._attempt.target, verdict, built.text, built.tool_calls_seen > 0
             )
+        read = built.prompt_tokens
+        half = self._provider.half_read(self._call, self._attempt, self._tap, read, built.text)
+        if half is not None:
+            return replace(half, tool_begun=built.tool_calls_seen > 0)
         return Ended(
             Facts(
                 self._provider.model,

@@ -1,0 +1,83 @@
+"""What a target can do, as far as it is known: told, learned, or in litellm's table.
+
+What is not known counts as there: a guess must never be the reason that a call failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pilotlight.core.needs import ABILITIES
+from pilotlight.providers.litellm_module import loaded
+
+if TYPE_CHECKING:
+    from pilotlight.providers.base import Connection
+
+Learned = Callable[[], Collection[str] | None]
+
+_FLAGS: Final[Mapping[str, str]] = {
+    "tools": "supports_function_calling",
+    "images": "supports_vision",
+    "json_schema": "supports_response_schema",
+    "thinking": "supports_reasoning",
+    "audio": "supports_audio_input",
+}
+_OLLAMA_WORDS: Final = {"tools": "tools", "vision": "images", "thinking": "thinking"}
+
+
+def nothing_learned() -> None:
+    """Stand for a health record that has learned nothing."""
+
+
+def from_ollama(capabilities: Collection[str]) -> frozenset[str]:
+    """Translate Ollama's `capabilities`; a schema it can hold any model to, sound it can't take."""
+    found = {ours for theirs, ours in _OLLAMA_WORDS.items() if theirs in capabilities}
+    return frozenset((*found, "json_schema"))
+
+
+def lacks(
+    connection: Connection, told: Collection[str] | None, learned: Learned = nothing_learned
+) -> Callable[[], frozenset[str]]:
+    """Return what tells, at each call, which abilities the target certainly has not.
+
+    `told` is the configuration's exact list, which wins; `learned` what a health
+    check has found out since, as an exact list too.
+    """
+
+    def now() -> frozenset[str]:
+        known = knowledge(connection, told, learned)
+        return frozenset(name for name, there in known.items() if not there)
+
+    return now
+
+
+def knowledge(
+    connection: Connection, told: Collection[str] | None, learned: Learned = nothing_learned
+) -> Mapping[str, bool]:
+    """Return each ability of which it is known whether the target has it."""
+    exact = learned() if told is None else told
+    if exact is not None:
+        return {name: name in exact for name in ABILITIES}
+    if connection.wire == "ollama":
+        return {"audio": False}  # `/api/chat` takes text and images
+    row = _row(connection)
+    return {name: row[flag] for name, flag in _FLAGS.items() if isinstance(row.get(flag), bool)}
+
+
+def _row(connection: Connection) -> Mapping[str, Any]:
+    """Return what litellm's table says of the model, where the name can only mean that one.
+
+    At an address of the user's own, and on Azure, a name may stand for anything.
+    litellm is not imported for it: that takes seconds.
+    """
+    module = loaded()
+    if module is None or connection.given_base or connection.spec.provider.startswith("azure"):
+        return {}
+    table, spec = module.model_cost, connection.spec
+    row = table.get(spec.model)
+    if row is None:
+        row = table.get(spec.bare_model, {})
+        if row.get("litellm_provider") != spec.provider:
+            return {}
+    return row if isinstance(row, Mapping) else {}
