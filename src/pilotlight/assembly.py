@@ -144,6 +144,11 @@ class Pilotlight:
     def make_target(self, name: str, config: TargetConfig) -> Target:
         """Build a target; nothing is contacted and no SDK is imported."""
         connection = Connection(config.spec(name))
+        local = proven_local(
+            config.provider, config.model, connection.base_url, config.local_addresses
+        )
+        if local:
+            connection.home = config.local_addresses
         self._connections.append(connection)
         retry = self.config.retry_policy(config)
         health = self.registry.health(
@@ -162,9 +167,7 @@ class Pilotlight:
             model=config.model,
             provider=connection.provider,
             health=health,
-            local=proven_local(
-                config.provider, config.model, connection.base_url, config.local_addresses
-            ),
+            local=local,
             timeouts=timeouts(config),
             retry=retry,
             reserve=config.reserve,

@@ -29,7 +29,7 @@ from pilotlight.core.faults import RULES, Fault
 from pilotlight.core.flow import Policy, Trip, failover_flow
 from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.errors import ConfigError, ProviderFault
-from pilotlight.providers.base import diagnosed, failure, listening, verdict_failure
+from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
 from pilotlight.route import Route
 
 P = ParamSpec("P")
@@ -343,11 +343,13 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
     A `ProviderFault` is a diagnosis already.
     """
     from pilotlight.providers.classify import classify_exception
+    from pilotlight.providers.evidence import scrub
     from pilotlight.providers.seen import judge_seen, sound
 
     tap = handle.tap
     if isinstance(error, ProviderFault) and error.fault in RULES:
-        report = Report(Fault(error.fault), error, error.retry_after, evidence=error.evidence)
+        said = scrub(error.evidence, Texts((*prompts, partial)))
+        report = Report(Fault(error.fault), error, error.retry_after, evidence=said)
         return Failed(report, partial)
     if tap.complete and not tap.expired and (verdict := judge_seen(tap)) is not None:
         return diagnosed(handle, verdict, error, partial)  # it fell over what it was given

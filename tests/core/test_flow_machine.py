@@ -15,7 +15,12 @@ from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy, Trip, failover_flow
 from pilotlight.core.receipt import Journal, Receipt, receipts
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Opened, Pause, Queue, Relay
-from pilotlight.errors import AllTargetsFailed, DeadlineExceeded, StreamInterrupted
+from pilotlight.errors import (
+    AllTargetsFailed,
+    DeadlineExceeded,
+    ProviderFault,
+    StreamInterrupted,
+)
 from pilotlight.testing import FakeClock
 
 FAULTS = st.sampled_from(sorted(Fault))
@@ -103,7 +108,10 @@ class FlowMachine(RuleBasedStateMachine):
             return self.over(talk, {"interrupted"})
         except (AllTargetsFailed, DeadlineExceeded):
             return self.over(talk, {"exhausted"})
-        except Ours:
+        except (Ours, ProviderFault) as error:
+            assert (
+                isinstance(error, ProviderFault) == talk.log[0].private
+            )  # a private one quotes nobody
             return self.over(talk, {"raised"})
         assert isinstance(talk.step, Attempt | Pause | Queue | Relay)
         talk.steps.append(talk.step)

@@ -180,7 +180,7 @@ class Journal:
             breaker=breaker,
             retry_after=r.retry_after,
             code=r.code,
-            error_type=f"{type(r.error).__module__}.{type(r.error).__qualname__}",
+            error_type=r.error_type or f"{type(r.error).__module__}.{type(r.error).__qualname__}",
             evidence=r.evidence,
         )
         self._add(record)

@@ -12,7 +12,7 @@ from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Timeouts
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Left, Trip
-from pilotlight.errors import CircuitOpen, ProviderFault, TargetSkipped
+from pilotlight.errors import CircuitOpen, PilotlightError, ProviderFault, TargetSkipped
 
 SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
 SHARES_AT_MOST = 0.5  # of the remaining time, for all of them together
@@ -84,6 +84,8 @@ def patience(trip: Trip, target: Target, behind: Sequence[Target]) -> float | No
 
 def judged(trip: Trip, target: Target, outcome: Outcome | None) -> Answered | Ended | Failed:
     """Apply the route's own judgement to an answer that the provider found good."""
+    if isinstance(outcome, Failed) and trip.call.private:
+        return discreet(trip, target, outcome)
     if isinstance(outcome, Ended | Failed):
         return outcome
     assert isinstance(outcome, Answered), f"a driver sent {outcome!r}"
@@ -91,20 +93,47 @@ def judged(trip: Trip, target: Target, outcome: Outcome | None) -> Answered | En
     other = Fault.MODEL_SUBSTITUTED
     if other in outcome.facts.flags and other in trip.policy.fail_over_on:
         fault = other
-    if trip.policy.accept is not None and not accepts(trip.policy.accept, outcome.value):
+    if trip.policy.accept is not None and not accepts(trip, outcome.value):
         fault = Fault.REJECTED
     if fault is None:
         return outcome
     return Failed(Report(fault, ProviderFault(fault, target.name), status=outcome.facts.status))
 
 
-def accepts(accept: Callable[[Any], bool], answer: Any) -> bool:
+def accepts(trip: Trip, answer: Any) -> bool:
     """Ask the caller's validator; one that breaks lets the answer through."""
+    assert trip.policy.accept is not None
     try:
-        return bool(accept(answer))
-    except Exception:
-        _log.exception("the route's accept= raised; the answer is let through")
+        return bool(trip.policy.accept(answer))
+    except Exception as error:
+        # What it raised may quote the answer, which in a private call is nobody's business.
+        told = None if trip.call.private else error
+        name = type(error).__name__
+        _log.error("the route's accept= raised %s; the answer is let through", name, exc_info=told)
         return True
+
+
+def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
+    """Leave out of a private call's failure whatever may quote it.
+
+    A provider's words may hold the prompt, or an answer that nobody has seen and so
+    nobody can scrub; neither they nor its exception are kept.  What is said of an
+    attempt without an answer is our own, and so is a complaint about the call itself.
+    """
+    report = failed.report
+    kind = type(report.error)
+    if issubclass(kind, PilotlightError) and issubclass(kind, ValueError):
+        return failed
+    silent = report.status is None and bool(trip.call.messages)
+    away = report.fault is Fault.PRIVACY_BOUNDARY and (
+        report.status is None or isinstance(report.error, ProviderFault)
+    )
+    said = f"HTTP {report.status}" if report.status else ""
+    said = report.evidence if silent or away else said
+    error = ProviderFault(report.fault, target.name, said, report.retry_after)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    quiet = replace(report, error=error, evidence=said, code=None, error_type=name)
+    return replace(failed, report=quiet)
 
 
 def retry_delay(trip: Trip, target: Target, left: Left, number: int) -> float | None:

@@ -70,6 +70,7 @@ class Report:
     status: int | None = None
     evidence: str = ""
     code: str | None = None  # the provider's own name for the problem
+    error_type: str = ""  # of what `error` stands for; empty: of `error` itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ redirect, an absolute URL or a confused library cannot reach another host.
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import httpcore
@@ -24,6 +26,71 @@ _PIECE: Final = 64 * 1024  # a peer that reads slowly must not stretch one write
 
 class Refused(httpcore.ConnectError):
     """A connection to a host that is not the target's; nothing was sent."""
+
+
+class Strayed(Refused):
+    """A name of this house leads out of it; nothing was sent."""
+
+
+class Pin:
+    """Where a local target's host name leads: looked up once, and home or nowhere.
+
+    Every address must be loopback or in `listed` (addresses and networks).  An answer
+    that fits is kept for the life of the pin, so that a name can't lead elsewhere later
+    (DNS rebinding); one that does not is refused as a whole, and nothing of it is kept.
+    """
+
+    def __init__(self, host: str, listed: Collection[str] = ()) -> None:
+        self._host = host
+        self._listed = [network for each in listed if (network := _network(each))]
+        self._kept: tuple[str, ...] = ()
+
+    def addresses(self, port: int) -> Iterable[str]:
+        """Return the addresses to connect to; raises Strayed, or ConnectError for no answer."""
+        return self._kept or self._checked(_addresses(self._host, port))
+
+    async def aaddresses(self, port: int) -> Iterable[str]:
+        """The same without blocking the event loop."""
+        if self._kept:
+            return self._kept
+        return self._checked(await asyncio.to_thread(_addresses, self._host, port))
+
+    def _checked(self, found: list[str]) -> tuple[str, ...]:
+        astray = [address for address in found if not self._at_home(address)]
+        if astray:
+            raise Strayed(
+                f"{self._host} leads to {astray[0]}, which is neither loopback nor in "
+                "local_addresses; nothing was sent"
+            )
+        self._kept = self._kept or tuple(found)  # the first answer holds
+        return self._kept
+
+    def _at_home(self, found: str) -> bool:
+        address = _address(found)
+        if address is None:
+            return False
+        return address.is_loopback or any(address in network for network in self._listed)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address; None for a name."""
+    try:
+        return ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Read a network, or the network of one address; None for a name."""
+    try:
+        return ipaddress.ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        return None
+
+
+def pin_for(host: str, listed: Collection[str] = ()) -> Pin | None:
+    """Return the pin of a local target's host; an address needs none."""
+    return None if _address(host) else Pin(host, listed)
 
 
 class _Operation:
@@ -107,8 +174,9 @@ class Stream(httpcore.NetworkStream):
 class Backend(httpcore.NetworkBackend):
     """Opens sockets to the allowed hosts only."""
 
-    def __init__(self, allowed: frozenset[str]) -> None:
+    def __init__(self, allowed: frozenset[str], pin: Pin | None = None) -> None:
         self._allowed = allowed
+        self._pin = pin
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -122,7 +190,7 @@ class Backend(httpcore.NetworkBackend):
         """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
         # One address at a time: the socket module would give each of them the whole time.
-        addresses = _addresses(host, port)
+        addresses = list(self._pin.addresses(port) if self._pin else _addresses(host, port))
         for number, address in enumerate(addresses, 1):
             try:
                 with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
@@ -188,11 +256,22 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         return self._inner.get_extra_info(info)
 
 
+async def _home(pin: Pin, port: int, timeout: float | None) -> list[str]:
+    """Look a local name up within the time that connecting may take."""
+    with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+        try:
+            async with asyncio.timeout(seconds):
+                return list(await pin.aaddresses(port))
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("the name was not found in time") from None
+
+
 class AsyncBackend(httpcore.AsyncNetworkBackend):
     """The same for async; anyio tries a host's addresses in parallel within one time limit."""
 
-    def __init__(self, allowed: frozenset[str]) -> None:
+    def __init__(self, allowed: frozenset[str], pin: Pin | None = None) -> None:
         self._allowed = allowed
+        self._pin = pin
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -205,10 +284,19 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
-        with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
-            return AsyncStream(
-                await self._inner.connect_tcp(host, port, seconds, local_address, socket_options)
-            )
+        addresses = [host] if self._pin is None else await _home(self._pin, port, timeout)
+        for number, address in enumerate(addresses, 1):
+            try:
+                with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+                    return AsyncStream(
+                        await self._inner.connect_tcp(
+                            address, port, seconds, local_address, socket_options
+                        )
+                    )
+            except httpcore.ConnectError:
+                if number == len(addresses):
+                    raise
+        raise httpcore.ConnectError(f"{host} has no address")
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Options = None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Failed, Provider, Report, Timeouts
@@ -53,6 +54,7 @@ class Connection:
             self.base_url = self.given_base or known.base_url
         self.provider: Provider = _provider(self)
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
+        self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None
         self._lock = threading.Lock()
 
@@ -70,12 +72,19 @@ class Connection:
     def pool(self) -> Pool | None:
         """The connections; None where the address is not known, and so can't be watched."""
         if self._pool is None and self.base_url:
-            from pilotlight.providers.wire import Pool
-
             with self._lock:
                 if self._pool is None:
-                    self._pool = Pool(self.base_url, wire=self.wire, proxy=self.wire != "ollama")
+                    self._pool = self._open()
         return self._pool
+
+    def _open(self) -> Pool:
+        from pilotlight.providers.backend import pin_for
+        from pilotlight.providers.wire import Pool
+
+        if self.home is None:
+            return Pool(self.base_url, wire=self.wire, proxy=self.wire != "ollama")
+        host = urlsplit(self.base_url).hostname or ""
+        return Pool(self.base_url, wire=self.wire, pin=pin_for(host, self.home))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -149,7 +158,7 @@ def failure(
     """
     from pilotlight.providers.classify import classify, classify_exception
 
-    texts = Texts(messages)
+    texts = Texts((*messages, partial))  # what was answered is no more to be quoted
     if tap.requests or tap.refused_host:
         return Failed(
             _report(target, classify(tap, error, prompt_texts=texts), error), partial, tool_begun

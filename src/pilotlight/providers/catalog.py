@@ -38,10 +38,10 @@ class Spec:
     name: str
     model: str  # litellm's `provider/model`
     api_base: str | None = None
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     context: int | None = None
     keep_alive: str | float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a secret
 
     @property
     def provider(self) -> str:

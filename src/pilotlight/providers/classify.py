@@ -55,8 +55,8 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         body: object = tap.head or _body_of(errors)
         reply = reply_of(tap.wire, tap.status, body, tap.headers)
         return verdict_of(reply, prompt_texts)
-    if tap.status is None and tap.refused_host is not None:
-        what = f"the way led to {tap.refused_host}, which is not this target's"
+    if tap.status is None and (tap.strayed or tap.refused_host):
+        what = tap.strayed or f"the way led to {tap.refused_host}, which is not this target's"
         return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)

@@ -14,7 +14,7 @@ from typing import Final
 
 from pilotlight.core.faults import Fault
 from pilotlight.providers.body import Said, is_broken_json, is_garbled, read_body
-from pilotlight.providers.evidence import evidence
+from pilotlight.providers.evidence import evidence, scrub
 from pilotlight.providers.tap import Tap, Wire
 from pilotlight.providers.verdict import Reply, Verdict, fault_of, reply_of, verdict_of
 
@@ -108,9 +108,8 @@ def judge_wire(tap: Tap, prompt_texts: Sequence[str] | None = None) -> Verdict |
         return judge_in_band(tap, prompt_texts)
     said = _suspect(tap)
     if said is not None and said.markup:
-        return _verdict(
-            tap, Fault.MALFORMED_RESPONSE, f"a page instead of an answer {said.message}"
-        )
+        title = "" if prompt_texts is None else f" {scrub(said.message, prompt_texts)}"
+        return _verdict(tap, Fault.MALFORMED_RESPONSE, f"a page instead of an answer{title}")
     if tap.streaming:
         return _judge_stream(tap)
     return _judge_body(tap, said, prompt_texts)

@@ -80,6 +80,7 @@ class OllamaProvider:
                 client = self.pool.client()
                 self.prove(call, client)
                 said = ollama_http.post_chat(self.addressed(client), body)
+            self.check_answer(call, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
         return self._judged(call, attempt, tap, said)
@@ -93,6 +94,7 @@ class OllamaProvider:
                 client = self.pool.aclient()
                 await self.aprove(call, client)
                 said = await ollama_http.apost_chat(self.addressed(client), body)
+            self.check_answer(call, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
         return self._judged(call, attempt, tap, said)
@@ -177,9 +179,15 @@ class OllamaProvider:
         self.check_home(shown.json())
         self._proven_until = time.monotonic() + PROOF_LASTS
 
+    def check_answer(self, call: Call, said: Mapping[str, Any]) -> None:
+        """Refuse a private answer that was given elsewhere: a stub has replaced the model."""
+        if call.private:
+            self.check_home(said)
+
     def check_home(self, said: Mapping[str, Any]) -> None:
         """Raise if the server's words say that the model runs elsewhere."""
         if said.get("remote_host") or said.get("remote_model"):
+            self._proven_until = 0.0
             host = str(said.get("remote_host") or "another host")
             raise _LeftHome(Fault.PRIVACY_BOUNDARY, evidence=f"the model runs on {host}")
 
@@ -322,8 +330,7 @@ class _Source:
 
     def _chunk(self, line: Json) -> Any:
         """Return the chunk of a line, or None if it has nothing to say."""
-        if self._call.private:
-            self._provider.check_home(line)
+        self._provider.check_answer(self._call, line)
         data = self._built.feed(line)
         return None if data is None else shapes.chunk(data)
 

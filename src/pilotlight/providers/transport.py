@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 import httpcore
 import httpx
 
-from pilotlight.providers.backend import Refused
+from pilotlight.providers.backend import Refused, Strayed
 from pilotlight.providers.clocks import Allowance, Watch
 from pilotlight.providers.tap import Tap, current_tap
 
@@ -197,5 +197,7 @@ def _reraise(error: Exception, watch: Watch | None) -> NoReturn:
         seconds, clock = watch.left()
         if seconds <= 0:
             watch.expire(clock)
+    if isinstance(error, Strayed) and watch is not None:
+        watch.tap.strayed = str(error)
     twin = HostRefused if isinstance(error, Refused) else getattr(httpx, type(error).__name__)
     raise twin(str(error)) from error

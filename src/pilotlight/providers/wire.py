@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import httpcore
 import httpx
 
-from pilotlight.providers.backend import AsyncBackend, Backend
+from pilotlight.providers.backend import AsyncBackend, Backend, Pin
 from pilotlight.providers.tap import Tap, Wire
 from pilotlight.providers.transport import AsyncWireTransport, HostRefused, WireTransport
 
@@ -68,7 +68,8 @@ class Pool:
 
     `allowed_hosts` are the only hosts that can be reached; by default the origin's.
     With `proxy`, a proxy named in the environment is used and the environment's
-    CA bundle is honoured; local targets are always reached directly.
+    CA bundle is honoured; local targets are always reached directly, and with a `pin`
+    only at the addresses that it vouches for.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Pool:
         allowed_hosts: Iterable[str] | None = None,
         verify: bool | ssl.SSLContext = True,
         proxy: bool = False,
+        pin: Pin | None = None,
         limits: httpx.Limits = LIMITS,
     ) -> None:
         self.origin = httpx.URL(origin_url)
@@ -90,6 +92,7 @@ class Pool:
         self.handed: dict[object, object] = {}  # SDK clients made for this pool
         self._verify = verify
         self._trust_env = proxy
+        self._pin = pin
         self._limits = limits
         self._proxy = _proxy_for(self.origin) if proxy else None
         self._ssl: ssl.SSLContext | None = None
@@ -199,7 +202,7 @@ class Pool:
         }
         proxy = self._proxy
         if proxy is None:
-            return direct(**options, network_backend=backend(self.allowed_hosts))
+            return direct(**options, network_backend=backend(self.allowed_hosts, self._pin))
         # All sockets go to the proxy; which hosts it is asked for, the transport checks.
         options["network_backend"] = backend(frozenset({_ascii(proxy.url.host)}))
         options["proxy_url"] = str(proxy.url)

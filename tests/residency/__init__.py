@@ -1,0 +1,1 @@
+"""Private calls stay at home: watched at the socket, and in everything that is written down."""
