@@ -171,7 +171,7 @@ class Pilotlight:
             timeouts=timeouts(config),
             retry=retry,
             reserve=config.reserve,
-            lacks=lacks(connection, config.abilities),
+            lacks=lacks(connection, config.abilities, lambda: health.lacks),
             window=connection.window,
             care=config.care(),
             room=connection.room,

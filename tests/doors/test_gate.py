@@ -101,8 +101,10 @@ def test_ollamas_words_are_ours():
     assert told == {"images", "tools", "json_schema"}
     with load({"targets": {"local": {"model": "ollama/llama3.2"}}}) as app:
         assert app.target("local").lacks() == {"audio"}
-        connection = app._connections[0]
-        assert abilities.lacks(connection, None, lambda: told)() == {"thinking", "audio"}
+        assert not app.target("local").room({"truncate": True})
+        assert app.target("local").room({}) == app.target("local").window() == 8192
+        app.target("local").health.lacks = frozenset({"thinking"})
+        assert app.target("local").lacks() == {"thinking", "audio"}
 
 
 # An Ollama that does not know `truncate: false`, and cuts without a word.
@@ -135,7 +137,9 @@ def half_read(monkeypatch, read):
     from pilotlight.providers import ollama
 
     real = ollama.cut
-    monkeypatch.setattr(ollama, "cut", lambda call, spec, name, _: real(call, spec, name, read))
+    monkeypatch.setattr(
+        ollama, "cut", lambda call, context, name, _: real(call, context, name, read)
+    )
 
 
 def test_a_prompt_read_in_part_is_no_answer(local, monkeypatch, clock):

@@ -34,4 +34,5 @@ def gaps(app: Pilotlight, places: Collection[Place], learned: Learned) -> Iterat
 
 
 def _known(place: Place, learned: Learned) -> Mapping[str, bool]:
-    return knowledge(place.connection, place.config.abilities, lambda: learned.get(place.name))
+    told = place.config.abilities
+    return knowledge(place.connection, learned.get(place.name) if told is None else told)

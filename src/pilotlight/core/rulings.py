@@ -27,8 +27,7 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins."""
     if trip.call.private and not target.at_home:
         return TargetSkipped(target.name, "residency", detail="a private call stays local")
-    needs = trip.call.needs
-    if needs and (missing := needs & (target.lacks() | target.health.lacks)):
+    if trip.call.needs and (missing := trip.call.needs & target.lacks()):
         return TargetSkipped(target.name, "unsupported", detail=", ".join(sorted(missing)))
     if (room := target.room(trip.call.options)) is not None and trip.bulk.exceeds(room):
         return TargetSkipped(target.name, "unsupported", detail="context")

@@ -14,7 +14,6 @@ from pilotlight.providers.litellm_module import loaded
 if TYPE_CHECKING:
     from pilotlight.providers.base import Connection
 
-Learned = Callable[[], Collection[str] | None]
 
 _FLAGS: Final[Mapping[str, str]] = {
     "tools": "supports_function_calling",
@@ -26,10 +25,6 @@ _FLAGS: Final[Mapping[str, str]] = {
 _OLLAMA_WORDS: Final = {"tools": "tools", "vision": "images", "thinking": "thinking"}
 
 
-def nothing_learned() -> None:
-    """Stand for a health record that has learned nothing."""
-
-
 def from_ollama(capabilities: Collection[str]) -> frozenset[str]:
     """Translate Ollama's `capabilities`; a schema it can hold any model to, sound it can't take."""
     found = {ours for theirs, ours in _OLLAMA_WORDS.items() if theirs in capabilities}
@@ -37,28 +32,28 @@ def from_ollama(capabilities: Collection[str]) -> frozenset[str]:
 
 
 def lacks(
-    connection: Connection, told: Collection[str] | None, learned: Learned = nothing_learned
+    connection: Connection,
+    told: Collection[str] | None,
+    learned: Callable[[], frozenset[str]] = frozenset,
 ) -> Callable[[], frozenset[str]]:
     """Return what tells, at each call, which abilities the target certainly has not.
 
-    `told` is the configuration's exact list, which wins; `learned` what a health
-    check has found out since, as an exact list too.
+    `told` is the configuration's exact list, which wins; `learned` returns
+    what a health check has found to be missing since.
     """
 
     def now() -> frozenset[str]:
-        known = knowledge(connection, told, learned)
-        return frozenset(name for name, there in known.items() if not there)
+        known = knowledge(connection, told)
+        missing = frozenset(name for name, there in known.items() if not there)
+        return missing if told is not None else missing | learned()
 
     return now
 
 
-def knowledge(
-    connection: Connection, told: Collection[str] | None, learned: Learned = nothing_learned
-) -> Mapping[str, bool]:
+def knowledge(connection: Connection, told: Collection[str] | None) -> Mapping[str, bool]:
     """Return each ability of which it is known whether the target has it."""
-    exact = learned() if told is None else told
-    if exact is not None:
-        return {name: name in exact for name in ABILITIES}
+    if told is not None:
+        return {name: name in told for name in ABILITIES}
     if connection.wire == "ollama":
         return {"audio": False}  # `/api/chat` takes text and images
     row = _row(connection)
