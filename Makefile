@@ -25,7 +25,7 @@ demo: $(READY) ## Watch calls survive an outage (about 20 s); ARGS="--report dem
 	@$(BIN)/pilotlight demo $(ARGS)
 
 test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto $(ARGS)
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto --dist=worksteal $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .

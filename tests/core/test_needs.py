@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -86,6 +86,7 @@ odd_options = st.dictionaries(
 )
 
 
+@settings(max_examples=15)  # drawing such messages is slow
 @given(odd_messages, odd_options)
 def test_odd_messages_raise_nothing(messages, options):
     assert needs(messages, options) <= set(ABILITIES)
