@@ -4,6 +4,9 @@
 `PILOTLIGHT_CONFIG`, then for `pilotlight.toml` or a `[tool.pilotlight]` table in
 `pyproject.toml` here and in the folders above.  Whatever is wrong becomes one
 `ConfigError` that names the file, the key, the value and the mend.
+
+A little long, because models and reading belong together: an error of the one is worded
+by its place in the other.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Functions, coroutine functions, generators and async generators, methods too.  The
 function may use any SDK; what it raises is diagnosed, by the wire where the
 target's clients were used, else by the exception.
+
+A little long, because the four colours of a function stand side by side to be compared.
 """
 
 from __future__ import annotations

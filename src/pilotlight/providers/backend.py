@@ -2,6 +2,8 @@
 
 Wraps httpcore's own backends.  Every connection passes `connect_tcp` here, so a
 redirect, an absolute URL or a confused library cannot reach another host.
+
+A little long, because the two colours stand side by side to be compared.
 """
 
 # ruff: noqa: ASYNC109 - the signatures are httpcore's

@@ -7,6 +7,8 @@ settings that can send a private prompt out of the house.
 The server's own words decide whether a model is local: a stub may hide a cloud
 model behind any name.  Before the first private call the model is looked up, and
 every answer is checked for a `remote_host`.
+
+A little long, because the four shapes stand side by side to be compared.
 """
 
 from __future__ import annotations
