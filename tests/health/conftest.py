@@ -10,6 +10,7 @@ import pytest
 import pilotlight
 from pilotlight import health
 from pilotlight.health.prober import PROBER
+from pilotlight.providers.wire import _POOLS
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -23,6 +24,8 @@ def _background(monkeypatch: pytest.MonkeyPatch, _clean_process):
     if thread is not None:
         thread.join(20.0)
         assert not thread.is_alive()
+    for pool in list(_POOLS):  # a check may have opened one again after its target was let go
+        pool.close()
 
 
 @pytest.fixture
