@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,55 @@ def nobody() -> str:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+
+class Sham:
+    """A server that answers what it is told to: an old one's fields, or nothing at all."""
+
+    def __init__(self, answers: Mapping[str, object]) -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        sham = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                sham.asked.append((f"{self.command} {self.path}", dict(self.headers)))
+                self.rfile.read(int(self.headers.get("content-length") or 0))
+                said = json.dumps(answers.get(self.path)).encode()
+                self.send_response(200 if self.path in answers else 404)
+                self.send_header("content-length", str(len(said)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(said)
+
+            do_POST = do_HEAD = do_GET  # noqa: N815 - as the base class calls them
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+# A server of 0.3: no capabilities, no status, no context in /api/ps, no size in video memory.
+OLD_OLLAMA = {
+    "/api/version": {"version": "0.3.0"},
+    "/api/tags": {"models": [{"name": "llama3.2:3b", "model": "llama3.2:3b"}]},
+    "/api/show": {"model_info": {}},
+    "/api/ps": {"models": [{"name": "llama3.2:3b", "size": 2_000_000_000}]},
+}
+
+
+@pytest.fixture
+def sham():
+    server = Sham(OLD_OLLAMA)
+    yield server
+    server.close()
 
 
 @pytest.fixture(autouse=True)

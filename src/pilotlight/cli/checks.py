@@ -1,224 +1,229 @@
-"""The checks of `pilotlight doctor`, each a verdict with its mend."""
+"""The findings of `pilotlight doctor`: what the facts mean, each with its mend."""
 
 from __future__ import annotations
 
-import os
+import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Final, Literal
+from urllib.parse import urlsplit
 
-from pilotlight.cli import probe
-from pilotlight.cli.gaps import gaps
-from pilotlight.cli.setting import Place, config_path, open_config, places
+from pilotlight.cli.facts import RouteFacts, State, Survey, TargetFacts
+from pilotlight.cli.found import DEFAULT_MODEL, ollama
+from pilotlight.cli.setting import Place, config_path
+from pilotlight.cli.words import tokens
 from pilotlight.errors import ConfigError
-from pilotlight.health.lifecycle import outlook
-from pilotlight.providers.abilities import from_ollama
 from pilotlight.providers.catalog import CATALOG
-from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
-from pilotlight.residency import is_loopback
+from pilotlight.providers.ollama_names import normalise_host
 
-if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
+Verdict = Literal["ok", "warn", "fail"]
+
+# States in which a target answers, or may.
+_WELL: Final[frozenset[State]] = frozenset({"lit", "cold", "ok", "reachable"})
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """One finding; `mend` is what to type or to write, empty when nothing need be done."""
 
-    verdict: Literal["ok", "warn", "fail"]
+    verdict: Verdict
     about: str
     text: str
     mend: str = ""
 
 
-def examine(config: Path | None) -> list[Check]:
-    """Look at everything; litellm, which takes seconds, is imported meanwhile."""
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        sdk = pool.submit(lambda: list(_litellm()))
-        try:
-            app = open_config(config)
-            found = places(app)
-        except ConfigError as error:
-            return [*_no_config(config, error), *_any_ollama(), *sdk.result()]
-        path = config_path(config)
-        result = [Check("ok", "configuration", f"{path} is valid")]
-        learned: dict[str, Collection[str]] = {}
-        for checks in pool.map(lambda place: list(_target(place, app, learned)), found):
-            result += checks
-        broken = {check.about for check in result if check.verdict == "fail"}
-        sdk_checks = sdk.result()  # litellm's table of models is there now
-        ends = [_end(place) for place in found if not place.is_ollama]
-        missing = _missing(app, found, learned)
-        return [*result, *ends, *_routes(app, broken), *missing, *sdk_checks]
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What was looked at: the file as the command line gave it, and its targets."""
+
+    given: Path | None
+    places: Mapping[str, Place]
+
+    def command(self, *words: str) -> str:
+        """Return a `pilotlight` command for this configuration, to be copied."""
+        config = ["--config", str(self.given)] if self.given else []
+        return shlex.join(["pilotlight", *config, *words])
 
 
-def _no_config(config: Path | None, error: ConfigError) -> Iterator[Check]:
-    path = config_path(config)
+def findings(setting: Setting, seen: Survey) -> list[Check]:
+    """Return what there is to say of every target and route, and of what is around them."""
+    routed = {name for route in seen.routes for name in route.targets}
+    result = [Check("ok", "configuration", f"{config_path(setting.given)} is valid")]
+    for facts in seen.targets:
+        wrong = [*_target(setting, facts), *_off_route(facts, routed)]
+        result += wrong or [Check("ok", facts.name, f"{facts.model}: {facts.state}")]
+    broken = {check.about for check in result if check.verdict == "fail"}
+    if not seen.routes:
+        first = next(iter(setting.places), "…")
+        result.append(
+            Check("fail", "routes", "there is none", f'[routes.chat] targets = ["{first}"]')
+        )
+    local = frozenset(facts.name for facts in seen.targets if facts.local)
+    for route in seen.routes:
+        result += [_last_resort(route, local, broken), *_gaps(route)]
+    return [*result, litellm_check(seen.litellm)]
+
+
+def without_config(given: Path | None, error: ConfigError) -> Iterator[Check]:
+    """Say what is wrong with the configuration, and whether a local model would be there."""
+    path = config_path(given)
     exists = path is not None and path.is_file()
     mend = f"correct {path}" if exists else "pilotlight init"
     for line in str(error).splitlines():
         yield Check("fail", "configuration", line.partition("; `pilotlight init`")[0], mend)
+    yield _any_ollama()
 
 
-def _any_ollama() -> Iterator[Check]:
-    """Without a configuration, say at least whether a local model would be there."""
+def litellm_check(problem: str | None) -> Check:
+    """Tell whether litellm, through which closed models are reached, can be used."""
+    if problem is not None:
+        return Check("fail", "litellm", problem, "pip install --upgrade litellm")
+    from importlib.metadata import version
+
+    return Check("ok", "litellm", f"{version('litellm')} loads")
+
+
+def _any_ollama() -> Check:
     try:
-        server = probe.ollama(normalise_host())
+        server = ollama()
     except ValueError as error:
-        yield Check("warn", "OLLAMA_HOST", str(error), "unset OLLAMA_HOST")
-        return
-    chatty = [model.name for model in server.models if model.chats]
+        return Check("warn", "OLLAMA_HOST", str(error), "unset OLLAMA_HOST")
     if server.problem:
-        yield Check("warn", "ollama", f"{server.url}: {server.problem}", "ollama serve")
-    elif not chatty:
-        mend = f"ollama pull {probe.DEFAULT_MODEL}"
-        yield Check("warn", "ollama", f"{server.url}: no local chat model", mend)
-    else:
-        yield Check("ok", "ollama", f"{server.version} at {server.url} has {', '.join(chatty)}")
+        return Check("warn", "ollama", server.problem, "ollama serve")
+    if not server.models:
+        mend = f"ollama pull {DEFAULT_MODEL}"
+        return Check("warn", "ollama", f"{server.url}: no local chat model", mend)
+    return Check("ok", "ollama", f"{server.version} at {server.url} has {', '.join(server.models)}")
 
 
-def _litellm() -> Iterator[Check]:
-    from pilotlight.providers.litellm_module import litellm
-
-    try:
-        litellm()
-    except Exception as error:
-        yield Check(
-            "fail",
-            "litellm",
-            f"can't be imported: {type(error).__name__}: {error}",
-            "pip install --upgrade litellm",
-        )
-    else:
-        from importlib.metadata import version
-
-        yield Check("ok", "litellm", f"{version('litellm')} loads")
+# Targets.
 
 
-def _target(place: Place, app: Pilotlight, learned: dict[str, Collection[str]]) -> Iterator[Check]:
-    if place.is_ollama:
-        yield from _ollama(place, learned)
-    else:
-        yield _key(place)
-        yield _address(place)
-    if not any(place.name in route.targets for route in app.config.routes.values()):
-        mend = f'add "{place.name}" to routes.NAME.targets'
-        yield Check("warn", place.name, "no route leads to it", mend)
-
-
-def _key(place: Place) -> Check:
-    if place.key == "missing":
-        mend = f"export {place.key_name}=…"
-        return Check("fail", place.name, f"{place.config.model}: no API key", mend)
-    if place.key == "not needed":
-        return Check("ok", place.name, f"{place.config.model} needs no key")
+def _target(setting: Setting, facts: TargetFacts) -> Iterator[Check]:
+    place = setting.places[facts.name]
+    if facts.state not in _WELL:
+        yield Check(_verdict(place, facts), facts.name, _said(facts), _mend(setting, facts))
     if place.config.api_key.value is not None:
-        name = place.key_name or "NAME"
-        mend = f'api_key = {{ env = "{name}" }}'
-        return Check("warn", place.name, "the API key stands in the file", mend)
-    return Check("ok", place.name, f"{place.config.model}: key in {place.key_name}")
+        mend = f'[targets.{facts.name}] api_key = {{ env = "{place.key_name or "NAME"}" }}'
+        yield Check("warn", facts.name, "the API key stands in the file", mend)
+    yield from _end(facts)
+    if facts.state in ("lit", "cold"):
+        yield from _loaded(facts)
+        yield from _elsewhere(facts)
 
 
-def _address(place: Place) -> Check:
-    url = place.connection.base_url
-    if not url:
-        mend = f'[targets.{place.name}] api_base = "https://…"'
-        if place.config.provider in CATALOG:
-            return Check("fail", place.name, "its address is not known", mend)
-        return Check("warn", place.name, "address not known here, litellm has to", mend)
-    if problem := probe.unreachable(url):
-        mend = "check the network, the proxy variables and the target's api_base"
-        return Check("fail", place.name, f"{url}: {problem}", mend)
-    return Check("ok", place.name, f"{url} takes connections")
+def _verdict(place: Place, facts: TargetFacts) -> Verdict:
+    """Not known, or not listed, is no proof: litellm may know the address, a gateway the name."""
+    if facts.state == "unknown":
+        return "fail" if place.config.provider in CATALOG else "warn"
+    return "warn" if facts.state == "missing" and not place.is_ollama else "fail"
 
 
-def _end(place: Place) -> Check:
-    """Say how many days the model has left."""
-    ahead = outlook(place.target)
-    mend = "put a model that stays in its place" if ahead.near else ""
-    if ahead.near and ahead.replacement:
-        mend = f'[targets.{place.name}] model = "{place.config.provider}/{ahead.replacement}"'
-    verdict: Literal["ok", "warn", "fail"] = "warn" if ahead.near else "ok"
-    if ahead.gone:
-        verdict = "fail"
-    return Check(verdict, place.name, f"{place.model}: {ahead}", mend)
+def _said(facts: TargetFacts) -> str:
+    if facts.state in ("unreachable", "unknown") and facts.address not in (facts.problem or ""):
+        return f"{facts.address or facts.model}: {facts.problem}"
+    if facts.state == "retired":
+        return f"{facts.model} is retired"
+    return f"{facts.model}: {facts.problem}"
 
 
-def _ollama(place: Place, learned: dict[str, Collection[str]]) -> Iterator[Check]:
-    url, key, name = place.connection.base_url, place.connection.spec.api_key, place.name
-    if is_cloud_name(place.model):
-        mend = f'model = "ollama/{probe.DEFAULT_MODEL}"'
-        yield Check("fail", name, f"{place.model} runs in Ollama's cloud, not here", mend)
+def _mend(setting: Setting, facts: TargetFacts) -> str:
+    """Return what to type or to write; the check's own word where there is nothing better."""
+    name, place = facts.name, setting.places[facts.name]
+    another = f'[targets.{name}] model = "ollama/{DEFAULT_MODEL}"'
+    unknown = f'[targets.{name}] api_base = "https://…"'
+    mends: Mapping[State, str] = {
+        "missing": setting.command("pull", name) if place.is_ollama else "",
+        "cloud": another,
+        "cant_chat": another,
+        "no_key": f"export {place.key_name}=…",
+        "auth_failed": f"export {place.key_name}=…" if place.key_name else "",
+        "unknown": "" if facts.address else unknown,
+        "retired": _successor(facts),
+    }
+    found = mends.get(facts.state) or facts.mend
+    return found or f"curl -I {facts.address}    # network, proxy variables, api_base?"
+
+
+def _successor(facts: TargetFacts) -> str:
+    provider = facts.model.partition("/")[0]
+    return f'[targets.{facts.name}] model = "{provider}/{facts.retirement.replacement or "…"}"'
+
+
+def _end(facts: TargetFacts) -> Iterator[Check]:
+    """Say how many days the model has left, where it is time to act."""
+    from pilotlight.core.lifecycle import WARN_AT
+
+    end = facts.retirement
+    if end.days is None or end.days > max(WARN_AT) or facts.state == "retired":
         return
-    server = probe.ollama(url, key)
-    if server.problem:
-        mend = "ollama serve" if os.environ.get("OLLAMA_HOST") or place.target.local else ""
-        mend = mend or f"start Ollama on {url}, or correct api_base"
-        yield Check("fail", name, f"{url}: {server.problem}", mend)
-        return
-    yield Check("ok", name, f"Ollama {server.version} at {url}")
-    yield from _local_model(place, server)
-    if (model := server.find(place.model)) is not None and model.capabilities:
-        learned[place.name] = from_ollama(model.capabilities)
-    if not place.target.local:
-        mend = f'local_addresses = ["{_host(url)}"], if that machine is yours'
-        yield Check("warn", name, f"{url} is not this machine: private calls pass it over", mend)
+    when = f"has {end.days} days left, until {end.day}" if end.days > 0 else f"ended on {end.day}"
+    yield Check("warn", facts.name, f"{facts.model} {when} (by {end.source})", _successor(facts))
 
 
-def _local_model(place: Place, server: probe.Ollama) -> Iterator[Check]:
-    model, name = server.find(place.model), place.name
-    if model is None:
-        yield Check("fail", name, f"{place.model} is not pulled", f"ollama pull {place.model}")
-        return
-    host = model.remote_host or probe.remote_host(
-        server.url, place.model, place.connection.spec.api_key
-    )
-    if host:
-        mend = f"ollama pull {probe.DEFAULT_MODEL}, and name that"
-        yield Check("fail", name, f"{place.model} is a stub: it runs on {host}", mend)
-    elif model.embeds_only:
-        mend = f"ollama pull {probe.DEFAULT_MODEL}, and name that"
-        yield Check("fail", name, f"{place.model} only embeds, it can't answer", mend)
-    else:
-        state = "pulled and loaded" if server.is_loaded(place.model) else "pulled"
-        yield Check("ok", name, f"{place.model} is {state}, and runs on {_where(server.url)}")
+def _loaded(facts: TargetFacts) -> Iterator[Check]:
+    """Say what it costs that the model is loaded otherwise than calls ask for (Ollama A3, A5)."""
+    context, bare = facts.context, facts.model.partition("/")[2]
+    if context.capped:
+        text = f"calls ask for {tokens(context.sent)} tokens of context, the model was trained for "
+        mend = f"[targets.{facts.name}] context = {context.trained}"
+        yield Check("warn", facts.name, f"{text}{tokens(context.trained)}: it gets no more", mend)
+    if context.differs:
+        text = f"loaded with {tokens(context.loaded)} tokens of context, calls ask for "
+        cost = f"{tokens(context.expected)}: the next call waits while it is loaded again"
+        yield Check("warn", facts.name, text + cost, _on(facts.address, f"ollama stop {bare}"))
+    if facts.vram_share is not None and facts.vram_share < 1:
+        part = f"{1 - facts.vram_share:.0%} of it runs" if facts.vram_share else "it runs"
+        text = f"{part} on the CPU, outside of video memory: answers are slow"
+        mend = _on(facts.address, "ollama ps    # who holds the memory? or name a smaller model")
+        yield Check("warn", facts.name, text, mend)
 
 
-def _routes(app: Pilotlight, broken: Collection[str]) -> Iterator[Check]:
-    if not app.config.routes:
-        mend = f'[routes.chat] targets = ["{next(iter(app.config.targets), "…")}"]'
-        yield Check("fail", "routes", "there is none", mend)
-    for name, route in app.routes.items():
-        about, order = f"route {name}", " → ".join(target.name for target in route.targets)
-        if route.targets[-1].local and route.targets[-1].name in broken:
-            yield Check("warn", about, f"{order}: the last resort would not answer, see above")
-        elif route.targets[-1].local:
-            yield Check("ok", about, f"{order}: the last resort is local")
-        elif any(target.local for target in route.targets):
-            mend = f"put the local target last in routes.{name}.targets"
-            yield Check("warn", about, f"{order}: the local target is not the last", mend)
-        else:
-            verdict: Literal["warn", "fail"] = "fail" if route.private else "warn"
-            mend = f'add a target with model = "ollama/{probe.DEFAULT_MODEL}" at its end'
-            yield Check(verdict, about, f"{order}: no local last resort", mend)
+def _on(address: str, command: str) -> str:
+    """Return an `ollama` command for the server at this address."""
+    return command if address == normalise_host() else f"OLLAMA_HOST={address} {command}"
 
 
-def _missing(
-    app: Pilotlight, found: list[Place], learned: Mapping[str, Collection[str]]
-) -> Iterator[Check]:
-    """Say what the fallbacks can't do."""
-    for name, text in gaps(app, found, learned):
-        mend = f"add a target that can to routes.{name}.targets, or correct its abilities = [...]"
-        yield Check("warn", f"route {name}", text, mend)
+def _elsewhere(facts: TargetFacts) -> Iterator[Check]:
+    if not facts.local:
+        host = urlsplit(facts.address).hostname or ""
+        mend = f'[targets.{facts.name}] local_addresses = ["{host}"]    # if that machine is yours'
+        text = f"{facts.address} is not this machine: private calls pass it over"
+        yield Check("warn", facts.name, text, mend)
 
 
-def _host(url: str) -> str:
-    from urllib.parse import urlsplit
+def _off_route(facts: TargetFacts, routed: Collection[str]) -> Iterator[Check]:
+    if facts.name not in routed:
+        mend = f'[routes.NAME] targets = [..., "{facts.name}"]'
+        yield Check("warn", facts.name, "no route leads to it", mend)
 
-    return urlsplit(url).hostname or ""
+
+# Routes.
 
 
-def _where(url: str) -> str:
-    return "this machine" if is_loopback(_host(url)) else _host(url)
+def _last_resort(route: RouteFacts, local: frozenset[str], broken: Collection[str]) -> Check:
+    about, last, key = f"route {route.name}", route.targets[-1], f"[routes.{route.name}] targets"
+    if last in local and last in broken:
+        return Check("warn", about, f"the last resort, {last}, would not answer: see {last}")
+    if last in local:
+        return Check("ok", about, "the last resort is local")
+    if local.intersection(route.targets):
+        order = sorted(route.targets, key=lambda name: name in local)
+        return Check(
+            "warn", about, "the local target is not the last", f"{key} = {json.dumps(order)}"
+        )
+    verdict: Verdict = "fail" if route.private else "warn"
+    order = [*route.targets, "local"]
+    mend = f'{key} = {json.dumps(order)}    # [targets.local] model = "ollama/{DEFAULT_MODEL}"'
+    return Check(verdict, about, "no local last resort", mend)
+
+
+def _gaps(route: RouteFacts) -> Iterator[Check]:
+    if route.gaps:
+        told = "; ".join(f"{name} can't do {', '.join(lost)}" for name, lost in route.gaps.items())
+        text = f"{told}, which {route.targets[0]} can: calls that need it pass it over"
+        where = f"routes.{route.name}.targets"
+        mend = f"add a target that can to {where}, or correct its abilities = [...]"
+        yield Check("warn", f"route {route.name}", text, mend)

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pilotlight import events
 from pilotlight.assembly import Pilotlight
-from pilotlight.cli import probe
+from pilotlight.cli import found
 from pilotlight.cli.demo_notes import CallNote, Notes
 from pilotlight.config import load_config
-from pilotlight.providers.ollama_names import normalise_host
 from pilotlight.registry import Registry
 
 if TYPE_CHECKING:
@@ -249,14 +248,11 @@ class Play:
 def _real_ollama() -> tuple[str, str] | None:
     """Return address and smallest chat model of the Ollama that answers here, if one does."""
     try:
-        server = probe.ollama(normalise_host())
+        server = found.ollama()
     except ValueError:
         return None
-    usable = [model for model in server.models if model.chats]
-    usable = [model for model in usable if not probe.remote_host(server.url, model.name)]
-    if not usable:
-        return None
-    return server.url, min(usable, key=lambda model: model.size).name
+    sizes = {name: check.size or 0 for name, check in server.models.items()}
+    return (server.url, min(sizes, key=lambda name: sizes[name])) if sizes else None
 
 
 def _questions(seed: int) -> list[str]:

@@ -4,52 +4,97 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pilotlight.cli.checks import Check
+    from pilotlight.cli.facts import Survey
+
+
+_STYLES: Final = {"fail": "bold red", "warn": "yellow", "ok": "green"}  # the worst first
 
 
 @click.command("doctor")
+@click.option("--check", is_flag=True, help="Also ask closed providers for their free model lists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def command(config: Path | None, as_json: bool) -> None:
-    """Check configuration, keys, addresses and the local model; exit 1 if anything fails.
+def command(config: Path | None, check: bool, as_json: bool) -> None:
+    """Check configuration, keys, addresses and models; exit 1 if anything fails.
 
-    No prompt and no key is sent to anybody: closed providers are only connected to.
+    No prompt is sent to anybody. A key goes to its own provider alone, for the list of
+    its models, with `--check` or where the target has `health = "models"`.
     """
     from pilotlight.cli.app import FAILED
-    from pilotlight.cli.checks import examine
-    from pilotlight.cli.screen import print_json
+    from pilotlight.cli.screen import out, print_json
 
-    found = examine(config)
-    failed = sum(check.verdict == "fail" for check in found)
+    seen, found = _examine(config, check)
+    failed = any(each.verdict == "fail" for each in found)
     if as_json:
-        print_json({"ok": not failed, "checks": [asdict(check) for check in found]})
+        facts = asdict(seen) if seen else {"targets": [], "routes": []}
+        facts.pop("litellm", None)
+        print_json({"ok": not failed, **facts, "checks": [asdict(each) for each in found]})
     else:
-        _print(found, failed)
+        _print(out(), seen, found)
     if failed:
         raise click.exceptions.Exit(FAILED)
 
 
-def _print(found: list[Check], failed: int) -> None:
+def _examine(config: Path | None, ask: bool) -> tuple[Survey | None, list[Check]]:
+    """Look at everything; without a configuration, at what there is all the same."""
+    from pilotlight.cli.checks import Setting, findings, litellm_check, without_config
+    from pilotlight.cli.setting import open_config, places
+    from pilotlight.cli.status import look
+    from pilotlight.cli.survey import litellm_problem
+    from pilotlight.errors import ConfigError
+
+    try:
+        app = open_config(config)
+    except ConfigError as error:
+        return None, [*without_config(config, error), litellm_check(litellm_problem())]
+    with app:
+        found = places(app)
+        seen = look(app, found, ask)
+    return seen, findings(Setting(config, {place.name: place for place in found}), seen)
+
+
+def _print(console: Console, seen: Survey | None, found: list[Check]) -> None:
+    """Show the facts, then what is wrong; what is well is in the facts already."""
     from rich.text import Text
 
-    from pilotlight.cli.screen import out
+    from pilotlight.cli.table import show
 
-    console = out()
-    styles = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-    width = max(len(check.about) for check in found)
-    for check in found:
-        line = Text(f"{check.verdict:4}  ", styles[check.verdict])
-        line += Text(f"{check.about:{width}}  ", "bold") + Text(check.text, "")
-        console.print(line, soft_wrap=True)
-        if check.mend:
-            console.print(Text(f"{'':{width + 8}}→ {check.mend}", "cyan"), soft_wrap=True)
-    warned = sum(check.verdict == "warn" for check in found)
-    console.print(
-        Text(f"\n{len(found) - failed - warned} ok, {warned} to look at, {failed} failed", "bold"),
-        soft_wrap=True,
+    if seen is not None:
+        show(console, seen)
+        console.print()
+    shown = [each for each in found if each.verdict != "ok" or seen is None]
+    shown.sort(key=lambda each: list(_STYLES).index(each.verdict))
+    width = max((len(each.about) for each in shown), default=0)
+    for each in shown:
+        _finding(console, each, width)
+    count = {verdict: sum(each.verdict == verdict for each in found) for verdict in _STYLES}
+    if shown:
+        console.print()
+    worst = next(verdict for verdict in _STYLES if count[verdict])
+    told = f"{count['ok']} ok, {count['warn']} to look at, {count['fail']} failed"
+    console.print(Text(told, f"bold {_STYLES[worst]}"), soft_wrap=True)
+
+
+def _finding(console: Console, each: Check, width: int) -> None:
+    """Print what was found, folded, and what mends it in one line, to be copied."""
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(width=4)
+    line.add_column(width=width)
+    line.add_column(overflow="fold")
+    line.add_row(
+        Text(each.verdict, _STYLES[each.verdict]), Text(each.about, "bold"), Text(each.text)
     )
+    console.print(line)
+    if each.mend:
+        console.print(Text(f"      → {each.mend}", "cyan"), soft_wrap=True)

@@ -15,22 +15,20 @@ if TYPE_CHECKING:
 Learned = Mapping[str, Collection[str]]
 
 
-def gaps(app: Pilotlight, places: Collection[Place], learned: Learned) -> Iterator[tuple[str, str]]:
-    """Yield for each route with a gap its name and the gap in words, where it is known.
+def gaps(
+    app: Pilotlight, places: Collection[Place], learned: Learned
+) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield route, target and abilities, where a target is known to lack what the first one has.
 
     `learned` are the abilities that a server has told, by the target's name.
     """
     known = {place.name: _known(place, learned) for place in places}
     for name, route in app.config.routes.items():
         primary, *behind = route.targets
-        able = {ability for ability in ABILITIES if known[primary].get(ability)}
-        missing = {
-            other: [each for each in ABILITIES if each in able and known[other].get(each) is False]
-            for other in behind
-        }
-        told = [f"{other} can't do {', '.join(lost)}" for other, lost in missing.items() if lost]
-        if told:
-            yield name, f"{'; '.join(told)}, which {primary} can: calls that need it pass it over"
+        able = [ability for ability in ABILITIES if known[primary].get(ability)]
+        for other in behind:
+            if lost := tuple(each for each in able if known[other].get(each) is False):
+                yield name, other, lost
 
 
 def _known(place: Place, learned: Learned) -> Mapping[str, bool]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pilotlight.cli.probe import Ollama
+    from pilotlight.cli.found import Ollama
 
 # A model of each provider to start with, and a target's name for it.
 STARTERS: Mapping[str, tuple[str, str]] = {
@@ -71,17 +71,16 @@ EXAMPLE = """
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 def command(output: Path, force: bool) -> None:
     """Write a starter pilotlight.toml from the API keys and the Ollama models found here."""
-    from pilotlight.cli import probe
-    from pilotlight.providers.ollama_names import normalise_host
+    from pilotlight.cli import found
 
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists; --force overwrites it")
-    keys = probe.keys_present()
+    keys = found.keys_present()
     try:
-        server = probe.ollama(normalise_host())
+        server = found.ollama()
     except ValueError as error:
         raise click.UsageError(f"OLLAMA_HOST: {error}") from None
-    model = _local_model(server)
+    model = next(iter(server.models), None)
     text = starter(keys, model)
     _checked(text)
     try:
@@ -93,7 +92,7 @@ def command(output: Path, force: bool) -> None:
 
 def starter(keys: Mapping[str, str], model: str | None) -> str:
     """Return the file's text, from what `keys_present` found and the local model, if any."""
-    from pilotlight.cli.probe import DEFAULT_MODEL
+    from pilotlight.cli.found import DEFAULT_MODEL
 
     parts, order = [HEAD], []
     for provider, variable in keys.items():
@@ -113,11 +112,6 @@ def starter(keys: Mapping[str, str], model: str | None) -> str:
     return "".join([*parts, ROUTE.format(targets=quoted)])
 
 
-def _local_model(server: Ollama) -> str | None:
-    """Return the model used last that runs here and answers questions."""
-    return next((model.name for model in server.models if model.chats), None)
-
-
 def _checked(text: str) -> None:
     """Make sure that what is written can be read: a model's name is somebody else's text."""
     import tomllib
@@ -130,7 +124,7 @@ def _checked(text: str) -> None:
 def _tell(output: Path, keys: Mapping[str, str], server: Ollama, model: str | None) -> None:
     from rich.text import Text
 
-    from pilotlight.cli.probe import DEFAULT_MODEL
+    from pilotlight.cli.found import DEFAULT_MODEL
     from pilotlight.cli.screen import out
 
     console = out()
@@ -143,7 +137,7 @@ def _tell(output: Path, keys: Mapping[str, str], server: Ollama, model: str | No
     if model:
         say(f"  local model: {model} (Ollama {server.version} at {server.url})")
     elif server.problem:
-        say(f"  Ollama at {server.url}: {server.problem}", "yellow")
+        say(f"  Ollama: {server.problem}", "yellow")
     else:
         say(f"  Ollama at {server.url} has no local chat model", "yellow")
     say("next:", "bold")

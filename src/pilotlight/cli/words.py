@@ -58,3 +58,13 @@ def summary(receipt: Receipt) -> str:
 
 def _failed(receipt: Receipt) -> list[AttemptRecord]:
     return [attempt for attempt in receipt.attempts if attempt.fault is not None]
+
+
+def tokens(count: int | None) -> str:
+    """Write a number of tokens as people say it: 8k, 128k; ? for one that is not known."""
+    if count is None:
+        return "?"
+    for kilo in (1000, 1024):
+        if count >= kilo and count % kilo == 0:
+            return f"{count // kilo}k"
+    return str(count)

@@ -8,7 +8,7 @@ some of the fields: what they do not say is None, and held against nobody.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -43,7 +43,8 @@ class LocalCheck:
     """How an Ollama target is: `lit` is loaded, `cold` installed, and the rest can't answer.
 
     `training_context` is what the model was made for, `effective_context` what it is
-    loaded with; `vram_share` how much of it, 0 to 1, lies in video memory.
+    loaded with; `vram_share` how much of it, 0 to 1, lies in video memory.  `size` in
+    bytes: in memory where it is loaded, else on disk.
     """
 
     state: State
@@ -52,6 +53,7 @@ class LocalCheck:
     training_context: int | None = None
     effective_context: int | None = None
     vram_share: float | None = None
+    size: int | None = None
     remote_host: str | None = None
     problem: str | None = None
     mend: str | None = None
@@ -138,7 +140,8 @@ def _look(server: Server, model: str, known: LocalCheck | None) -> LocalCheck:
     entry = _entry(tags, model)
     if entry is None:
         return _missing(model, version)
-    found = LocalCheck("cold", version, digest=_text(entry.get("digest")))
+    size = _number(entry.get("size")) or None
+    found = LocalCheck("cold", version, size=size, digest=_text(entry.get("digest")))
     if away := _remote(entry):
         return _cloud(server, found, away)
     if known is not None and found.digest and known.digest == found.digest and known.capabilities:
@@ -164,7 +167,8 @@ def _running(server: Server, model: str, found: LocalCheck) -> LocalCheck:
         found,
         state="lit",
         effective_context=_number(runner.get("context_length")),
-        vram_share=None if not size else min(1.0, (in_vram or 0) / size),
+        vram_share=None if not size or in_vram is None else min(1.0, in_vram / size),
+        size=size or found.size,
     )
 
 
@@ -201,16 +205,22 @@ def _cloud(server: Server, found: LocalCheck, host: str) -> LocalCheck:
     )
 
 
+def installed(server: Server) -> list[str]:
+    """Return the names of all that the server lists, the newest first; none if it can't say."""
+    return [name for name, _ in _entries(server.optional("/api/tags"))]
+
+
 def _entry(listing: Json, model: str) -> Json | None:
     """Return the model's entry in `/api/tags` or `/api/ps`, found by any of its names."""
     wanted = display_name(model).lower()
+    return next((e for name, e in _entries(listing) if display_name(name).lower() == wanted), None)
+
+
+def _entries(listing: Json) -> Iterator[tuple[str, Json]]:
     models = listing.get("models")
     for each in models if isinstance(models, list) else ():
-        if isinstance(each, dict):
-            name = _text(each.get("name")) or _text(each.get("model")) or ""
-            if display_name(name).lower() == wanted:
-                return each
-    return None
+        if isinstance(each, dict) and (name := _text(each.get("name")) or _text(each.get("model"))):
+            yield name, each
 
 
 def _remote(said: Json) -> str | None:

@@ -38,7 +38,7 @@ def apply(targets: Sequence[Target], check: Check) -> None:
     target = targets[0]
     health = target.health
     health.check = check
-    _learn(targets, check)
+    learn(targets, check)
     opened = False
     with GATE:  # no fork while a breaker's lock may be held
         if check.failed is not None:
@@ -56,7 +56,8 @@ def _told(check: Check) -> str:
     return "; ".join(part for part in (check.problem, check.mend) if part)
 
 
-def _learn(targets: Sequence[Target], check: Check) -> None:
+def learn(targets: Sequence[Target], check: Check) -> None:
+    """Take over what a result tells of the model; the breaker stays as it is."""
     health = targets[0].health
     if isinstance(check, LocalCheck):
         if check.failed is None:  # else the server has said nothing of the model
