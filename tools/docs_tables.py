@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from pilotlight import config, events
 from pilotlight.cli.app import cli
+from pilotlight.core import boundary
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault, Rule
@@ -110,6 +111,8 @@ MEANING: Mapping[str, str] = {
     "routes.deadline": "time for a call with all its attempts, a stream's end included",
     "routes.on_interrupt": "what to do when a stream breaks after its first text",
     "routes.private": "local targets only",
+    "routes.sensitive": "a function that decides whether a call is private, as "
+    '`"package.module:function"`; not set: the one at the top of the file, if there is one',
     "routes.fail_over_on": "faults left to policy that shall fail over: "
     "`content_blocked`, `model_substituted`",
     "routes.rate_limit_wait": "the longest throttle worth sitting out when nobody else can answer",
@@ -177,6 +180,7 @@ _TYPES: Mapping[type, str] = {
     float: "number",
     bool: "true or false",
     tuple: "list of strings",
+    Callable: "string",  # type: ignore[dict-item]
     dict: "table",
     config.ApiKey: "string or table",
 }
@@ -380,6 +384,11 @@ def _events() -> str:
     return table(("event", "when", "fields"), rows)
 
 
+def _residency() -> str:
+    rows = [[f"`{rule}`", meaning] for rule, meaning in boundary.MEANING.items()]
+    return table(("rule", "what it refused"), rows)
+
+
 def _record(record: type) -> Callable[[], str]:
     def rows() -> str:
         types = {each.name: str(each.type) for each in dataclasses.fields(record)}
@@ -447,6 +456,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "receipt": _record(Receipt),
     "attempt": _record(AttemptRecord),
     "skip": _record(SkipRecord),
+    "residency": _residency,
     "commands": _commands_short,
     "options": _options,
 }

@@ -18,6 +18,7 @@ from pilotlight.config import (
     load_config,
     timeouts,
 )
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
@@ -27,7 +28,7 @@ from pilotlight.errors import ConfigError
 from pilotlight.providers.abilities import lacks
 from pilotlight.providers.base import Connection
 from pilotlight.registry import REGISTRY, Endpoint, Registry
-from pilotlight.residency import proven_local
+from pilotlight.residency import refusing_rule
 from pilotlight.route import Route
 from pilotlight.wording import nearest
 
@@ -117,7 +118,8 @@ class Pilotlight:
             if key not in self._routes:
                 # Two strings may stand for one target: its name, and the model it asks.
                 targets = tuple(dict.fromkeys(map(self._adhoc_target, models)))
-                self._routes[key] = Route(key, targets, clock=self.clock)
+                sensitive = self.config.sensitive
+                self._routes[key] = Route(key, targets, clock=self.clock, sensitive=sensitive)
             return self._routes[key]
 
     def _adhoc_target(self, model: str) -> Target:
@@ -139,15 +141,18 @@ class Pilotlight:
             rate_limit_wait=config.rate_limit_wait,
         )
         targets = tuple(self.target(each) for each in config.targets)
-        return Route(name, targets, policy, config.deadline, config.private, self.clock)
+        sensitive = self.config.sensitive if config.sensitive is None else config.sensitive
+        return Route(
+            name, targets, policy, config.deadline, config.private, self.clock, sensitive=sensitive
+        )
 
     def make_target(self, name: str, config: TargetConfig) -> Target:
         """Build a target; nothing is contacted and no SDK is imported."""
         connection = Connection(config.spec(name))
-        local = proven_local(
+        rule = refusing_rule(
             config.provider, config.model, connection.base_url, config.local_addresses
         )
-        if local:
+        if rule is None:
             connection.home = config.local_addresses
         self._connections.append(connection)
         retry = self.config.retry_policy(config)
@@ -167,7 +172,8 @@ class Pilotlight:
             model=config.model,
             provider=connection.provider,
             health=health,
-            local=local,
+            local=rule is None,
+            outside=rule or ResidencyRule.NOT_LOCAL,
             timeouts=timeouts(config),
             retry=retry,
             reserve=config.reserve,

@@ -41,6 +41,7 @@ from pilotlight.core.target import Care
 from pilotlight.errors import ConfigError
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
+from pilotlight.sensitive import Hook, hook_from
 from pilotlight.wording import explain, nearest
 
 FILE = "pilotlight.toml"
@@ -67,10 +68,15 @@ def _ability(value: Any) -> Any:
     return value
 
 
+def _hook(value: Any) -> Hook | None:
+    return None if value is None else hook_from(value)
+
+
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Ability = Annotated[str, BeforeValidator(_ability)]
+Sensitive = Annotated[Hook | None, BeforeValidator(_hook)]
 
 
 PROBE_LOCAL, PROBE_HOSTED = 30.0, 300.0  # seconds between two health checks
@@ -196,23 +202,29 @@ class TargetConfig(_Table):
 
 
 class RouteConfig(_Table):
-    """An ordered list of targets and the policy of a call."""
+    """An ordered list of targets and the policy of a call.
+
+    `sensitive` is a function, or names one as `package.module:function`, that decides of
+    each call whether it is private.
+    """
 
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     deadline: Seconds | None = None
     on_interrupt: Literal["raise", "restart"] = "raise"
     private: bool = False
+    sensitive: Sensitive = None
     fail_over_on: tuple[str, ...] = ()
     rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 5.0
 
 
 class Config(_Table):
-    """A whole configuration, checked."""
+    """A whole configuration, checked; `sensitive` is for the routes that name none."""
 
     targets: dict[str, TargetConfig] = {}
     routes: dict[str, RouteConfig] = {}
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
+    sensitive: Sensitive = None
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:

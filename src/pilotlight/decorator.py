@@ -32,7 +32,9 @@ from pilotlight.core.flow import Policy, Trip, failover_flow
 from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
-from pilotlight.route import Route
+from pilotlight.residency import is_private
+from pilotlight.route import Route, check_messages
+from pilotlight.sensitive import NOTHING, sense_arguments
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,7 +69,7 @@ def failover(
                 f"accept= can't judge {function.__qualname__}(): what a generator has yielded "
                 "is with the caller already; judge inside it"
             )
-        guard = _Guard(function, find, private, deadline, accept, _place(function))
+        guard = _Guard(function, find, private, deadline, accept, signature, _place(function))
         wrapper = functools.wraps(function)(_wrapper(guard))
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
         return cast("Callable[..., R]", wrapper)
@@ -127,6 +129,19 @@ def _place(function: Callable[..., Any]) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Given:
+    """The arguments of one call."""
+
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def prompts(self) -> Sequence[Any]:
+        """Whatever the function was given may be prompt text: it is scrubbed from evidence."""
+        return (*self.args, *self.kwargs.values())
+
+
+@dataclass(frozen=True, slots=True)
 class _Guard:
     """One decorated function and how its calls are protected."""
 
@@ -135,24 +150,35 @@ class _Guard:
     private: bool
     deadline: float | None
     accept: Callable[[Any], bool] | None
-
+    signature: inspect.Signature  # as callers see it
     place: int | None  # of `target` among the positional parameters; None: keyword-only
 
-    def run(self, handle: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def run(self, handle: Any, given: _Given) -> Any:
         """Call the function with the target where its signature has it."""
+        args, kwargs = given.args, given.kwargs
         if self.place is not None and len(args) > self.place:
             return self.function(*args[: self.place], handle, *args[self.place :], **kwargs)
         return self.function(*args, **kwargs, target=handle)
 
-    def trip(self, *, stream: bool = False) -> tuple[Trip, Route]:
+    def trip(self, given: _Given, *, stream: bool = False) -> tuple[Trip, Route, _Given]:
+        """Return a call on its way, its route, and the arguments that may be sent."""
         route = self.find()
         policy: Policy | None = None
         if self.accept is not None:
             policy = replace(route.policy, accept=self.accept)
+        finding = NOTHING
+        if route.sensitive is not None and not is_private(self.private, route.private):
+            bound = self.signature.bind(*given.args, **given.kwargs)
+            finding = sense_arguments(route.sensitive, bound, check_messages, route.clock)
+            given = _Given(bound.args, bound.kwargs)
         trip = route.journey(
-            private=self.private or None, deadline=self.deadline, stream=stream, policy=policy
+            private=self.private or None,
+            deadline=self.deadline,
+            stream=stream,
+            policy=policy,
+            finding=finding,
         )
-        return trip, route
+        return trip, route, given
 
 
 def _wrapper(guard: _Guard) -> Callable[..., Any]:
@@ -168,7 +194,7 @@ def _wrapper(guard: _Guard) -> Callable[..., Any]:
 
 def _function(guard: _Guard) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        trip, route = guard.trip()
+        trip, route, given = guard.trip(_Given(args, kwargs))
 
         def ask(attempt: Attempt) -> Answered | Failed:
             provider = attempt.target.provider
@@ -177,9 +203,9 @@ def _function(guard: _Guard) -> Callable[..., Any]:
             handle = provider.handle(attempt, False)
             try:
                 with listening(handle.tap):
-                    value = guard.run(handle, args, kwargs)
+                    value = guard.run(handle, given)
             except Exception as error:
-                return _failed(handle, error, _prompts(args, kwargs))
+                return _failed(handle, error, given.prompts)
             return _judged(handle, value)
 
         return drivers.complete(failover_flow(trip), ask, route.clock)
@@ -191,7 +217,7 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         import asyncio
 
-        trip, route = guard.trip()
+        trip, route, given = guard.trip(_Given(args, kwargs))
 
         async def ask(attempt: Attempt) -> Answered | Failed:
             provider = attempt.target.provider
@@ -201,9 +227,9 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
             try:
                 with listening(handle.tap):
                     async with asyncio.timeout(handle.timeout):
-                        value = await guard.run(handle, args, kwargs)
+                        value = await guard.run(handle, given)
             except Exception as error:
-                return _failed(handle, error, _prompts(args, kwargs))
+                return _failed(handle, error, given.prompts)
             return _judged(handle, value)
 
         return await drivers.acomplete(failover_flow(trip), ask, route.clock)
@@ -213,14 +239,14 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
 
 def _generator(guard: _Guard) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any]:
-        trip, route = guard.trip(stream=True)
+        trip, route, given = guard.trip(_Given(args, kwargs), stream=True)
 
         def ask(attempt: Attempt) -> _Source:
             provider = attempt.target.provider
             handle = provider.handle(attempt, False)
-            items = guard.run(handle, args, kwargs)
+            items = guard.run(handle, given)
             vouch = partial(provider.vouch, attempt) if trip.call.private else None
-            return _Source(handle, items, _prompts(args, kwargs), vouch)
+            return _Source(handle, items, given.prompts, vouch)
 
         yield from drivers.stream(failover_flow(trip), ask, route.clock)
 
@@ -229,14 +255,14 @@ def _generator(guard: _Guard) -> Callable[..., Any]:
 
 def _async_generator(guard: _Guard) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        trip, route = guard.trip(stream=True)
+        trip, route, given = guard.trip(_Given(args, kwargs), stream=True)
 
         def ask(attempt: Attempt) -> _AsyncSource:
             provider = attempt.target.provider
             handle = provider.handle(attempt, True)
-            items = guard.run(handle, args, kwargs)
+            items = guard.run(handle, given)
             vouch = partial(provider.avouch, attempt) if trip.call.private else None
-            return _AsyncSource(handle, items, _prompts(args, kwargs), vouch)
+            return _AsyncSource(handle, items, given.prompts, vouch)
 
         items = cast("AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, route.clock))
         try:
@@ -354,12 +380,7 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
         report = Report(Fault(error.fault), error, error.retry_after, evidence=said)
         return Failed(report, partial)
     if tap.complete and not tap.expired and (verdict := judge_seen(tap)) is not None:
-        return diagnosed(handle, verdict, error, partial)  # it fell over what it was given
+        return diagnosed(handle, tap, verdict, error, partial)  # it fell over what it was given
     if tap.requests and sound(tap) and classify_exception(error) is None:
         raise error  # the provider had answered well
     return failure(handle, handle.tap, error, prompts, partial)
-
-
-def _prompts(args: Any, kwargs: Any) -> Sequence[Any]:
-    """Whatever the function was given may be prompt text: it is scrubbed from evidence."""
-    return (*args, *kwargs.values())

@@ -8,6 +8,7 @@ where none fits, the model alone (with litellm's `fallbacks=` behind it, if give
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -166,6 +167,4 @@ def _readdressed(
             targets.append(pilot.make_target(target.name, config))
         else:
             targets.append(target)
-    return Route(
-        route.name, tuple(targets), route.policy, route.deadline, route.private, route.clock
-    )
+    return replace(route, targets=tuple(targets))

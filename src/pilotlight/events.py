@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pilotlight.core.boundary import ResidencyRule
     from pilotlight.core.receipt import AttemptRecord, Receipt
 
 _log = logging.getLogger("pilotlight")
@@ -61,6 +62,20 @@ class TargetPassedOver:
     target: str
     reason: str
     retry_after: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResidencyRefused:
+    """A prompt was kept from a target, or from where a connection led; `rule` says by what.
+
+    Told besides `TargetPassedOver` or `AttemptEnded`, and by itself for each target of a
+    route that has no local one.
+    """
+
+    call_id: str
+    route: str
+    target: str
+    rule: ResidencyRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,7 @@ Event = (
     | AttemptEnded
     | RetryScheduled
     | TargetPassedOver
+    | ResidencyRefused
     | FailedOver
     | BreakerChanged
     | Alert

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from urllib.parse import urlsplit
 
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.providers.ollama_names import is_cloud_name
 
 _private: ContextVar[bool] = ContextVar("pilotlight_private", default=False)
@@ -52,7 +53,19 @@ def proven_local(
     provider: str, model: str, base_url: str, local_addresses: Collection[str] = ()
 ) -> bool:
     """Tell whether calls to this endpoint stay at home; unknown means no."""
+    return refusing_rule(provider, model, base_url, local_addresses) is None
+
+
+def refusing_rule(
+    provider: str, model: str, base_url: str, local_addresses: Collection[str] = ()
+) -> ResidencyRule | None:
+    """Return the rule by which this endpoint is not at home; None: it is."""
     host = urlsplit(base_url).hostname or ""
+    ollama = provider.startswith("ollama")
+    if ollama and is_cloud_name(model):
+        return ResidencyRule.CLOUD_NAME
     if host in local_addresses:
-        return not (provider.startswith("ollama") and is_cloud_name(model))
-    return provider.startswith("ollama") and is_loopback(host) and not is_cloud_name(model)
+        return None
+    if not is_loopback(host):
+        return ResidencyRule.NOT_LOCAL
+    return None if ollama else ResidencyRule.UNLISTED_SERVER

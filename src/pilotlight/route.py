@@ -19,6 +19,7 @@ from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, 
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError, InvalidCall
 from pilotlight.residency import is_private
+from pilotlight.sensitive import NOTHING, Finding, Hook, hook_from, sense
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -34,6 +35,8 @@ class Route:
 
     Made by `Pilotlight.route`; in tests also of `pilotlight.testing.ScriptedTarget`s.
     `deadline` is in seconds from the start of each call, a stream's end included.
+    `sensitive` is given each call's messages before anything is sent, and may make it
+    private or send others; see `pilotlight.sensitive`.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Route:
     deadline: float | None = None
     private: bool = False
     clock: Clock = SYSTEM_CLOCK
+    sensitive: Hook | None = None
     _attend: Attendance | None = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +54,8 @@ class Route:
         names = [target.name for target in self.targets]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ConfigError(f"route {self.name!r} names {twice!r} twice; name it once")
+        if self.sensitive is not None:
+            object.__setattr__(self, "sensitive", hook_from(self.sensitive))
         if any(target.care.wanted for target in self.targets):
             from pilotlight.health import Attendance  # brings httpx
 
@@ -157,7 +163,17 @@ class Route:
     ) -> Trip:
         """Check a call and put it on its way; the doors share this."""
         check_messages(messages)
-        return self.journey(messages, options, private=private, deadline=deadline, stream=stream)
+        finding = NOTHING
+        if self.sensitive is not None and not is_private(private, self.private):
+            finding = sense(self.sensitive, messages, check_messages, self.clock)
+        return self.journey(
+            messages if finding.messages is None else finding.messages,
+            options,
+            private=private,
+            deadline=deadline,
+            stream=stream,
+            finding=finding,
+        )
 
     def journey(
         self,
@@ -168,18 +184,15 @@ class Route:
         deadline: float | None = None,
         stream: bool = False,
         policy: Policy | None = None,
+        finding: Finding = NOTHING,
     ) -> Trip:
         """As `trip`, for callers that have no messages to check: decorated functions."""
         seconds = self.deadline if deadline is None else deadline
         if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
             raise InvalidCall(f"deadline={seconds!r}: a deadline is a positive number of seconds")
-        asked_private = is_private(private, self.private)
-        if asked_private and not any(target.local for target in self.targets):
-            raise ConfigError(
-                f"route {self.name!r} has no local target, and this call is private: nothing was "
-                f"sent; add an Ollama model to routes.{self.name}.targets, such as "
-                '[targets.local] model = "ollama/llama3.2"'
-            )
+        asked_private = is_private(private, self.private) or finding.private
+        if asked_private:
+            self._check_for_local(finding)
         if not (asked_private and not self.targets[0].local):
             self.targets[0].provider.prepare()  # not at the expense of the deadline
         call = Call(
@@ -187,7 +200,7 @@ class Route:
             messages=messages,
             options=options or {},
             private=asked_private,
-            deadline=None if seconds is None else self.clock() + seconds,
+            deadline=None if seconds is None else self.clock() + seconds - finding.seconds,
             needs=needs(messages, options),
             stream=stream,
         )
@@ -196,6 +209,20 @@ class Route:
         journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
         return Trip(
             call, self.targets, policy or self.policy, self.clock, journal, bulk=Bulk(messages)
+        )
+
+    def _check_for_local(self, finding: Finding) -> None:
+        """Raise ConfigError for a private call that no target of the route may be asked."""
+        if any(target.local for target in self.targets):
+            return
+        journal = Journal(self.name, self.targets[0].name, True, self.clock)
+        for target in self.targets:
+            journal.kept_home(target.name, target.outside)
+        because = f" ({finding.why})" if finding.why else ""
+        raise ConfigError(
+            f"route {self.name!r} has no local target, and this call is private{because}: nothing "
+            f"was sent; add an Ollama model to routes.{self.name}.targets, such as "
+            '[targets.local] model = "ollama/llama3.2"'
         )
 
 

@@ -57,10 +57,10 @@ def _dropin(shape: str, pilot: Pilotlight, **how: Any) -> Any:
         )
 
 
-def _ask(sdk: str, target: Any, stream: bool) -> Any:
+def _ask(sdk: str, messages: Any, target: Any, stream: bool) -> Any:
     if sdk == "litellm":
-        return litellm.completion(**target.litellm_kwargs, messages=MESSAGES, stream=stream)
-    body = {"model": target.model, "messages": MESSAGES, "stream": stream}
+        return litellm.completion(**target.litellm_kwargs, messages=messages, stream=stream)
+    body = {"model": target.model, "messages": messages, "stream": stream}
     if sdk == "openai":
         return openai.OpenAI(**target.openai_kwargs).chat.completions.create(**body)
     answer = target.http_client().post(
@@ -70,10 +70,10 @@ def _ask(sdk: str, target: Any, stream: bool) -> Any:
     return answer.text.splitlines() if stream else answer.json()
 
 
-async def _aask(sdk: str, target: Any, stream: bool) -> Any:
+async def _aask(sdk: str, messages: Any, target: Any, stream: bool) -> Any:
     if sdk == "litellm":
-        return await litellm.acompletion(**target.litellm_kwargs, messages=MESSAGES, stream=stream)
-    body = {"model": target.model, "messages": MESSAGES, "stream": stream}
+        return await litellm.acompletion(**target.litellm_kwargs, messages=messages, stream=stream)
+    body = {"model": target.model, "messages": messages, "stream": stream}
     if sdk == "openai":
         return await openai.AsyncOpenAI(**target.openai_kwargs).chat.completions.create(**body)
     answer = await target.ahttp_client().post(
@@ -87,20 +87,20 @@ def _decorated(sdk: str, shape: str, pilot: Pilotlight, **how: Any) -> Any:
     guard = failover(pilot.route("chat"), **how)
 
     @guard
-    def plain(*, target: Any) -> Any:
-        return _ask(sdk, target, False)
+    def plain(messages: Any, *, target: Any) -> Any:
+        return _ask(sdk, messages, target, False)
 
     @guard
-    async def aplain(*, target: Any) -> Any:
-        return await _aask(sdk, target, False)
+    async def aplain(messages: Any, *, target: Any) -> Any:
+        return await _aask(sdk, messages, target, False)
 
     @guard
-    def items(*, target: Any) -> Any:
-        yield from _ask(sdk, target, True)
+    def items(messages: Any, *, target: Any) -> Any:
+        yield from _ask(sdk, messages, target, True)
 
     @guard
-    async def aitems(*, target: Any) -> Any:
-        chunks = await _aask(sdk, target, True)
+    async def aitems(messages: Any, *, target: Any) -> Any:
+        chunks = await _aask(sdk, messages, target, True)
         if isinstance(chunks, list):
             for chunk in chunks:
                 yield chunk
@@ -109,10 +109,10 @@ def _decorated(sdk: str, shape: str, pilot: Pilotlight, **how: Any) -> Any:
                 yield chunk
 
     ways: dict[str, Callable[[], Any]] = {
-        "complete": plain,
-        "acomplete": lambda: asyncio.run(aplain()),
-        "stream": lambda: list(items()),
-        "astream": lambda: asyncio.run(_drained(aitems())),
+        "complete": lambda: plain(MESSAGES),
+        "acomplete": lambda: asyncio.run(aplain(MESSAGES)),
+        "stream": lambda: list(items(MESSAGES)),
+        "astream": lambda: asyncio.run(_drained(aitems(MESSAGES))),
     }
     return ways[shape]()
 

@@ -116,10 +116,14 @@ class Written:
 
     lines: list[str] = field(default_factory=list)
 
-    def error(self, error: BaseException) -> None:
-        """Take an error with its causes, its parts and its receipt."""
+    def error(self, error: BaseException | None) -> None:
+        """Take an error with its notes, its causes, its parts and its receipt."""
+        if error is None:
+            return
         self.lines += traceback.format_exception(error)
-        self.lines.append(repr(error))
+        self.lines += [str(error), repr(error), repr(error.args), *getattr(error, "__notes__", ())]
+        for behind in (error.__cause__, error.__context__, *getattr(error, "exceptions", ())):
+            self.error(behind)
         if (receipt := getattr(error, "receipt", None)) is not None:
             self.lines.append(json.dumps(receipt.to_dict()))
 

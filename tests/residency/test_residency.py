@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from contextlib import nullcontext
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pilotlight
-from pilotlight import load, testing
+from pilotlight import load, sensitive, testing
 from pilotlight.errors import ConfigError, PilotlightError
 from pilotlight_chaos import ChaosServer
 from tests.residency.calls import WAYS, call
@@ -58,14 +59,16 @@ def parrot():
     running.close()
 
 
-def piloted(server: ChaosServer, base: str, **changes: Any) -> pilotlight.Pilotlight:
+def piloted(
+    server: ChaosServer, base: str, hook: Any = None, **changes: Any
+) -> pilotlight.Pilotlight:
     """A closed target before and behind the local one, all on this machine."""
     closed = {"model": "openai/gpt-4o", "api_base": f"{server.base('closed')}/v1", "api_key": KEY}
     local = {"model": "ollama/llama3.2:3b", "api_base": base, "timeout": CLOCKS, "api_key": KEY}
     return load(
         {
             "targets": {"gpt": closed, "local": {**local, **changes}, "late": closed},
-            "routes": {"chat": {"targets": ["gpt", "local", "late"]}},
+            "routes": {"chat": {"targets": ["gpt", "local", "late"], "sensitive": hook}},
             "retry": {"attempts": 2, "base": 0.001, "cap": 0.002},
         }
     )
@@ -81,11 +84,27 @@ def record(written: Written, pilot: pilotlight.Pilotlight) -> None:
     written.lines += [repr(pilot.config), repr(pilot.targets), repr(pilot.routes), repr(specs)]
 
 
-def calls_at_home(pilot: Any, ways: Any, written: Written, inside: bool) -> None:
+def says_so(messages: Any) -> bool:
+    return True
+
+
+def breaks(messages: Any) -> bool:
+    raise ValueError(f"I can't read {messages}")
+
+
+def babbles(messages: Any) -> Any:
+    return f"I have read {messages}"
+
+
+HOOKS = {"hook says so": says_so, "hook breaks": breaks, "hook babbles": babbles}
+SAID = ["argument", "block", *HOOKS]  # how a call comes to be private
+
+
+def calls_at_home(pilot: Any, ways: Any, written: Written, said: str = "argument") -> None:
     for door, shape in ways:
-        how: dict[str, Any] = {} if inside else {"private": True}
+        how: dict[str, Any] = {"private": True} if said == "argument" else {}
         try:
-            with pilotlight.private() if inside else nullcontext():
+            with pilotlight.private() if said == "block" else nullcontext():
                 call(door, shape, pilot, **how)
         except Exception as error:
             assert isinstance(error, PilotlightError), error
@@ -102,19 +121,21 @@ def calls_at_home(pilot: Any, ways: Any, written: Written, inside: bool) -> None
     fault=st.sampled_from([*FAULTS, None]),
     ways=st.lists(st.sampled_from(WAYS), min_size=1, max_size=3),
     host=st.sampled_from(["127.0.0.1", "localhost"]),
-    inside=st.booleans(),
+    said=st.sampled_from(SAID),
     picky=st.booleans(),
 )
-def test_no_fault_drives_a_private_call_out_or_into_print(server, fault, ways, host, inside, picky):
+def test_no_fault_drives_a_private_call_out_or_into_print(server, fault, ways, host, said, picky):
     testing.reset()
+    sensitive._complained.clear()
     server.reset()
     if fault is not None:
         server.fault("local", fault[0], **fault[1])
-    with piloted(server, f"http://{host}:{server.port}/p/local") as pilot, watched() as guard:
+    base = f"http://{host}:{server.port}/p/local"
+    with piloted(server, base, HOOKS.get(said)) as pilot, watched() as guard:
         if picky:
             pilot._routes["chat"] = pilot.route("chat").accepting(refuse_it)
         with writing() as written:
-            calls_at_home(pilot, ways, written, inside)
+            calls_at_home(pilot, ways, written, said)
     assert guard.strayed == []
     assert server.hits("closed") == server.counters("closed").probes == 0
     assert written.leaks(PROMPT, ANSWER, KEY) == []
@@ -124,11 +145,13 @@ def test_no_fault_drives_a_private_call_out_or_into_print(server, fault, ways, h
 def test_a_server_that_quotes_is_not_quoted(server, parrot, kind):
     server.reset()
     parrot.kind = kind
-    for way in WAYS:
+    base = f"http://127.0.0.1:{parrot.port}"
+    for way, said in zip(WAYS, itertools.cycle(SAID)):
         testing.reset()
-        with piloted(server, f"http://127.0.0.1:{parrot.port}") as pilot, watched() as guard:
+        sensitive._complained.clear()
+        with piloted(server, base, HOOKS.get(said)) as pilot, watched() as guard:
             with writing() as written:
-                calls_at_home(pilot, [way], written, inside=False)
+                calls_at_home(pilot, [way], written, said)
         assert guard.strayed == [], way
         assert written.leaks(PROMPT, ANSWER, KEY) == [], way
     assert server.hits("closed") == 0
@@ -254,7 +277,9 @@ def test_a_remote_ollama_host_is_not_home(hostile, door, shape):
             call(door, shape, pilot, private=True)
     assert guard.strayed == []
     assert guard.lookups == []
-    assert written.lines == []
+    assert len(written.lines) == 1  # the event, and nothing in the log
+    assert "ResidencyRefused(" in written.lines[0]
+    assert "rule=<ResidencyRule.NOT_LOCAL" in written.lines[0]
 
 
 # The guard itself.

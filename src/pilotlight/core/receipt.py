@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pilotlight import events
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class SkipRecord:
-    """A target that was not asked; `reason` as in `TargetSkipped`."""
+    """A target that was not asked; `reason` as in `TargetSkipped`.
+
+    `detail` says more: the abilities it lacks, for `residency` the rule (`ResidencyRule`).
+    """
 
     target: str
     reason: str
@@ -184,6 +188,8 @@ class Journal:
             evidence=r.evidence,
         )
         self._add(record)
+        if r.rule is not None or r.fault is Fault.PRIVACY_BOUNDARY:
+            self.kept_home(target.name, r.rule or ResidencyRule.DECLARED)
 
     def passed_over(self, error: Exception, record: SkipRecord) -> None:
         """Note a target that was not asked."""
@@ -197,6 +203,13 @@ class Journal:
                     self.call_id, self.route, record.target, record.reason, record.retry_after
                 )
             )
+        if record.reason == "residency":
+            self.kept_home(record.target, ResidencyRule(record.detail))
+
+    def kept_home(self, target: str, rule: ResidencyRule) -> None:
+        """Tell that residency refused a target."""
+        if events.listeners:
+            events.emit(events.ResidencyRefused(self.call_id, self.route, target, rule))
 
     @property
     def told(self) -> str:

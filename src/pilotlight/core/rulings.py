@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from pilotlight.core import backoff
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Timeouts
 from pilotlight.core.target import Target
@@ -25,8 +26,8 @@ _log = logging.getLogger("pilotlight")
 
 def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins."""
-    if trip.call.private and not target.at_home:
-        return TargetSkipped(target.name, "residency", detail="a private call stays local")
+    if trip.call.private and (rule := target.boundary) is not None:
+        return TargetSkipped(target.name, "residency", detail=rule)
     if trip.call.needs and (missing := trip.call.needs & target.lacks()):
         return TargetSkipped(target.name, "unsupported", detail=", ".join(sorted(missing)))
     if (room := target.room(trip.call.options)) is not None and trip.bulk.exceeds(room):
@@ -170,7 +171,7 @@ def bar_after(target: Target, fault: Fault) -> Callable[[Target], TargetSkipped 
         return lambda other: (
             None
             if other.at_home
-            else TargetSkipped(other.name, "residency", detail=f"after a {fault}, local only")
+            else TargetSkipped(other.name, "residency", detail=ResidencyRule.AFTER_BOUNDARY)
         )
     if elsewhere is Elsewhere.LARGER:
         least = target.window() or 0

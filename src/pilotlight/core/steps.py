@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
 from pilotlight.core.lifecycle import Notice
 
@@ -71,6 +72,7 @@ class Report:
     evidence: str = ""
     code: str | None = None  # the provider's own name for the problem
     error_type: str = ""  # of what `error` stands for; empty: of `error` itself
+    rule: ResidencyRule | None = None  # where residency refused, at the socket or the answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from pilotlight.core.backoff import RetryPolicy
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.breaker import Breaker
 from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
@@ -68,12 +69,12 @@ class Health:
 class Target:
     """One configured model endpoint.
 
-    `local` is proven, not declared.  `window` tells the context length in tokens,
-    None when it is not known; `room` how many of them a call with these options can
-    have at most, None unless that is certain.  `lacks` tells the abilities it
-    certainly has not (`core.needs.ABILITIES`), asked at each call, for they may be
-    learned.  `reserve` is the time in seconds kept free for it while an earlier
-    target is being asked; None: a share of what is left.
+    `local` is proven, not declared; `outside` is the rule by which it is not.  `window`
+    tells the context length in tokens, None when it is not known; `room` how many of
+    them a call with these options can have at most, None unless that is certain.
+    `lacks` tells the abilities it certainly has not (`core.needs.ABILITIES`), asked at
+    each call, for they may be learned.  `reserve` is the time in seconds kept free for
+    it while an earlier target is being asked; None: a share of what is left.
     """
 
     name: str
@@ -88,11 +89,19 @@ class Target:
     window: Callable[[], int | None] = field(default=lambda: None)
     room: Callable[[Mapping[str, Any]], int | None] = field(default=lambda _options: None)
     care: Care = Care()
+    outside: ResidencyRule = ResidencyRule.NOT_LOCAL
+
+    @property
+    def boundary(self) -> ResidencyRule | None:
+        """The rule that keeps private calls from it; None: they may come."""
+        if not self.local:
+            return self.outside
+        return ResidencyRule.REMOTE_HOST if self.health.away else None
 
     @property
     def at_home(self) -> bool:
         """Whether it is proven local, and its server has not said otherwise since."""
-        return self.local and not self.health.away
+        return self.boundary is None
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, {self.model!r})"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Failed, Provider, Report, Timeouts
 from pilotlight.errors import ProviderFault
@@ -161,12 +162,14 @@ def failure(
     texts = Texts((*messages, partial))  # what was answered is no more to be quoted
     if tap.requests or tap.refused_host:
         return Failed(
-            _report(target, classify(tap, error, prompt_texts=texts), error), partial, tool_begun
+            _report(target, classify(tap, error, prompt_texts=texts), error, tap),
+            partial,
+            tool_begun,
         )
     verdict = classify_exception(error, wire=tap.wire, prompt_texts=texts)
     if verdict is None:
         raise error
-    return Failed(_report(target, verdict, error), partial, tool_begun)
+    return Failed(_report(target, verdict, error, tap), partial, tool_begun)
 
 
 def verdict_failure(
@@ -177,9 +180,11 @@ def verdict_failure(
     return Failed(_report(target, verdict, error), partial, tool_begun)
 
 
-def diagnosed(target: Named, verdict: Verdict, error: Exception, partial: str = "") -> Failed:
+def diagnosed(
+    target: Named, tap: Tap, verdict: Verdict, error: Exception, partial: str = ""
+) -> Failed:
     """The failure of an attempt whose verdict is known already."""
-    return Failed(_report(target, verdict, error), partial)
+    return Failed(_report(target, verdict, error, tap), partial)
 
 
 def keyless_failure(name: str, mend: str) -> Failed:
@@ -188,14 +193,31 @@ def keyless_failure(name: str, mend: str) -> Failed:
     return Failed(Report(Fault.AUTH_FAILED, error, evidence=mend))
 
 
-def _report(target: Named, verdict: Verdict, error: Exception) -> Report:
+def _report(target: Named, verdict: Verdict, error: Exception, tap: Tap | None = None) -> Report:
     """Return the diagnosis; for a retired model with what its provider offers instead."""
     evidence = verdict.evidence
     if verdict.fault is Fault.MODEL_RETIRED:
         known = retired.lookup(target.model)
         if known is not None and known.replacement:
             evidence = f"{evidence}; use {known.replacement}"
-    return Report(verdict.fault, error, verdict.retry_after, verdict.status, evidence, verdict.code)
+    return Report(
+        verdict.fault,
+        error,
+        verdict.retry_after,
+        verdict.status,
+        evidence,
+        verdict.code,
+        rule=_rule(verdict, tap),
+    )
+
+
+def _rule(verdict: Verdict, tap: Tap | None) -> ResidencyRule | None:
+    """Return the rule where residency refused: the socket's word comes before the reply's."""
+    if tap is not None and tap.strayed:
+        return ResidencyRule.STRAYED_ADDRESS
+    if tap is not None and tap.refused_host:
+        return ResidencyRule.FOREIGN_HOST
+    return ResidencyRule.CLOUD_REPLY if verdict.fault is Fault.PRIVACY_BOUNDARY else None
 
 
 class Texts(Sequence[str]):

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Facts, Failed, Report
 from pilotlight.errors import ProviderFault
@@ -207,9 +208,8 @@ class OllamaProvider:
             return Failed(Report(Fault.INVALID_REQUEST, error))
         if isinstance(error, _LeftHome):
             told = ProviderFault(error.fault, attempt.target.name, error.evidence)
-            return Failed(
-                Report(Fault.PRIVACY_BOUNDARY, told, None, tap.status, error.evidence), partial
-            )
+            report = Report(Fault.PRIVACY_BOUNDARY, told, None, tap.status, error.evidence)
+            return Failed(replace(report, rule=ResidencyRule.REMOTE_HOST), partial)
         return failure(attempt.target, tap, error, call.messages, partial, tools)
 
     def half_read(
