@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.group import GROUPS
 from benchmarks.rows import Row, row_of, table
+from benchmarks.surge_svg import picture
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +28,8 @@ def main() -> int:
     print(table(rows))
     missed = [row for row in rows if row.ok is False]
     print(f"\n{len(rows)} figures, {len(missed)} missed, in {time.monotonic() - began:.0f} s")
+    if options.plot:
+        options.plot.write_text(picture(rows), "utf-8")
     if options.json:
         options.json.write_text(json.dumps(_report(rows), indent=2) + "\n", "utf-8")
     return 1 if missed and options.strict else 0
@@ -35,6 +38,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--plot", type=Path, help="draw the surge there, as SVG")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--only", nargs="+", choices=GROUPS, help="measure only these groups")
     return parser

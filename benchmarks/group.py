@@ -6,7 +6,7 @@ import json
 import sys
 from importlib import import_module
 
-GROUPS = ("concurrency", "overhead", "imports", "tap", "outage", "herd", "deadline")
+GROUPS = ("concurrency", "overhead", "imports", "tap", "outage", "herd", "deadline", "surge")
 
 
 def main() -> int:

@@ -19,9 +19,9 @@ def says(ask: Ask) -> str:
 
 
 @contextmanager
-def apart(name: str) -> Iterator[str]:
-    """Yield the base address of a server that runs elsewhere."""
-    command = [sys.executable, "-m", "benchmarks.serve", name]
+def apart(name: str, latency: float = 0.0) -> Iterator[str]:
+    """Yield the base address of a server that runs elsewhere and takes so many seconds a call."""
+    command = [sys.executable, "-m", "benchmarks.serve", name, str(latency)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None
     assert server.stdout is not None
@@ -35,7 +35,7 @@ def apart(name: str) -> Iterator[str]:
 
 def main() -> int:
     """Serve until standard input ends."""
-    with ChaosServer(reply=says) as server:
+    with ChaosServer(reply=says, latency=float(sys.argv[2])) as server:
         print(server.base(sys.argv[1]), flush=True)
         sys.stdin.read()
     return 0

@@ -109,6 +109,7 @@ MEANING: Mapping[str, str] = {
     "targets.options": "provider options added to every call, such as `api_version`",
     "routes.targets": "names of targets, in the order in which they are asked",
     "routes.deadline": "time for a call with all its attempts, a stream's end included",
+    "routes.priority": "the rank of its calls in the queue of a target that is full",
     "routes.on_interrupt": "what to do when a stream breaks after its first text",
     "routes.private": "local targets only",
     "routes.sensitive": "a function that decides whether a call is private, as "

@@ -143,7 +143,14 @@ class Pilotlight:
         targets = tuple(self.target(each) for each in config.targets)
         sensitive = self.config.sensitive if config.sensitive is None else config.sensitive
         return Route(
-            name, targets, policy, config.deadline, config.private, self.clock, sensitive=sensitive
+            name,
+            targets,
+            policy,
+            config.deadline,
+            config.private,
+            self.clock,
+            config.priority,
+            sensitive,
         )
 
     def make_target(self, name: str, config: TargetConfig) -> Target:

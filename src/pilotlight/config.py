@@ -35,6 +35,7 @@ from pydantic import (
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Elsewhere, Fault
+from pilotlight.core.line import Priority
 from pilotlight.core.needs import ABILITIES
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Care
@@ -210,6 +211,7 @@ class RouteConfig(_Table):
 
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     deadline: Seconds | None = None
+    priority: Priority = "normal"
     on_interrupt: Literal["raise", "restart"] = "raise"
     private: bool = False
     sensitive: Sensitive = None

@@ -29,6 +29,7 @@ from pilotlight.config import bad_model
 from pilotlight.core import drivers
 from pilotlight.core.faults import RULES, Fault
 from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.line import Priority
 from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
@@ -45,13 +46,15 @@ def failover(
     *targets: str | Route,
     private: bool = False,
     deadline: float | None = None,
+    priority: Priority | None = None,
     accept: Callable[[Any], bool] | None = None,
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Run the decorated function once for each attempt, with `target=` the one to use.
 
     `targets` is a route's name, a `Route`, or model strings in the order to ask
     them.  `private` keeps every call on local targets, `deadline` (seconds) bounds
-    a call with all its attempts, `accept` may refuse a returned value, which then
+    a call with all its attempts, `priority` ("high", "normal", "low") is its rank where
+    it must queue, `accept` may refuse a returned value, which then
     fails over.
 
     Raises TypeError at once for a function without a `target` parameter, and
@@ -69,7 +72,9 @@ def failover(
                 f"accept= can't judge {function.__qualname__}(): what a generator has yielded "
                 "is with the caller already; judge inside it"
             )
-        guard = _Guard(function, find, private, deadline, accept, signature, _place(function))
+        guard = _Guard(
+            function, find, private, deadline, priority, accept, signature, _place(function)
+        )
         wrapper = functools.wraps(function)(_wrapper(guard))
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
         return cast("Callable[..., R]", wrapper)
@@ -149,6 +154,7 @@ class _Guard:
     find: Callable[[], Route]
     private: bool
     deadline: float | None
+    priority: Priority | None
     accept: Callable[[Any], bool] | None
     signature: inspect.Signature  # as callers see it
     place: int | None  # of `target` among the positional parameters; None: keyword-only
@@ -174,6 +180,7 @@ class _Guard:
         trip = route.journey(
             private=self.private or None,
             deadline=self.deadline,
+            priority=self.priority,
             stream=stream,
             policy=policy,
             finding=finding,

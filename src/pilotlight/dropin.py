@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pilotlight.assembly import Pilotlight, default
 from pilotlight.config import TargetConfig
+from pilotlight.core.line import Priority
 from pilotlight.route import Route
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def completion(
     *,
     timeout: float | None = None,
     private: bool | None = None,
+    priority: Priority | None = None,
     stream: bool | None = None,
     **options: Any,
 ) -> ModelResponse | CompletionStream:
@@ -40,15 +42,19 @@ def completion(
 
     Returns `litellm.ModelResponse`, or with `stream=True` an iterator of
     `ModelResponseStream`.  `timeout` bounds the whole call in seconds, all its
-    attempts included.  `api_key` and `api_base` hold for this model alone and are
-    never sent to another target.
+    attempts included, `priority` is its rank where it must queue.  `api_key` and
+    `api_base` hold for this model alone and are never sent to another target.
 
     Raises what `Route.complete` raises.
     """
     route, rest = _route_for(default(), model, options)
     if stream:
-        return CompletionStream(route.stream(messages, private=private, deadline=timeout, **rest))
-    return route.complete(messages, private=private, deadline=timeout, **rest).response
+        return CompletionStream(
+            route.stream(messages, private=private, deadline=timeout, priority=priority, **rest)
+        )
+    return route.complete(
+        messages, private=private, deadline=timeout, priority=priority, **rest
+    ).response
 
 
 async def acompletion(
@@ -57,15 +63,20 @@ async def acompletion(
     *,
     timeout: float | None = None,  # noqa: ASYNC109 - litellm's own name
     private: bool | None = None,
+    priority: Priority | None = None,
     stream: bool | None = None,
     **options: Any,
 ) -> ModelResponse | AsyncCompletionStream:
     """Complete as `litellm.acompletion` does; as `completion`, for async code."""
     route, rest = _route_for(default(), model, options)
     if stream:
-        chunks = route.astream(messages, private=private, deadline=timeout, **rest)
+        chunks = route.astream(
+            messages, private=private, deadline=timeout, priority=priority, **rest
+        )
         return await AsyncCompletionStream(chunks).opened()
-    answer = await route.acomplete(messages, private=private, deadline=timeout, **rest)
+    answer = await route.acomplete(
+        messages, private=private, deadline=timeout, priority=priority, **rest
+    )
     return answer.response
 
 

@@ -13,6 +13,7 @@ from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
 from pilotlight.core import drivers
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.line import PRIORITIES, Priority
 from pilotlight.core.needs import Bulk, needs
 from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
@@ -45,6 +46,7 @@ class Route:
     deadline: float | None = None
     private: bool = False
     clock: Clock = SYSTEM_CLOCK
+    priority: Priority = "normal"
     sensitive: Hook | None = None
     _attend: Attendance | None = field(init=False, default=None, repr=False)
 
@@ -75,18 +77,20 @@ class Route:
         *,
         private: bool | None = None,
         deadline: float | None = None,
+        priority: Priority | None = None,
         **options: Any,
     ) -> Answer:
         """Return the first good answer of the route's targets.
 
         `messages` and `options` are OpenAI-shaped (`temperature=`, `tools=`, ...).
-        `private=True` keeps the call on local targets; `deadline` is in seconds.
+        `private=True` keeps the call on local targets; `deadline` is in seconds;
+        `priority` is its rank where it must queue ("high", "normal" or "low").
 
         Raises AllTargetsFailed, DeadlineExceeded, InvalidCall, ConfigError (a
         private call without a local target), or the provider's own exception when
         the mistake is the caller's.
         """
-        trip = self.trip(messages, options, private=private, deadline=deadline)
+        trip = self.trip(messages, options, private=private, deadline=deadline, priority=priority)
         call = trip.call
 
         def ask(attempt: Attempt) -> Answered | Failed:
@@ -101,10 +105,11 @@ class Route:
         *,
         private: bool | None = None,
         deadline: float | None = None,
+        priority: Priority | None = None,
         **options: Any,
     ) -> Answer:
         """Return the first good answer; as `complete`, without blocking the event loop."""
-        trip = self.trip(messages, options, private=private, deadline=deadline)
+        trip = self.trip(messages, options, private=private, deadline=deadline, priority=priority)
         call = trip.call
 
         async def ask(attempt: Attempt) -> Answered | Failed:
@@ -119,6 +124,7 @@ class Route:
         *,
         private: bool | None = None,
         deadline: float | None = None,
+        priority: Priority | None = None,
         **options: Any,
     ) -> AnswerStream:
         """Return an iterator of OpenAI-shaped chunks; nothing is sent before the first `next`.
@@ -126,7 +132,9 @@ class Route:
         While iterating, raises as `complete` does, and StreamInterrupted once text
         has been handed over.
         """
-        trip = self.trip(messages, options, private=private, deadline=deadline, stream=True)
+        trip = self.trip(
+            messages, options, private=private, deadline=deadline, priority=priority, stream=True
+        )
         call = trip.call
 
         def ask(attempt: Attempt) -> Source:
@@ -140,10 +148,13 @@ class Route:
         *,
         private: bool | None = None,
         deadline: float | None = None,
+        priority: Priority | None = None,
         **options: Any,
     ) -> AsyncAnswerStream:
         """Return an async iterator of OpenAI-shaped chunks; as `stream`, for `async for`."""
-        trip = self.trip(messages, options, private=private, deadline=deadline, stream=True)
+        trip = self.trip(
+            messages, options, private=private, deadline=deadline, priority=priority, stream=True
+        )
         call = trip.call
 
         def ask(attempt: Attempt) -> AsyncSource:
@@ -159,6 +170,7 @@ class Route:
         *,
         private: bool | None = None,
         deadline: float | None = None,
+        priority: Priority | None = None,
         stream: bool = False,
     ) -> Trip:
         """Check a call and put it on its way; the doors share this."""
@@ -171,6 +183,7 @@ class Route:
             options,
             private=private,
             deadline=deadline,
+            priority=priority,
             stream=stream,
             finding=finding,
         )
@@ -182,6 +195,7 @@ class Route:
         *,
         private: bool | None = None,
         deadline: float | None = None,
+        priority: Priority | None = None,
         stream: bool = False,
         policy: Policy | None = None,
         finding: Finding = NOTHING,
@@ -190,6 +204,11 @@ class Route:
         seconds = self.deadline if deadline is None else deadline
         if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
             raise InvalidCall(f"deadline={seconds!r}: a deadline is a positive number of seconds")
+        asked_priority = self.priority if priority is None else priority
+        if asked_priority not in PRIORITIES:
+            raise InvalidCall(
+                f"priority={asked_priority!r}: a priority is one of {', '.join(PRIORITIES)}"
+            )
         asked_private = is_private(private, self.private) or finding.private
         if asked_private:
             self._check_for_local(finding)
@@ -203,6 +222,7 @@ class Route:
             deadline=None if seconds is None else self.clock() + seconds - finding.seconds,
             needs=needs(messages, options),
             stream=stream,
+            priority=asked_priority,
         )
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call

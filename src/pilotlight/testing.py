@@ -24,7 +24,7 @@ import re
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import Breaker, BreakerPolicy
@@ -46,6 +46,10 @@ from pilotlight.core.steps import (
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import ProviderFault
 from pilotlight.registry import REGISTRY
+
+if TYPE_CHECKING:
+    import asyncio
+    import threading
 
 __all__ = ["Fails", "FakeClock", "ScriptedTarget", "outage", "reset"]
 
@@ -75,6 +79,20 @@ class FakeClock:
     async def asleep(self, seconds: float) -> None:
         """As `sleep`, for async code."""
         self.sleep(seconds)
+
+    def wait(self, event: threading.Event, seconds: float | None) -> None:
+        """Wait for another thread; where the wait has an end, that end comes now."""
+        if seconds is None:
+            event.wait()
+        elif not event.is_set():
+            self.sleep(seconds)
+
+    async def await_(self, event: asyncio.Event, seconds: float | None) -> None:
+        """As `wait`, for async code."""
+        if seconds is None:
+            await event.wait()
+        elif not event.is_set():
+            self.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,11 +128,11 @@ def test_a_route_has_the_policy_of_its_table():
         "targets": {"gpt": {"model": "openai/gpt-4o"}},
         "routes": {"chat": {
             "targets": ["gpt"], "deadline": "1m", "on_interrupt": "restart", "private": True,
-            "fail_over_on": ["content_blocked"], "rate_limit_wait": 0,
+            "fail_over_on": ["content_blocked"], "rate_limit_wait": 0, "priority": "low",
         }},
     })  # fmt: skip
     route = pilot.route("chat")
-    assert (route.deadline, route.private) == (60.0, True)
+    assert (route.deadline, route.private, route.priority) == (60.0, True, "low")
     assert (route.policy.on_interrupt, route.policy.rate_limit_wait) == ("restart", 0.0)
     assert route.policy.fail_over_on == {Fault.CONTENT_BLOCKED}
 

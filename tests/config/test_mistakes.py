@@ -56,6 +56,10 @@ MISTAKES = [
         "targets.gpt.timeout: should be greater than 0, got -5",
     ),
     (
+        "[targets.gpt]\nmodel = 'openai/x'\n[routes.a]\ntargets = ['gpt']\npriority = 'urgent'",
+        "routes.a.priority: should be 'high', 'normal' or 'low'",
+    ),
+    (
         "[targets.gpt]\nmodel = 'openai/x'\ntimeout = 'soon'",
         "targets.gpt.timeout: a duration is a number of seconds",
     ),

@@ -9,12 +9,43 @@ import pytest
 from kit import PATIENCE, in_threads
 
 from pilotlight.core import drivers
-from pilotlight.core.bulkhead import Bulkhead, Ticket
+from pilotlight.core.bulkhead import UNMEASURED, Bulkhead, Ticket
+from pilotlight.core.clock import SYSTEM_CLOCK
+from pilotlight.core.line import TURN
 from pilotlight.core.steps import Queue
+from pilotlight.testing import FakeClock
 
 
 def states(*tickets: Ticket) -> list[str]:
     return [ticket.state for ticket in tickets]
+
+
+def measured(concurrency: int, queue: int, clock: FakeClock, seconds: float) -> Bulkhead:
+    """A bulkhead that has served one call, which took so long."""
+    bulkhead = Bulkhead(concurrency, queue, clock)
+    ticket = bulkhead.enter(None)
+    clock.advance(seconds)
+    ticket.served()
+    return bulkhead
+
+
+def service_time(bulkhead: Bulkhead) -> float:
+    """What it takes a call of the one place to be served, as far as is known."""
+    ticket = bulkhead.enter(None)
+    try:
+        return bulkhead.expected_wait()
+    finally:
+        ticket.release()
+
+
+def turns(inside: Ticket, line: list[Ticket]) -> list[int]:
+    """Let them in one after the other; return in which order they came."""
+    order = []
+    while len(order) < len(line):
+        inside.release()
+        inside = next(ticket for ticket in line if ticket.state == "granted")
+        order.append(line.index(inside))
+    return order
 
 
 def test_lets_in_so_many_queues_so_many_and_refuses_the_rest(clock):
@@ -29,7 +60,7 @@ def test_first_come_first_served(clock):
     first, *others = [bulkhead.enter(None) for _ in range(4)]
     order: list[int] = []
     for number, ticket in enumerate(others):
-        ticket.when_granted(lambda number=number: order.append(number))
+        ticket.when_settled(lambda number=number: order.append(number))
     first.release()
     for ticket in others:
         ticket.release()
@@ -69,17 +100,35 @@ def test_one_who_leaves_the_queue_makes_room_in_it(clock):
 
 
 def test_whoever_could_not_be_served_in_time_is_refused_at_once(clock):
-    bulkhead = Bulkhead(2, 9, clock)
-    for _ in range(3):  # each takes ten seconds
-        ticket = bulkhead.enter(None)
-        clock.advance(10)
-        ticket.release()
-    bulkhead.enter(None), bulkhead.enter(None)
-    assert bulkhead.enter(4.9).state == "refused"
-    assert bulkhead.enter(5.0).state == "waiting"  # two places, ten seconds each
-    refused = bulkhead.enter(9.9)
-    assert (refused.state, refused.retry_after) == ("refused", 10.0)
+    bulkhead = measured(2, 9, clock, 10.0)
+    bulkhead.enter(None)
+    clock.advance(4)
+    bulkhead.enter(None)
+    # The first place comes free in six seconds, then one every five; and serving takes ten.
+    assert bulkhead.enter(15.9).state == "refused"
+    first = bulkhead.enter(16.0)
+    assert (first.state, first.patience) == ("waiting", 6.0)
+    refused = bulkhead.enter(20.9)
+    assert (refused.state, refused.refusal) == ("refused", "no time left")
+    assert refused.retry_after == 11.0
     assert bulkhead.enter(None).state == "waiting"
+
+
+def test_a_free_place_is_given_however_little_time_there_is(clock):
+    assert measured(1, 9, clock, 10.0).enter(0.1).state == "granted"
+
+
+def test_a_call_that_is_overdue_may_still_take_a_while(clock):
+    bulkhead = measured(2, 9, clock, 10.0)
+    bulkhead.enter(None), bulkhead.enter(None)
+    clock.advance(60)
+    assert bulkhead.expected_wait() == 5.0
+
+
+def test_who_is_refused_before_anything_was_measured_is_told_a_time_all_the_same(clock):
+    bulkhead = Bulkhead(1, 0, clock)
+    bulkhead.enter(None)
+    assert bulkhead.enter(None).retry_after == UNMEASURED
 
 
 def test_the_service_time_follows_the_newest(clock):
@@ -87,15 +136,155 @@ def test_the_service_time_follows_the_newest(clock):
     for seconds in (10.0, 20.0):
         ticket = bulkhead.enter(None)
         clock.advance(seconds)
+        ticket.served()
+    assert service_time(bulkhead) == pytest.approx(12.0)
+
+
+def test_a_call_that_failed_at_once_or_was_cancelled_does_not_fool_the_measure(clock):
+    bulkhead = measured(1, 9, clock, 10.0)
+    for seconds in (0.001, 9.0):
+        ticket = bulkhead.enter(None)
+        clock.advance(seconds)
         ticket.release()
-    assert bulkhead.expected_wait(0) == pytest.approx(12.0)
+    assert service_time(bulkhead) == 10.0
+
+
+def test_a_call_that_was_broken_off_late_tells_that_serving_takes_longer(clock):
+    bulkhead = measured(1, 9, clock, 10.0)
+    ticket = bulkhead.enter(None)
+    clock.advance(20)
+    ticket.release()
+    assert service_time(bulkhead) == pytest.approx(12.0)
+
+
+def test_without_an_answer_nothing_is_measured(clock):
+    bulkhead = Bulkhead(1, 9, clock)
+    ticket = bulkhead.enter(None)
+    clock.advance(20)
+    ticket.release()
+    assert service_time(bulkhead) == 0.0
+
+
+def test_serving_counts_once(clock):
+    bulkhead = Bulkhead(1, 9, clock)
+    ticket = bulkhead.enter(None)
+    clock.advance(10)
+    ticket.served()
+    clock.advance(50)
+    ticket.release(), ticket.served()
+    assert (service_time(bulkhead), bulkhead.inside) == (10.0, 0)
+
+
+# Priorities.
+
+
+def test_a_higher_priority_is_served_first_and_within_one_who_came_first(clock):
+    bulkhead = Bulkhead(1, 9, clock)
+    inside = bulkhead.enter(None)
+    line = [bulkhead.enter(None, p) for p in ("low", "normal", "high", "normal", "high")]
+    assert turns(inside, line)[:3] == [2, 4, 1]
+
+
+def test_nobody_waits_for_ever(clock):
+    """However many of a higher priority come, one place in four goes to who waited longest."""
+    bulkhead = Bulkhead(1, 99, clock)
+    inside = bulkhead.enter(None)
+    low = bulkhead.enter(None, "low")
+    highs = [bulkhead.enter(None, "high") for _ in range(20)]
+    assert turns(inside, [low, *highs]).index(0) == TURN - 1
+
+
+def test_a_full_queue_sheds_the_newest_of_the_lowest_priority(clock):
+    bulkhead = Bulkhead(1, 4, clock)
+    bulkhead.enter(None)
+    line = [bulkhead.enter(None, p) for p in ("low", "normal", "low", "normal")]
+    woken: list[int] = []
+    for number, ticket in enumerate(line):
+        ticket.when_settled(lambda number=number: woken.append(number))
+    high = bulkhead.enter(None, "high")
+    assert (high.state, woken, line[2].refusal) == ("waiting", [2], "displaced")
+    assert states(*line) == ["waiting", "waiting", "refused", "waiting"]
+    assert line[2].retry_after > 0
+    assert bulkhead.waiting == 4
+
+
+def test_nobody_is_shed_for_an_equal_or_a_lower_call(clock):
+    bulkhead = Bulkhead(1, 2, clock)
+    bulkhead.enter(None)
+    line = [bulkhead.enter(None, "normal") for _ in range(2)]
+    newcomers = [bulkhead.enter(None, "normal"), bulkhead.enter(None, "low")]
+    assert states(*line, *newcomers) == ["waiting", "waiting", "refused", "refused"]
+    assert {ticket.refusal for ticket in newcomers} == {"queue full"}
+
+
+def test_nobody_is_shed_for_one_who_would_come_too_late(clock):
+    bulkhead = measured(1, 1, clock, 10.0)
+    bulkhead.enter(None)
+    low = bulkhead.enter(None, "low")
+    assert bulkhead.enter(19.9, "high").state == "refused"
+    assert low.state == "waiting"
+
+
+def test_who_is_made_too_late_by_a_higher_one_is_shed_at_once(clock):
+    bulkhead = measured(1, 99, clock, 10.0)
+    bulkhead.enter(None)
+    patient, hasty = bulkhead.enter(None, "low"), bulkhead.enter(30.0, "low")
+    assert states(patient, hasty) == ["waiting", "waiting"]
+    woken: list[str] = []
+    hasty.when_settled(lambda: woken.append("hasty"))
+    bulkhead.enter(None, "low")
+    assert hasty.state == "waiting"  # an equal one comes behind it
+    bulkhead.enter(None, "normal")
+    assert (states(patient, hasty), hasty.refusal) == (["waiting", "refused"], "displaced")
+    assert (woken, bulkhead.waiting) == (["hasty"], 3)
+    hasty.release()
+    assert bulkhead.waiting == 3
+
+
+def test_one_shed_for_want_of_time_makes_room_for_the_newcomer(clock):
+    bulkhead = measured(1, 2, clock, 10.0)
+    bulkhead.enter(None)
+    hasty, patient = bulkhead.enter(20.0, "low"), bulkhead.enter(None, "low")
+    high = bulkhead.enter(None, "high")
+    assert states(hasty, patient, high) == ["refused", "waiting", "waiting"]
+
+
+def test_the_wait_counts_those_who_would_be_served_before(clock):
+    bulkhead = measured(1, 99, clock, 10.0)
+    bulkhead.enter(None)
+    for priority in ("low", "low", "normal", "high"):
+        bulkhead.enter(None, priority)
+    waits = [bulkhead.expected_wait(p) for p in ("high", "normal", "low")]
+    # In the highest lane one is ahead, in the next two and by the fourth place one more.
+    assert waits == [20.0, 40.0, 50.0]
+
+
+@pytest.mark.parametrize("shape", ["sync", "async"])
+def test_who_is_displaced_is_woken_at_once(shape):
+    """The waiter has a time-out far away and ends by the wake alone."""
+    bulkhead = Bulkhead(1, 1, SYSTEM_CLOCK)
+    bulkhead.enter(None)
+    ticket = bulkhead.enter(None, "low")
+
+    def wait() -> None:
+        if shape == "sync":
+            drivers._wait(Queue(ticket, None), SYSTEM_CLOCK)
+        else:
+            asyncio.run(drivers._await(Queue(ticket, None), SYSTEM_CLOCK))
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    bulkhead.enter(None, "high")
+    waiter.join(PATIENCE)
+    assert not waiter.is_alive()
+    assert ticket.state == "refused"
 
 
 def test_more_room_lets_the_waiting_in_at_once(clock):
     bulkhead = Bulkhead(1, 9, clock)
     _first, second, third = (bulkhead.enter(None) for _ in range(3))
     woken: list[str] = []
-    second.when_granted(lambda: woken.append("second"))
+    second.when_settled(lambda: woken.append("second"))
     bulkhead.configure(2, 9)
     assert states(second, third) == ["granted", "waiting"]
     assert woken == ["second"]
@@ -116,7 +305,7 @@ def test_a_place_granted_before_anybody_waits_wakes_at_once(clock):
     first, second = bulkhead.enter(None), bulkhead.enter(None)
     first.release()
     woken: list[bool] = []
-    second.when_granted(lambda: woken.append(True))
+    second.when_settled(lambda: woken.append(True))
     assert woken == [True]
 
 
@@ -128,7 +317,7 @@ def test_a_waiter_whose_event_loop_is_gone_passes_its_place_on(clock):
     first, lost, third = (bulkhead.enter(None) for _ in range(3))
 
     async def wait_and_die():
-        task = asyncio.ensure_future(drivers._await(Queue(lost, None)))
+        task = asyncio.ensure_future(drivers._await(Queue(lost, None), clock))
         await asyncio.sleep(0)
         assert lost._wake is not None
         wake = lost._wake
@@ -144,8 +333,8 @@ def test_a_waiter_whose_event_loop_is_gone_passes_its_place_on(clock):
 def test_a_wait_that_runs_out_leaves_the_ticket_waiting(clock):
     bulkhead = Bulkhead(1, 9, clock)
     _first, second, third = (bulkhead.enter(None) for _ in range(3))
-    drivers._wait(Queue(second, 0.0))
-    asyncio.run(drivers._await(Queue(third, 0.0)))
+    drivers._wait(Queue(second, 0.0), clock)
+    asyncio.run(drivers._await(Queue(third, 0.0), clock))
     assert states(second, third) == ["waiting", "waiting"]
 
 
@@ -163,7 +352,7 @@ def test_threads_and_tasks_share_the_places(clock):
     def in_thread() -> None:
         ticket = bulkhead.enter(None)
         if ticket.state == "waiting":
-            drivers._wait(Queue(ticket, PATIENCE))
+            drivers._wait(Queue(ticket, PATIENCE), SYSTEM_CLOCK)
         assert ticket.state == "granted"
         visit(1), visit(-1)
         ticket.release()
@@ -171,7 +360,7 @@ def test_threads_and_tasks_share_the_places(clock):
     async def in_task() -> None:
         ticket = bulkhead.enter(None)
         if ticket.state == "waiting":
-            await drivers._await(Queue(ticket, PATIENCE))
+            await drivers._await(Queue(ticket, PATIENCE), SYSTEM_CLOCK)
         assert ticket.state == "granted"
         visit(1)
         await asyncio.sleep(0)

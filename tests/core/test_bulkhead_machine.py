@@ -9,55 +9,100 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pilotlight.core.bulkhead import Bulkhead, Ticket
+from pilotlight.core.line import PRIORITIES, TURN
 from pilotlight.testing import FakeClock
 
 
+def rank(ticket: Ticket) -> int:
+    return PRIORITIES.index(ticket.priority)
+
+
 class BulkheadMachine(RuleBasedStateMachine):
-    @initialize(concurrency=st.integers(1, 3), queue=st.integers(0, 3))
+    @initialize(concurrency=st.integers(1, 3), queue=st.integers(0, 4))
     def start(self, concurrency: int, queue: int) -> None:
         self.clock = FakeClock()
         self.bulkhead = Bulkhead(concurrency, queue, self.clock)
         self.room, self.seats = concurrency, queue
         self.inside: list[Ticket] = []
-        self.line: list[Ticket] = []
+        self.line: list[Ticket] = []  # in the order of coming
+        self.called = 0
+        self.gone: list[Ticket] = []  # displaced, refused, returned
         self.woken: list[Ticket] = []
         self.expected: list[Ticket] = []
 
     def admit(self) -> None:
         while self.line and len(self.inside) < self.room:
-            ticket = self.line.pop(0)
+            self.called += 1
+            ticket = self.line[0] if self.called % TURN == 0 else min(self.line, key=rank)
+            self.line.remove(ticket)
             self.inside.append(ticket)
             self.expected.append(ticket)
 
-    @rule()
-    def enter(self) -> None:
-        ticket = self.bulkhead.enter(None)
+    @rule(priority=st.sampled_from(PRIORITIES))
+    def enter(self, priority: Any) -> None:
+        before = list(self.line)
+        ticket = self.bulkhead.enter(None, priority)
         if len(self.inside) < self.room and not self.line:
             assert ticket.state == "granted"
             self.inside.append(ticket)
-        elif len(self.line) < self.seats:
-            assert ticket.state == "waiting"
-            ticket.when_granted(lambda: self.woken.append(ticket))
-            self.line.append(ticket)
-        else:
-            assert ticket.state == "refused"
+            return
+        if len(self.line) >= self.seats:
+            lower = [each for each in self.line if rank(each) > rank(ticket)]
+            if not lower:
+                assert (ticket.state, ticket.refusal) == ("refused", "queue full")
+                self.gone.append(ticket)
+                return
+            displaced = max(reversed(lower), key=rank)  # the newest of the lowest
+            assert (displaced.state, displaced.refusal) == ("refused", "displaced")
+            assert [each for each in before if each.state != "waiting"] == [displaced]
+            self.line.remove(displaced)
+            self.gone.append(displaced)
+            self.expected.append(displaced)
+        assert ticket.state == "waiting"
+        ticket.when_settled(lambda: self.woken.append(ticket))
+        self.line.append(ticket)
 
     @precondition(lambda self: self.inside)
-    @rule(data=st.data(), seconds=st.sampled_from([0.0, 5.0]))
-    def leave(self, data: Any, seconds: float) -> None:
+    @rule(data=st.data(), seconds=st.sampled_from([0.0, 5.0]), served=st.booleans())
+    def leave(self, data: Any, seconds: float, served: bool) -> None:
         self.clock.advance(seconds)
         ticket = self.inside.pop(data.draw(st.integers(0, len(self.inside) - 1)))
         self.admit()
+        if served:
+            ticket.served()
         ticket.release()
         ticket.release()
+        self.gone.append(ticket)
 
     @precondition(lambda self: self.line)
     @rule(data=st.data())
     def give_up(self, data: Any) -> None:
         ticket = self.line.pop(data.draw(st.integers(0, len(self.line) - 1)))
         ticket.release()
+        self.gone.append(ticket)
 
-    @rule(concurrency=st.integers(1, 4), queue=st.integers(0, 3))
+    @precondition(lambda self: self.gone)
+    @rule(data=st.data())
+    def return_what_is_gone(self, data: Any) -> None:
+        data.draw(st.sampled_from(self.gone)).release()
+
+    @precondition(lambda self: self.inside)
+    @rule(patience=st.floats(0, 30), priority=st.sampled_from(PRIORITIES))
+    def hurry(self, patience: float, priority: Any) -> None:
+        """Who can't be served in time changes nothing; who can is seen by `enter`."""
+        service = self.bulkhead._service
+        full = len(self.inside) >= self.room or self.line
+        if (
+            service is None
+            or not full
+            or self.bulkhead.expected_wait(priority) + service < (patience + 1e-6)
+        ):
+            return
+        ticket = self.bulkhead.enter(patience, priority)
+        assert (ticket.state, ticket.refusal) == ("refused", "no time left")
+        assert ticket.retry_after > 0
+
+    @rule(concurrency=st.integers(1, 4), queue=st.integers(0, 4))
     def configure(self, concurrency: int, queue: int) -> None:
         self.room, self.seats = concurrency, queue
         self.admit()
@@ -68,7 +113,8 @@ class BulkheadMachine(RuleBasedStateMachine):
         assert (self.bulkhead.inside, self.bulkhead.waiting) == (len(self.inside), len(self.line))
         assert all(ticket.state == "granted" for ticket in self.inside)
         assert all(ticket.state == "waiting" for ticket in self.line)
-        assert self.woken == self.expected  # each once, in the order they came
+        assert all(ticket.state in ("refused", "returned") for ticket in self.gone)
+        assert self.woken == self.expected  # each once, in the order of their turns
 
     def teardown(self) -> None:
         for ticket in [*getattr(self, "inside", []), *getattr(self, "line", [])]:

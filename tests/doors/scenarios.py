@@ -13,6 +13,7 @@ from typing import Any
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault
 from pilotlight.core.flow import Policy
+from pilotlight.core.steps import Timeouts
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
 
 LENIENT = Policy(fail_over_on=frozenset(f for f in Fault if RULES[f].elsewhere is Elsewhere.POLICY))
@@ -128,8 +129,8 @@ def prepared(build: Callable[..., Any], prepare: Callable[[Any], object]) -> Cal
     return built
 
 
-def alone(*script: Any) -> Callable[..., Any]:
-    return lambda clock: [ScriptedTarget("a", *script, clock=clock)]
+def alone(*script: Any, **options: Any) -> Callable[..., Any]:
+    return lambda clock: [ScriptedTarget("a", *script, clock=clock, **options)]
 
 
 def always(*args: Any, **more: Any) -> Callable[[bool], Expected]:
@@ -219,6 +220,21 @@ SPECIAL = [
         "bulkhead full",
         prepared(two("never", concurrency=1), lambda t: t[0].health.bulkhead.enter(None)),
         always([("b", None)], "failover", text="b says so", skipped=[("a", "saturated")]),
+    ),
+    Scenario(
+        "bulkhead full, and nobody behind",
+        prepared(alone(concurrency=1), lambda t: t[0].health.bulkhead.enter(None)),
+        always([], "exhausted", error="AllTargetsFailed", slept=0.0, skipped=[("a", "saturated")]),
+    ),
+    Scenario(
+        "the wait for a place takes too long",
+        prepared(
+            two("never", concurrency=1, queue=1, timeouts=Timeouts(total=3.0)),
+            lambda t: t[0].health.bulkhead.enter(None),
+        ),
+        always(
+            [("b", None)], "failover", text="b says so", slept=3.0, skipped=[("a", "saturated")]
+        ),
     ),
     Scenario(
         "all down",

@@ -11,7 +11,7 @@ import pytest
 from ways import HELLO, decorated
 
 from pilotlight.core.receipt import receipts
-from pilotlight.core.steps import Answered
+from pilotlight.core.steps import Answered, Timeouts
 from pilotlight.route import Route
 from pilotlight.testing import ScriptedTarget
 
@@ -193,6 +193,8 @@ def test_a_decorated_coroutine_cancelled_in_an_attempt(gpt, route):
 
 
 def test_a_task_cancelled_while_it_waits_in_the_queue(route, gpt):
+    gpt.timeouts = Timeouts(total=None)  # on a FakeClock a wait with an end is over at once
+
     async def main():
         inside = gpt.health.bulkhead.enter(None)
         tasks = [asyncio.create_task(route.acomplete(HELLO)) for _ in range(2)]

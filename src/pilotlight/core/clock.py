@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+    import threading
 
 
 class Clock(Protocol):
@@ -14,6 +18,10 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
     async def asleep(self, seconds: float) -> None: ...
+
+    def wait(self, event: threading.Event, seconds: float | None) -> None: ...
+
+    async def await_(self, event: asyncio.Event, seconds: float | None) -> None: ...
 
 
 class SystemClock:
@@ -27,6 +35,20 @@ class SystemClock:
         import asyncio
 
         await asyncio.sleep(seconds)
+
+    def wait(self, event: threading.Event, seconds: float | None) -> None:
+        """Wait for the event, at most so long; the event knows which it was."""
+        event.wait(seconds)
+
+    async def await_(self, event: asyncio.Event, seconds: float | None) -> None:
+        """As `wait`, without blocking the event loop."""
+        import asyncio
+
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            pass  # the event still says so
 
 
 SYSTEM_CLOCK = SystemClock()

@@ -46,7 +46,7 @@ def complete(flow: Flow, ask: Callable[[Attempt], Answered | Failed], clock: Clo
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
             elif isinstance(step, Queue):
-                _wait(step)
+                _wait(step, clock)
     finally:
         flow.close()
 
@@ -71,7 +71,7 @@ async def acomplete(
             elif isinstance(step, Pause):
                 await clock.asleep(step.seconds)
             elif isinstance(step, Queue):
-                await _await(step)
+                await _await(step, clock)
     finally:
         flow.close()
 
@@ -104,7 +104,7 @@ def stream(flow: Flow, ask: Callable[[Attempt], Source], clock: Clock) -> Genera
             elif isinstance(step, Pause):
                 clock.sleep(step.seconds)
             elif isinstance(step, Queue):
-                _wait(step)
+                _wait(step, clock)
     finally:
         flow.close()
         if source is not None:
@@ -153,7 +153,7 @@ async def astream(
             elif isinstance(step, Pause):
                 await clock.asleep(step.seconds)
             elif isinstance(step, Queue):
-                await _await(step)
+                await _await(step, clock)
     finally:
         flow.close()
         if source is not None:
@@ -219,30 +219,26 @@ def _diagnosed(flow: Flow, source: Source | AsyncSource, error: Exception) -> En
         raise
 
 
-# Waiting for a place in a bulkhead.
+# Waiting for a place in a bulkhead; a wait that runs out leaves the ticket "waiting".
 
 
-def _wait(step: Queue) -> None:
-    granted = threading.Event()
-    step.ticket.when_granted(granted.set)
-    granted.wait(step.seconds)
+def _wait(step: Queue, clock: Clock) -> None:
+    settled = threading.Event()
+    step.ticket.when_settled(settled.set)
+    clock.wait(settled, step.seconds)
 
 
-async def _await(step: Queue) -> None:
+async def _await(step: Queue, clock: Clock) -> None:
     import asyncio
 
     loop = asyncio.get_running_loop()
-    granted = asyncio.Event()
+    settled = asyncio.Event()
 
     def wake() -> None:
         try:
-            loop.call_soon_threadsafe(granted.set)
+            loop.call_soon_threadsafe(settled.set)
         except RuntimeError:  # that loop is closed: the flow gives the place back
             step.ticket.release()
 
-    step.ticket.when_granted(wake)
-    try:
-        async with asyncio.timeout(step.seconds):
-            await granted.wait()
-    except TimeoutError:
-        pass  # the ticket still says "waiting", and the flow moves on
+    step.ticket.when_settled(wake)
+    await clock.await_(settled, step.seconds)

@@ -38,16 +38,19 @@ def raise_all_failed(trip: Trip) -> NoReturn:
     trip.journal.finish("exhausted")
     receipt = trip.journal.receipt()
     able = [target for target in trip.targets if target.at_home or not trip.call.private]
-    full = {
-        s.target: s.retry_after
-        for s in receipt.skipped
-        if s.reason == "saturated" and s.retry_after
-    }
+    full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
     waits = [full.get(target.name, target.health.breaker.retry_after) for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)
+    retry_after = None if soonest == float("inf") else soonest
+    mend = ""
+    if full and retry_after is not None:
+        mend = (
+            f"; ask again in {retry_after:.1f} s, or give {' and '.join(full)} more "
+            "`concurrency` or `queue` if the machine can carry it"
+        )
     raise AllTargetsFailed(
-        f"no target of route {trip.call.route!r} answered: {trip.journal.told}",
+        f"no target of route {trip.call.route!r} answered: {trip.journal.told}{mend}",
         trip.journal.errors,
         receipt,
-        None if soonest == float("inf") else soonest,
+        retry_after,
     )

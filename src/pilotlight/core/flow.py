@@ -31,6 +31,7 @@ from pilotlight.core.rulings import (
     refusal,
     remaining,
     retry_delay,
+    saturated,
 )
 from pilotlight.core.steps import (
     Answered,
@@ -157,14 +158,12 @@ def _attempt(
     permit: Permit | None = None
     began = trip.clock()
     try:
-        if target.health.bulkhead is not None:
-            ticket = target.health.bulkhead.enter(patience(trip, target, behind))
+        if (bulkhead := target.health.bulkhead) is not None:
+            ticket = bulkhead.enter(patience(trip, target, behind), trip.call.priority)
             if ticket.state == "waiting":
-                yield Queue(ticket, patience(trip, target, behind))
+                yield Queue(ticket, ticket.patience)
             if ticket.state != "granted" or remaining(trip) <= 0:
-                return _skip(
-                    trip, target, TargetSkipped(target.name, "saturated", ticket.retry_after)
-                )
+                return _skip(trip, target, saturated(target, ticket))
         allowed = limits(trip, target, behind)
         try:
             permit = target.health.breaker.acquire(allowed.total or 0.0)
@@ -180,6 +179,8 @@ def _attempt(
             trip.journal.relaying = True
             outcome = yield Relay(restarted)
         outcome = judged(trip, target, outcome)
+        if ticket is not None and not isinstance(outcome, Failed):
+            ticket.served()
         return _settle(trip, target, number, began, permit, outcome, shown, last=not behind)
     finally:
         if permit is not None:

@@ -195,7 +195,7 @@ class Journal:
         """Note a target that was not asked."""
         self.errors.append(error)
         self.skipped.append(record)
-        told = f" ({record.detail})" if record.reason == "unsupported" else ""
+        told = f" ({record.detail})" if record.reason in ("unsupported", "saturated") else ""
         self.trail.append(f"{record.target} {record.reason}{told}")
         if events.listeners:
             events.emit(

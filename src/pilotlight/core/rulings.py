@@ -9,6 +9,7 @@ from typing import Any
 
 from pilotlight.core import backoff
 from pilotlight.core.boundary import ResidencyRule
+from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Timeouts
 from pilotlight.core.target import Target
@@ -46,6 +47,12 @@ def open_circuit(target: Target, wait: float | None) -> CircuitOpen:
     return CircuitOpen(target.name, None if forever else wait, target.health.breaker.reason)
 
 
+def saturated(target: Target, ticket: Ticket) -> TargetSkipped:
+    """Say that the target's bulkhead has no place, by the name that its own server would use."""
+    fault = Fault.LOCAL_OVERLOADED if target.at_home else Fault.OVERLOADED
+    return TargetSkipped(target.name, "saturated", ticket.retry_after, f"{fault}: {ticket.refusal}")
+
+
 # How long it may take.
 
 
@@ -75,7 +82,7 @@ def limits(trip: Trip, target: Target, behind: Sequence[Target]) -> Timeouts:
 
 
 def patience(trip: Trip, target: Target, behind: Sequence[Target]) -> float | None:
-    """Return how long the call may wait in the target's queue; None: as long as it takes."""
+    """Return how long the call may wait and be served here; None: as long as it takes."""
     return limits(trip, target, behind).total
 
 

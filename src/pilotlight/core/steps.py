@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
 from pilotlight.core.lifecycle import Notice
+from pilotlight.core.line import Priority
 
 if TYPE_CHECKING:
     from pilotlight.core.bulkhead import Ticket
@@ -55,6 +56,7 @@ class Call:
     deadline: float | None = None
     needs: frozenset[str] = frozenset()
     stream: bool = False
+    priority: Priority = "normal"  # in the queue of a target that is full
 
 
 @dataclass(frozen=True, slots=True)
