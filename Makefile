@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo test lint types format bench bench-peers docs constraints clean
+.PHONY: help setup demo test test-live lint types format bench bench-peers docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo: $(READY) ## Watch calls survive an outage (about 20 s); ARGS="--report dem
 
 test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
 	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto --dist=worksteal $(ARGS)
+
+test-live: $(READY) ## The Ollama contract against a real server: OLLAMA_HOST, PILOTLIGHT_LIVE_MODEL
+	@$(BIN)/pytest tests/live -m live -q -p no:cacheprovider $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .

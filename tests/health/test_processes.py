@@ -21,6 +21,7 @@ HEAD = """
 import os, sys, threading
 from pilotlight import load
 from pilotlight.health.prober import PROBER
+from pilotlight.health.warmup import WARMER
 from pilotlight.health import fork
 
 def make(base):
@@ -85,6 +86,20 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 print("well")
 """
 
+FORK_IN_A_LOAD = """
+# The load under way is the parent's, and so is the lock: the child makes a load of its own.
+local = make(sys.argv[1]).target("local")
+WARMER._run = lambda work: None             # begun, and never over
+assert WARMER.warm(local) and not WARMER.warm(local)
+WARMER._lock.acquire()                      # as by another thread at the time of the fork
+child = os.fork()
+if not child:
+    threading.Timer(20, os._exit, [3]).start()
+    os._exit(0 if WARMER.warm(local) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print("well")
+"""
+
 SPAWN = """
 import multiprocessing
 
@@ -113,6 +128,24 @@ EXIT = """
 app = make(sys.argv[1])
 call(app)                                   # and end at once, with a check under way
 print("well")
+"""
+
+
+WAIT = """
+def wait(what):
+    from time import monotonic
+    import http.client, urllib.parse
+    # until it has reached the server
+    where = urllib.parse.urlsplit(sys.argv[1])
+    until = monotonic() + 20
+    while monotonic() < until:
+        link = http.client.HTTPConnection(where.hostname, where.port)
+        link.request("GET", "/__control")
+        said = link.getresponse().read().decode().replace(" ", "")
+        link.close()
+        if f'"{what}":1' in said:
+            return
+    raise SystemExit("nothing arrived")
 """
 
 
@@ -153,6 +186,11 @@ def test_no_child_inherits_a_lock(base, tmp_path):
     assert run(FORK_IN_A_VERDICT, base, tmp_path) == "well"
 
 
+@needs_fork
+def test_no_child_waits_for_its_parents_load(base, tmp_path):
+    assert run(FORK_IN_A_LOAD, base, tmp_path) == "well"
+
+
 def test_spawned_processes_have_their_own(base, tmp_path):
     assert run(SPAWN, base, tmp_path) == "well"
 
@@ -162,24 +200,17 @@ def test_the_end_of_the_interpreter_does_not_wait_for_a_check(tmp_path):
         # The first check hangs, and does so until long after the bound.
         server.fault("local", "slow", seconds=600.0, everywhere=True)
         server.fault("ollama", "slow", seconds=600.0, everywhere=True)
-        script = EXIT.replace("call(app)", "PROBER.attend([app.target('local')])\nwait()")
-        waiting = """
-def wait():
-    from time import monotonic
-    import http.client, urllib.parse, json
-    # until the check has reached the server
-    where = urllib.parse.urlsplit(sys.argv[1])
-    until = monotonic() + 20
-    while monotonic() < until:
-        link = http.client.HTTPConnection(where.hostname, where.port)
-        link.request("GET", "/__control")
-        said = link.getresponse().read().decode().replace(" ", "")
-        link.close()
-        if '"probes":1' in said:
-            return
-    raise SystemExit("no check arrived")
-"""
-        assert run(waiting + script, server.base("local"), tmp_path) == "well"
+        script = EXIT.replace("call(app)", "PROBER.attend([app.target('local')])\nwait('probes')")
+        assert run(WAIT + script, server.base("local"), tmp_path) == "well"
+
+
+def test_nor_for_a_load(tmp_path):
+    with ChaosServer() as server:
+        server.fault("local", "cold", seconds=600.0)
+        script = EXIT.replace(
+            "call(app)", "assert WARMER.warm(app.target('local'))\nwait('requests')"
+        )
+        assert run(WAIT + script, server.base("local"), tmp_path) == "well"
 
 
 def test_nor_does_importing_or_making_a_route_start_anything(tmp_path):

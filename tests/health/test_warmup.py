@@ -162,6 +162,15 @@ class TestWhen:
         do(later)
         assert server.bodies[0]["keep_alive"] == -1
 
+    def test_and_again_whenever_the_server_has_let_go_of_it(self, clock, server, warmer, later):
+        _, local = self.route(clock, server, warm="always")
+        do(later)
+        server.loaded = None
+        attendance.PROBER.run_once()
+        assert local.health.check.state == "cold"
+        do(later)
+        assert [body["keep_alive"] for body in server.bodies] == [-1, -1]
+
     def test_a_load_that_has_been_done_is_not_done_again(self, clock, server, warmer, later):
         ahead, _ = self.route(clock, server)
         ahead.acquire().failure()

@@ -37,6 +37,10 @@ class Message:
     role: str  # system, user, assistant or tool
     text: str
 
+    @property
+    def tokens(self) -> int:
+        return count_tokens(self.text) + 4
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -72,6 +76,7 @@ class Ask:
     schema: Json | None = None  # set: answer with JSON
     max_tokens: int | None = None
     variant: str = ""  # which of a dialect's endpoints, where answers differ
+    openai: bool = False  # put to Ollama in OpenAI's shape, which can say less
 
     @property
     def last_user_text(self) -> str:
@@ -79,7 +84,7 @@ class Ask:
 
     @property
     def prompt_tokens(self) -> int:
-        return sum(count_tokens(message.text) + 4 for message in self.messages)
+        return sum(message.tokens for message in self.messages)
 
 
 Replier: TypeAlias = Callable[[Ask], str]

@@ -9,17 +9,28 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from .book import Armed
 from .faults import Cold, OfModel
+from .runner import KEEP_ALIVE, Runner, Setup, idle
 
 FOREVER = 292 * 365 * 86400.0
-KEEP_ALIVE = 300.0
 CLOUD_HOST = "https://ollama.com:443"
+VERSION = "0.33.0"
 OLLAMA_CONTEXT = 4096  # what a machine with little video memory gives a model unasked
+
+# What older servers do not have yet, and the first version that has it (the server's own history).
+SINCE: Mapping[str, tuple[int, ...]] = {
+    "capabilities": (0, 6, 4),  # in /api/show
+    "effective_context": (0, 10),  # in /api/ps
+    "truncate": (0, 12, 4),  # and `shift`: fields of a request; cut in silence before
+    "call_id": (0, 12, 10),  # of a tool call
+    "status": (0, 16, 2),  # the endpoint
+    "capabilities_in_tags": (0, 30),  # and the training context there
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,8 @@ class LocalModel:
     loaded: bool = False
     load_seconds: float = 0.0
     slots: int = 1  # requests at once, OLLAMA_NUM_PARALLEL; the rest wait
+    native: bool = False  # served with its file's own template; this shows in some errors
+    server: str = VERSION  # the version of the Ollama that has it; of all its models alike
     size: int = 2_019_393_189
     size_vram: int | None = None  # None: all of it
     family: str = "llama"
@@ -54,6 +67,10 @@ class LocalModel:
     @property
     def display(self) -> str:
         return display_name(self.name)
+
+    def knows(self, what: str) -> bool:
+        """Tell whether the model's server is new enough for an entry of SINCE."""
+        return tuple(int(part) for part in self.server.split(".")) >= SINCE[what]
 
 
 HOSTED_MODELS = (
@@ -87,23 +104,6 @@ def is_cloud_name(name: str) -> bool:
 
 
 @dataclass(slots=True)
-class Runner:
-    """The running copy of one model."""
-
-    slots: asyncio.Semaphore
-    loaded: bool
-    num_ctx: int
-    keep_alive: float = KEEP_ALIVE
-    expires: float = 0.0
-    cold_serial: int = 0  # the latest `cold` fault that this copy has got over
-
-    def touch(self, keep_alive: float | None) -> None:
-        if keep_alive is not None:
-            self.keep_alive = keep_alive
-        self.expires = time.time() + self.keep_alive
-
-
-@dataclass(slots=True)
 class Machine:
     """One Ollama: its installed models, its runners, its queue for loading."""
 
@@ -114,6 +114,15 @@ class Machine:
     runners: dict[str, Runner] = field(default_factory=dict)
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     queued: int = 0
+
+    @property
+    def version(self) -> str:
+        """The server's: its models name it."""
+        return next((model.server for model in self.installed.values()), VERSION)
+
+    def knows(self, what: str) -> bool:
+        """Tell whether the server is new enough for an entry of SINCE."""
+        return LocalModel("any", server=self.version).knows(what)
 
     def view(self, standing: Iterable[Armed]) -> dict[str, LocalModel]:
         """Return the models as they appear under the faults that stand."""
@@ -150,7 +159,7 @@ class Machine:
         key = model.display.lower()
         if key not in self.runners:
             slots = asyncio.Semaphore(model.slots)
-            runner = self.runners[key] = Runner(slots, model.loaded, model.num_ctx)
+            runner = self.runners[key] = Runner(slots, model.loaded, Setup(model.num_ctx))
             runner.touch(None)
         return self.runners[key]
 
@@ -161,14 +170,17 @@ class Machine:
         cold = _cold(standing)
         return runner.loaded and (cold is None or runner.cold_serial >= cold.serial)
 
-    async def load(self, model: LocalModel, standing: Sequence[Armed], num_ctx: int) -> float:
+    def is_ready(self, model: LocalModel, standing: Iterable[Armed], wanted: Setup) -> bool:
+        return self.is_warm(model, standing) and self.runner(model).setup.serves(wanted)
+
+    async def load(self, model: LocalModel, standing: Sequence[Armed], wanted: Setup) -> float:
         """Load a model if it is not; return the seconds it took.
 
         The load belongs to the request that started it: when that request is cancelled, because
         its client left, nothing is loaded and the next one starts from zero.
         """
         runner = self.runner(model)
-        if self.is_warm(model, standing) and runner.num_ctx == num_ctx:
+        if self.is_ready(model, standing, wanted):
             return 0.0
         if self.queued >= self.max_queue and self.loading.locked():
             raise QueueFull
@@ -179,14 +191,15 @@ class Machine:
         finally:
             self.queued -= 1
         try:
-            if not self.is_warm(model, standing) or runner.num_ctx != num_ctx:
-                await self._load(runner, model, _cold(standing), num_ctx)
+            if not self.is_ready(model, standing, wanted):
+                async with idle(runner, model.slots):
+                    await self._load(runner, model, _cold(standing), wanted)
         finally:
             self.loading.release()
         return time.monotonic() - started
 
     async def _load(
-        self, runner: Runner, model: LocalModel, cold: Armed | None, num_ctx: int
+        self, runner: Runner, model: LocalModel, cold: Armed | None, wanted: Setup
     ) -> None:
         runner.loaded = False
         seconds = model.load_seconds
@@ -194,9 +207,9 @@ class Machine:
             seconds = cold.fault.seconds
         if seconds:
             await asyncio.sleep(seconds)
-        runner.loaded, runner.num_ctx = True, num_ctx
+        runner.loaded, runner.setup = True, wanted
         runner.cold_serial = cold.serial if cold else runner.cold_serial
-        runner.touch(None)
+        runner.touch(KEEP_ALIVE)  # what an earlier copy was told does not hold for this one
 
     @asynccontextmanager
     async def slot(self, model: LocalModel, keep_alive: float | None) -> AsyncIterator[None]:

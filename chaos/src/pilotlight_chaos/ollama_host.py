@@ -11,32 +11,29 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from .answers import Answer, Ask
 from .book import Armed
-from .dialects.base import Refused, dumps, obj, whole_number
+from .dialects.base import Refused, dumps
 from .dialects.ollama import done_only, read_body, timestamp
+from .dialects.ollama_openai import openai_error
 from .http import Json, Reply, Request
 from .models import (
     CLOUD_HOST,
-    FOREVER,
     LocalModel,
     Machine,
     QueueFull,
     display_name,
-    full_name,
     is_cloud_name,
 )
+from .ollama_rules import check_capabilities, fit, keep_alive_of, setup_of
+from .runner import Setup
 from .wording import ollama as wording
 
-VERSION = "0.33.0"
 THINKING = "The user wants an answer. "
+NAME = re.compile(r"[\w.:/-]+")
 MODIFIED = "2026-11-01T08:00:00Z"
-UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-KNOWN_PATHS = (
-    "/", "/api/version", "/api/status", "/api/tags", "/api/ps", "/api/show", "/api/pull",
-    "/api/delete",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class OllamaHost:
     @asynccontextmanager
     async def admitted(self, ask: Ask, answer: Answer) -> AsyncIterator[Answer]:
         """Check a model request, load its model, hold a slot; yield the answer to be given."""
-        keep_alive = _keep_alive(ask.body.get("keep_alive"))
+        keep_alive = keep_alive_of(None if ask.openai else ask.body.get("keep_alive"))
         if is_cloud_name(ask.model):
             self._check_cloud()
             yield dataclasses.replace(answer, extra=_remote(CLOUD_HOST, ask.model))
@@ -72,12 +69,16 @@ class OllamaHost:
             extra = _remote(model.remote_host, model.remote_model or model.display)
             yield dataclasses.replace(answer, extra=extra)
             return
-        _check_capabilities(ask, model)
+        check_capabilities(ask, model)
+        if not model.knows("call_id"):
+            calls = tuple(dataclasses.replace(call, id="") for call in answer.calls)
+            answer = dataclasses.replace(answer, calls=calls)
+        setup = setup_of(ask, model)
         if not ask.messages and keep_alive == 0:
             self.machine.runner(model).loaded = False
             raise Refused(Reply(done_only(ask, "unload"), 200, wording.JSON_HEADERS))
-        prompt, num_ctx = _fit(ask, model)
-        took = await self._load(ask, model, num_ctx)
+        took = await self._load(ask, model, setup)
+        prompt = fit(ask, model, setup.num_ctx)
         if not ask.messages and ask.variant in ("chat", "generate"):
             self.machine.runner(model).touch(keep_alive)
             raise Refused(Reply(done_only(ask, "load"), 200, wording.JSON_HEADERS))
@@ -95,6 +96,8 @@ class OllamaHost:
             raise Refused(wording.error(403, wording.CLOUD_DISABLED))
 
     def _find(self, ask: Ask) -> LocalModel:
+        if ask.model and not NAME.fullmatch(ask.model):
+            raise Refused(wording.error(400, "invalid model name"))
         model = self._look_up(ask.model)
         if model is None:
             raise Refused(wording.not_found(ask))
@@ -106,9 +109,9 @@ class OllamaHost:
         model = self.machine.view(self.standing).get(display_name(name).lower())
         return None if model and model.remote_host and local_only else model
 
-    async def _load(self, ask: Ask, model: LocalModel, num_ctx: int) -> float:
+    async def _load(self, ask: Ask, model: LocalModel, setup: Setup) -> float:
         try:
-            return await self.machine.load(model, self.standing, num_ctx)
+            return await self.machine.load(model, self.standing, setup)
         except QueueFull:
             raise Refused(wording.error(503, wording.BUSY)) from None
 
@@ -118,8 +121,10 @@ class OllamaHost:
             case "/":
                 return Reply("Ollama is running")
             case "/api/version":
-                return _json({"version": VERSION})
+                return _json({"version": self.machine.version})
             case "/api/status":
+                if not self.machine.knows("status"):
+                    return Reply("404 page not found", 404)
                 source = "env" if self.cloud_disabled else "none"
                 return _json({"cloud": {"disabled": self.cloud_disabled, "source": source}})
             case "/api/tags":
@@ -127,6 +132,11 @@ class OllamaHost:
                 return _json({"models": [_tag(model) for model in models]})
             case "/api/ps":
                 return _json({"models": self._running()})
+            case "/v1/models":
+                models = self.machine.view(self.standing).values()
+                return Reply({"object": "list", "data": [_openai(m) for m in models] or None})
+        if path.startswith("/v1/models/"):
+            return self._openai_model(path.removeprefix("/v1/models/"))
         body = read_body(request)
         name = str(body.get("model") or body.get("name") or "")
         match path:
@@ -145,13 +155,14 @@ class OllamaHost:
                 continue
             runner = self.machine.runner(model)
             vram = model.size if model.size_vram is None else model.size_vram
+            ps_context = model.knows("effective_context")
             running.append(
                 {
                     **{k: v for k, v in _tag(model).items() if k in PS_FIELDS},
                     "expires_at": timestamp(runner.expires),
                     "size_vram": vram,
-                    "context_length": runner.num_ctx,
                 }
+                | ({"context_length": runner.setup.num_ctx} if ps_context else {})
             )
         return sorted(running, key=lambda each: str(each["expires_at"]), reverse=True)
 
@@ -161,6 +172,7 @@ class OllamaHost:
         model = self._look_up(name)
         if model is None:
             return wording.error(404, f"model '{display_name(name)}' not found")
+        able = {"capabilities": list(model.capabilities)} if model.knows("capabilities") else {}
         return _json(
             {
                 "modelfile": f"FROM {model.display}\n",
@@ -174,10 +186,16 @@ class OllamaHost:
                     f"{model.family}.context_length": model.context_length,
                     f"{model.family}.embedding_length": model.embedding_length,
                 },
-                "capabilities": list(model.capabilities),
+                **able,
                 "modified_at": MODIFIED,
             }
         )
+
+    def _openai_model(self, name: str) -> Reply:
+        model = self._look_up(name)
+        if model is None:
+            return openai_error(wording.error(404, f"model '{display_name(name)}' not found"))
+        return Reply(_openai(model))
 
     def _pull(self, name: str, *, stream: bool) -> Reply | Progress:
         statuses: list[Json] = [{"status": "pulling manifest"}]
@@ -246,7 +264,18 @@ def _details(model: LocalModel) -> Json:
     }
 
 
+def _openai(model: LocalModel) -> Json:
+    created = int(datetime.fromisoformat(MODIFIED).timestamp())
+    return {"id": model.display, "object": "model", "created": created, "owned_by": "library"}
+
+
 def _tag(model: LocalModel) -> Json:
+    more: Json = {}
+    details = _details(model)
+    if model.knows("capabilities_in_tags"):
+        details["context_length"] = model.context_length
+        details["embedding_length"] = model.embedding_length
+        more["capabilities"] = list(model.capabilities)
     return {
         "name": model.display,
         "model": model.display,
@@ -254,43 +283,6 @@ def _tag(model: LocalModel) -> Json:
         "modified_at": MODIFIED,
         "size": 384 if model.remote_host else model.size,
         "digest": _digest(model),
-        "details": _details(model) | {"context_length": model.context_length},
-        "capabilities": list(model.capabilities),
+        "details": details,
+        **more,
     }
-
-
-def _check_capabilities(ask: Ask, model: LocalModel) -> None:
-    able = model.capabilities
-    if ask.variant in ("chat", "generate") and "completion" not in able:
-        raise Refused(wording.error(400, f'"{ask.model}" does not support {ask.variant}'))
-    if ask.tools and "tools" not in able:
-        raise Refused(wording.error(400, f"{full_name(ask.model)} does not support tools"))
-    if ask.body.get("think") not in (None, False) and "thinking" not in able:
-        raise Refused(wording.error(400, f'"{ask.model}" does not support thinking'))
-
-
-def _fit(ask: Ask, model: LocalModel) -> tuple[int, int]:
-    """Return the prompt's tokens and the context they are put in; too many are cut silently."""
-    options = obj(ask.body.get("options"))
-    num_ctx = min(whole_number(options.get("num_ctx")) or model.num_ctx, model.context_length)
-    if ask.prompt_tokens <= num_ctx:
-        return ask.prompt_tokens, num_ctx
-    if ask.body.get("truncate", True) is False:
-        raise Refused(wording.too_long(ask.prompt_tokens, num_ctx))
-    return num_ctx, num_ctx
-
-
-def _keep_alive(value: object) -> float | None:
-    """Read keep_alive: seconds as a number, or a Go duration; negative means forever."""
-    if value is None:
-        return None
-    if isinstance(value, int | float):
-        return FOREVER if value < 0 else float(value)
-    text = str(value)
-    parts = re.findall(r"([\d.]+)(ns|us|ms|s|m|h)", text)
-    if re.fullmatch(r"-?[\d.]+", text):
-        raise Refused(wording.error(400, f'time: missing unit in duration "{text}"'))
-    if not parts:
-        raise Refused(wording.error(400, f'time: invalid duration "{text}"'))
-    seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-    return FOREVER if text.startswith("-") else seconds

@@ -32,6 +32,12 @@ class Place:
     model: str = ""  # when it is in the path
     methods: tuple[str, ...] = ("POST",)
 
+    @property
+    def shape(self) -> str:
+        """Whose shapes are spoken: Ollama answers on `/v1` too, in OpenAI's."""
+        ollama = self.dialect == "ollama" and self.path.startswith("/v1/")
+        return "ollama-openai" if ollama else self.dialect
+
 
 def locate(request: Request) -> Place | None:
     """Return where a request belongs; None for a path that nobody serves."""
@@ -42,6 +48,10 @@ def locate(request: Request) -> Place | None:
         methods = ("POST",) if of_model else _side_methods(variant)
         return Place(name or dialect, dialect, path, variant, of_model, model, methods)
 
+    if name == "ollama" and path == "/v1/chat/completions":
+        return place("ollama", "chat")
+    if name == "ollama" and path.startswith("/v1/models"):
+        return place("ollama", "models", of_model=False)
     if path.endswith("/chat/completions"):
         return place("openai", "chat")
     if path.endswith("/messages"):

@@ -16,7 +16,7 @@ from . import control
 from .answers import Ask, Replier, answer
 from .book import Drawn, FaultBook
 from .catalog import listing
-from .dialects import Anthropic, Dialect, Gemini, Ollama, OpenAI, Refused
+from .dialects import Anthropic, Dialect, Gemini, Ollama, OllamaOpenAI, OpenAI, Refused
 from .faults import KINDS, MidStream, Reset, Stage, make_fault
 from .http import Reply, Request, Wire, html
 from .models import HOSTED_MODELS, LOCAL_MODELS, HostedModel, LocalModel, Machines, display_name
@@ -27,7 +27,8 @@ from .state import Log, Outcome, RequestRecord, now
 from .wording import LOGIN_PAGE
 
 DIALECTS: dict[str, Dialect] = {
-    each.name: each for each in (OpenAI(), Anthropic(), Gemini(), Ollama())
+    **{each.name: each for each in (OpenAI(), Anthropic(), Gemini(), Ollama())},
+    "ollama-openai": OllamaOpenAI(),
 }
 
 
@@ -60,7 +61,7 @@ class Exchange:
 
     @property
     def dialect(self) -> Dialect:
-        return DIALECTS[self.place.dialect]
+        return DIALECTS[self.place.shape]
 
     def settle(self, status: int) -> None:
         self.record.status = status or None
@@ -101,7 +102,7 @@ class Service:
             await (self._model if place.of_model else self._side)(exchange)
         except Refused as refused:
             self._begin(exchange)
-            await exchange.send(refused.reply)
+            await exchange.send(exchange.dialect.refused(refused.reply))
         except (asyncio.CancelledError, ConnectionError):
             outcome = "disconnected"
             raise

@@ -6,6 +6,16 @@ from .anthropic import Anthropic
 from .base import Dialect, Refused, Script
 from .gemini import Gemini
 from .ollama import Ollama
+from .ollama_openai import OllamaOpenAI
 from .openai import OpenAI
 
-__all__ = ["Anthropic", "Dialect", "Gemini", "Ollama", "OpenAI", "Refused", "Script"]
+__all__ = [
+    "Anthropic",
+    "Dialect",
+    "Gemini",
+    "Ollama",
+    "OllamaOpenAI",
+    "OpenAI",
+    "Refused",
+    "Script",
+]

@@ -70,6 +70,10 @@ class Dialect(ABC):
     def error_event(self, ask: Ask) -> bytes:
         """Return the event that tells of an error inside a stream."""
 
+    def refused(self, reply: Reply) -> Reply:
+        """Put what the server itself refuses into the shape of the endpoint that was asked."""
+        return reply
+
     def frame(self, text: str) -> bytes:
         """Wrap a text as one event of a stream."""
         return f"data: {text}\n\n".encode()

@@ -5,6 +5,7 @@ Shapes only.  What is installed, loaded and possible is `ollama_host.py`.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -22,6 +23,14 @@ LIST_AS_CONTENT = (
 )
 
 
+GO_VALUE = "looking for beginning of value"
+GO_WORDS = {  # Python's words for broken JSON, and Go's
+    "Expecting property name": "looking for beginning of object key string",
+    "Expecting ':'": "after object key",
+    "Expecting ','": "after object key:value pair",
+}
+
+
 class Ollama(Dialect):
     name = "ollama"
     stream_type = "application/x-ndjson"
@@ -36,6 +45,8 @@ class Ollama(Dialect):
             return Ask(name, self.name, wanted, False, body, _inputs(body), variant=variant)
         if variant == "chat" and any(isinstance(m.get("content"), list) for m in _messages(body)):
             raise Refused(wording.error(400, LIST_AS_CONTENT))
+        if not 0 <= (whole_number(body.get("top_logprobs", 0)) or 0) <= 20:
+            raise Refused(wording.error(400, "top_logprobs must be between 0 and 20"))
         options = obj(body.get("options"))
         ask = Ask(
             name,
@@ -101,11 +112,19 @@ def read_body(request: Request) -> Json:
         raise Refused(wording.error(400, "missing request body"))
     try:
         return request.json()
+    except json.JSONDecodeError as odd:
+        raise Refused(wording.error(400, _as_go_says(odd))) from None
     except ValueError:
-        first = request.body.strip()[:1].decode("latin1")
-        cut = first in "{[" and not request.body.strip().endswith((b"}", b"]"))
-        text = f"invalid character '{first}' looking for beginning of value"
-        raise Refused(wording.error(400, "unexpected EOF" if cut else text)) from None
+        text = "json: cannot unmarshal array into Go value of type api.ChatRequest"
+        raise Refused(wording.error(400, text)) from None
+
+
+def _as_go_says(odd: json.JSONDecodeError) -> str:
+    rest = odd.doc[odd.pos :].lstrip()
+    if not rest or "Unterminated" in odd.msg:
+        return "unexpected EOF"
+    expected = next((go for python, go in GO_WORDS.items() if python in odd.msg), GO_VALUE)
+    return f"invalid character '{rest[0]}' {expected}"
 
 
 def done_only(ask: Ask, reason: str) -> Json:
@@ -173,12 +192,16 @@ def _said(ask: Ask, text: str, thinking: str = "", calls: tuple[ToolCall, ...] =
     more: Json = {"thinking": thinking} if thinking else {}
     if calls:
         more["tool_calls"] = [
-            {"id": c.id, "function": {"index": i, "name": c.name, "arguments": c.arguments}}
+            {**({"id": c.id} if c.id else {}), "function": _function(i, c)}
             for i, c in enumerate(calls)
         ]
     if ask.variant == "generate":
         return {"response": text, **more}
     return {"message": {"role": "assistant", "content": text, **more}}
+
+
+def _function(index: int, call: ToolCall) -> Json:
+    return {"index": index, "name": call.name, "arguments": call.arguments}
 
 
 def _object(ask: Ask, answer: Answer, said: Json, *, last: bool) -> Json:

@@ -19,6 +19,10 @@ CRASH = (
 )
 OOM = "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory"
 MID_STREAM = "an error was encountered while running the model: unexpected EOF"
+TOO_LONG = (
+    "the prompt is longer than the context length currently available to the model; shorten the "
+    "prompt, adjust the context length in settings, or use a model with a longer context length"
+)
 IN_A_200 = "unexpected server status: llm busy - no slots available"
 BAD_THINK = 'invalid think value: "x" (must be "high", "medium", "low", "max", true, or false)'
 CLOUD_DISABLED = "ollama cloud is disabled: remote model is unavailable"
@@ -47,8 +51,14 @@ def rate_limit(ask: Ask, fault: Fault) -> Reply:
     return Reply(reply.body, 429, {**JSON_HEADERS, **headers})
 
 
-def too_long(tokens: int, num_ctx: int) -> Reply:
-    """Refuse a prompt on the native path: llama-server's error as a JSON string in ours."""
+def too_long(ask: Ask, num_ctx: int) -> Reply:
+    """Refuse a prompt: llama-server's error as a JSON string in ours."""
+    if ask.variant.startswith("embed"):
+        return error(400, "the input length exceeds the context length")
+    return context(ask.prompt_tokens, num_ctx)
+
+
+def context(tokens: int, num_ctx: int) -> Reply:
     inner: Json = {
         "code": 400,
         "message": f"request ({tokens} tokens) exceeds the available context size "
@@ -91,7 +101,7 @@ TABLE: Mapping[str, Builder] = {
     "permission": permission,
     "retired": retired,
     "not_found": not_found,
-    "context": lambda ask, fault: too_long(5120, 4096),
+    "context": lambda ask, fault: context(5120, 4096),
     "bad_request": lambda ask, fault: error(400, BAD_THINK),
     "busy": lambda ask, fault: error(503, BUSY),
     "oom": lambda ask, fault: error(500, OOM),
