@@ -134,6 +134,10 @@ MEANING: Mapping[str, str] = {
     "retry.cap": "the longest pause",
     "retry.budget": "the share of successes that may be spent on retries",
     "retry.reserve": "retries in hand at the start",
+    "receipts.path": "the file, as seen from the configuration's folder; it ends in `.jsonl`, or "
+    "for SQLite in `.db` or `.sqlite`; not set: receipts are not kept",
+    "receipts.max_mb": "megabytes; a JSONL file of this size is moved to `.1`, that to `.2`, ...",
+    "receipts.keep": "older files that are kept; an SQLite file may have the size of all of them",
 }
 
 
@@ -449,6 +453,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     ),
     "breaker": lambda: _config_table("breaker", config.BreakerTable, BreakerPolicy()),
     "retry": lambda: _config_table("retry", config.RetryTable, RetryPolicy()),
+    "receipts": lambda: _config_table("receipts", config.ReceiptsTable),
     "providers": _providers,
     "faults": _faults,
     "faults-short": _faults_short,

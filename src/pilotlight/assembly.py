@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pilotlight.answer import Answer
 from pilotlight.config import (
@@ -32,6 +32,9 @@ from pilotlight.residency import refusing_rule
 from pilotlight.route import Route
 from pilotlight.wording import nearest
 
+if TYPE_CHECKING:
+    from pilotlight.records.log import Log
+
 
 class Pilotlight:
     """A configuration at work: its targets and routes, each made at first use.
@@ -49,9 +52,24 @@ class Pilotlight:
         self._routes: dict[str, Route] = {}
         self._connections: list[Connection] = []
         self._lock = threading.RLock()
+        self._log = self._keep_receipts()
+
+    def _keep_receipts(self) -> Log | None:
+        """Begin the log of receipts, if one is wanted; it opens its file with the first of them."""
+        wanted = self.config.receipts
+        if wanted.path is None:
+            return None
+        from pilotlight.records.log import keep_receipts
+
+        return keep_receipts(Path(wanted.path), wanted.max_mb, wanted.keep)
 
     def close(self) -> None:
-        """Close the idle connections; a later call opens new ones."""
+        """Close the idle connections; a later call opens new ones.
+
+        Waits a second at most for the last receipts to be written, where they are kept.
+        """
+        if self._log is not None:
+            self._log.flush(1.0)
         with self._lock:
             if self._targets:
                 from pilotlight.health import forget  # brings httpx

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -71,6 +72,12 @@ def _ability(value: Any) -> Any:
 
 def _hook(value: Any) -> Hook | None:
     return None if value is None else hook_from(value)
+
+
+def _log_path(value: str) -> str:
+    if Path(value).suffix not in (".jsonl", ".db", ".sqlite", ".sqlite3"):
+        raise ValueError('the path ends in ".jsonl", or for SQLite in ".db" or ".sqlite"')
+    return value
 
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
@@ -219,6 +226,18 @@ class RouteConfig(_Table):
     rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 5.0
 
 
+class ReceiptsTable(_Table):
+    """Where the receipts of all calls are kept, and how much of them; see `pilotlight.records`.
+
+    `path` ends in `.jsonl`, or in `.db`, `.sqlite` or `.sqlite3`.  Of JSONL there are
+    `keep` older files of `max_mb` megabytes each; an SQLite file has that much in all.
+    """
+
+    path: Annotated[str, AfterValidator(_log_path)] | None = None
+    max_mb: Annotated[float, Field(gt=0)] = 10.0
+    keep: Annotated[int, Field(ge=0)] = 5
+
+
 class Config(_Table):
     """A whole configuration, checked; `sensitive` is for the routes that name none."""
 
@@ -227,6 +246,7 @@ class Config(_Table):
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
     sensitive: Sensitive = None
+    receipts: Annotated[ReceiptsTable, _as("path")] = ReceiptsTable()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:
@@ -235,6 +255,8 @@ class Config(_Table):
             *_bad_addresses(self.targets),
             *_bad_routes(self.routes, self.targets),
         ]
+        if self.receipts.model_fields_set and self.receipts.path is None:
+            problems.append('receipts.path: missing; add `path = "receipts.jsonl"`')
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -344,7 +366,7 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None
     path = Path(source) if source is not None else find_config()
     if path is None:
         return Config()
-    return parse(_read(path), str(path))
+    return _placed(parse(_read(path), str(path)), path.absolute().parent)
 
 
 def parse(data: Mapping[str, Any], where: str) -> Config:
@@ -354,6 +376,15 @@ def parse(data: Mapping[str, Any], where: str) -> Config:
     except ValidationError as error:
         lines = [line for each in error.errors() for line in explain(each, data, Config)]
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+
+
+def _placed(config: Config, folder: Path) -> Config:
+    """Read a relative path of the receipts as seen from the configuration's folder."""
+    if config.receipts.path is None:
+        return config
+    path = str(folder / config.receipts.path)
+    kept = config.receipts.model_copy(update={"path": path})
+    return config.model_copy(update={"receipts": kept})
 
 
 def find_config() -> Path | None:

@@ -335,11 +335,13 @@ def outage(
 def reset() -> None:
     """Forget every breaker, budget and queue of the process, as between two tests.
 
-    Routes that exist already keep theirs.
+    Routes that exist already keep theirs; receipts are kept in a file no more.
     """
     from pilotlight import health
     from pilotlight.assembly import _default
+    from pilotlight.records import log
 
+    log.reset()
     health.reset()
     REGISTRY.reset()
     _default.cache_clear()

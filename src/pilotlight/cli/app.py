@@ -16,7 +16,10 @@ import pilotlight
 if TYPE_CHECKING:
     from pilotlight.errors import PilotlightError
 
-COMMANDS = ("init", "pull", "doctor", "status", "ask", "demo", "report-fault")
+COMMANDS = (
+    *("init", "pull", "doctor", "status", "ask", "demo"),
+    *("receipts", "replay", "report-fault"),
+)
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 

@@ -30,7 +30,7 @@ Outcome = Literal[
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One try at one target; `duration` and `retry_after` in seconds.
+    """One try at one target; `duration`, `retry_after` and `began` (in the call) in seconds.
 
     `fault` is None for the try that answered.  `breaker` is the breaker's state
     when the try was admitted.  `code` is the provider's own name for the problem,
@@ -54,6 +54,7 @@ class AttemptRecord:
     completion_tokens: int | None = None
     finish_reason: str | None = None
     flags: tuple[str, ...] = ()
+    began: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ class Journal:
             completion_tokens=f.completion_tokens,
             finish_reason=f.finish_reason,
             flags=f.flags,
+            began=began - self._began,
         )
         self._add(record)
 
@@ -186,6 +188,7 @@ class Journal:
             code=r.code,
             error_type=r.error_type or f"{type(r.error).__module__}.{type(r.error).__qualname__}",
             evidence=r.evidence,
+            began=began - self._began,
         )
         self._add(record)
         if r.rule is not None or r.fault is Fault.PRIVACY_BOUNDARY:

@@ -1,0 +1,136 @@
+"""A log as one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from html import escape
+
+from pilotlight import __version__
+from pilotlight.records.summary import Summary
+from pilotlight.records.svg import COLOURS, bars, latencies, over_time, tone
+from pilotlight.records.words import calls, cost, facts, money
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #5b6570; --line: #d9dee4;
+  --lost: #a3218e; --time: #8a949f; --t0: #3569c9; --t1: #d97a0b; --t2: #2b8f7b; --t3: #8a63c7;
+  --t4: #b0603f; --t5: #6b7785; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e4e8ec; --soft: #9aa5b1;
+  --line: #343b43; --lost: #e07ad0; --time: #77828e; --t0: #6f9cf0; --t1: #f0a044; --t2: #52bda6;
+  --t3: #b393ea; --t4: #d68a67; --t5: #93a0ae; } }
+@media print { :root { --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; }
+  section { break-inside: avoid; } }
+* { box-sizing: border-box; }
+body { background: var(--paper); color: var(--ink); margin: 0 auto; max-width: 68rem;
+  padding: 2rem 1.5rem; font: 15px/1.5 system-ui, sans-serif;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .3rem; }
+h2 { font-size: 1.05rem; margin: 2.2rem 0 .6rem; }
+p { margin: .2rem 0; } .soft { color: var(--soft); }
+.scroll { overflow-x: auto; } svg { display: block; min-width: 40rem; width: 100%; height: auto; }
+table { border-collapse: collapse; width: 100%; }
+th, td { border-bottom: 1px solid var(--line); padding: .35rem .8rem .35rem 0; text-align: left;
+  vertical-align: top; font-variant-numeric: tabular-nums; }
+th { color: var(--soft); font-weight: 500; white-space: nowrap; width: 11rem; }
+footer { margin-top: 2rem; }
+.key { display: flex; flex-wrap: wrap; gap: .3rem 1.3rem; margin: .7rem 0 .2rem; }
+.key span::before { content: ""; display: inline-block; width: .8em; height: .8em;
+  margin-right: .4em; border-radius: 2px; background: var(--c); vertical-align: -.05em; }
+svg text { font: 12px system-ui, sans-serif; fill: var(--soft); } svg .name { fill: var(--ink); }
+.grid { stroke: var(--line); } .lost { fill: var(--lost); } .time { fill: var(--time); }
+"""
+STYLE += " ".join(f".t{n} {{ fill: var(--t{n}); }}" for n in range(COLOURS))
+
+
+def page(summary: Summary) -> str:
+    """Return the whole page; it holds no prompt, no answer and no key."""
+    total = sum(route.calls for route in summary.routes.values())
+    answered = sum(route.answered for route in summary.routes.values())
+    waited = answered + sum(route.unanswered for route in summary.routes.values())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>pilotlight receipts</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header>
+<h1>{answered:,} of {waited:,} calls answered</h1>
+<p class="soft">{_span(summary, total)}</p>
+</header>
+{"".join(_sections(summary))}
+<footer><p class="soft">pilotlight {escape(__version__)} · pilotlight receipts --html …</p></footer>
+</body>
+</html>
+"""
+
+
+def _sections(summary: Summary) -> list[str]:
+    # In the order of who served most, which is the order of the colours everywhere.
+    targets = sorted(summary.targets, key=lambda name: -summary.targets[name].served)
+    spreads = {
+        name: summary.targets[name].spread for name in targets if summary.targets[name].served
+    }
+    found = []
+    if summary.timeline.served:
+        picture = over_time(summary.timeline, targets)
+        found.append(_section("Who answered", picture, _key(list(spreads), targets)))
+    why: Counter[str] = Counter()
+    for route in summary.routes.values():
+        why.update(route.why)
+    if why:
+        rows = [(reason, float(n), f"{n:,}", "time") for reason, n in why.most_common()]
+        found.append(_section("Why a target did not answer a call", bars(rows, "reasons")))
+    if spreads:
+        found.append(_section("How long an answer took", latencies(spreads, targets)))
+        found.append(_section("What the answers cost", _costs(summary, list(spreads), targets)))
+    found += [_route(summary, name) for name in summary.routes]
+    return found
+
+
+def _section(title: str, picture: str, before: str = "") -> str:
+    return (
+        f"<section>\n<h2>{escape(title)}</h2>\n{before}"
+        f'<div class="scroll">{picture}</div>\n</section>\n'
+    )
+
+
+def _key(served: list[str], targets: list[str]) -> str:
+    entries = [(tone(name, targets), name) for name in served]
+    entries.append(("lost", "not answered"))
+    items = (f'<span style="--c: var(--{kind})">{escape(name)}</span>' for kind, name in entries)
+    return f'<div class="key">{"".join(items)}</div>'
+
+
+def _costs(summary: Summary, served: list[str], targets: list[str]) -> str:
+    rows = []
+    for name in served:
+        sums = summary.targets[name]
+        said = cost(sums.cost, sums.unpriced, sums.served)
+        each = (sums.served - sums.unpriced) or 1
+        more = f" ({money(sums.cost / each)} an answer)" if sums.cost else ""
+        rows.append((name, sums.cost, said + more, tone(name, targets)))
+    return bars(rows, "cost by target, in US dollars")
+
+
+def _route(summary: Summary, name: str) -> str:
+    rows = (
+        f"<tr><th>{escape(label)}</th><td>{escape(text)}</td></tr>"
+        for label, text in facts(summary, name)
+    )
+    said = f'<p class="soft">{escape(calls(summary.routes[name]))}</p>'
+    return _section(f"Route {name}", f"<table>{''.join(rows)}</table>", said)
+
+
+def _span(summary: Summary, total: int) -> str:
+    if summary.began is None:
+        return "The log holds no calls."
+    began, ended = (
+        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+        for at in (summary.began, summary.ended)
+    )
+    zone = escape(time.strftime("%Z", time.localtime(summary.ended)))
+    routes = ", ".join(escape(name) for name in summary.routes)
+    return f"{total:,} calls from {began} to {ended} ({zone}). Routes: {routes}."
