@@ -6,7 +6,17 @@ import json
 import sys
 from importlib import import_module
 
-GROUPS = ("concurrency", "overhead", "imports", "tap", "outage", "herd", "deadline", "surge")
+GROUPS = (
+    "concurrency",
+    "overhead",
+    "imports",
+    "tap",
+    "outage",
+    "herd",
+    "deadline",
+    "surge",
+    "telemetry",
+)
 
 
 def main() -> int:

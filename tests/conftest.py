@@ -13,7 +13,12 @@ import pilotlight
 from pilotlight import testing
 from pilotlight.core import drill
 from pilotlight.providers.catalog import CATALOG
+from pilotlight.providers.litellm_module import shut_network_traps
 from pilotlight.testing import FakeClock
+
+# Many tests import litellm themselves: its background fetch of a price list would outlive the
+# import, and stand in the way of those who watch the sockets.
+shut_network_traps()
 
 for folder in ("core", "doors"):  # their helper modules: `kit`, `scenarios`
     sys.path.append(str(Path(__file__).parent / folder))
@@ -39,6 +44,8 @@ def _clean_process(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv(name, raising=False)
     # Checks in the background would knock on every test's door; tests/health switches them on.
     monkeypatch.setenv("PILOTLIGHT_BACKGROUND", "off")
+    # It would wake up for pytest's own log handlers; tests/telemetry switches it on.
+    monkeypatch.setenv("PILOTLIGHT_TELEMETRY", "off")
     testing.reset()
     yield
     pilotlight.listeners.clear()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 import math
 import re
 import sys
@@ -32,6 +33,7 @@ from pilotlight.core.steps import Timeouts
 from pilotlight.providers.catalog import CATALOG
 from pilotlight.providers.fault_rows import ROWS
 from pilotlight.providers.row import CLIENT, REFUSED, SERVER, Row, Statuses
+from pilotlight.telemetry import names, words
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
@@ -138,6 +140,12 @@ MEANING: Mapping[str, str] = {
     "for SQLite in `.db` or `.sqlite`; not set: receipts are not kept",
     "receipts.max_mb": "megabytes; a JSONL file of this size is moved to `.1`, that to `.2`, ...",
     "receipts.keep": "older files that are kept; an SQLite file may have the size of all of them",
+    "telemetry.service_name": "the application's name in traces and metrics",
+    "telemetry.otlp_endpoint": "a collector's address (OTLP over HTTP), such as "
+    "`http://localhost:4318`; not set: nothing is sent",
+    "telemetry.prometheus_port": "where Prometheus reads the metrics; not set: nowhere",
+    "telemetry.json_logs": "pilotlight's lines go to stderr as JSON, from level INFO",
+    "telemetry.openinference": "calls are marked as chains, for Phoenix",
 }
 
 
@@ -394,6 +402,52 @@ def _residency() -> str:
     return table(("rule", "what it refused"), rows)
 
 
+def _spans() -> str:
+    rows = [
+        [f"`{each.name}`", each.kind, _codes(each.at_start), _codes(each.at_end)]
+        for each in names.SPANS
+    ]
+    return table(("span", "kind", "from its start", "at its end"), rows)
+
+
+def _happenings() -> str:
+    rows = [
+        [
+            f"`{each.name}`",
+            logging.getLevelName(each.level).lower(),
+            f"{each.meaning}{'' if each.on_span else ' (a line only)'}",
+            ", ".join(
+                f"`{key}` (`{name}`)" if name and each.on_span else f"`{key}`"
+                for key, name in each.keys.items()
+            ),
+        ]
+        for each in names.HAPPENINGS
+    ]
+    return table(("event", "level", "when", "keys of the line (attributes of the event)"), rows)
+
+
+def _metrics() -> str:
+    rows = [
+        [f"`{each.name}`", each.kind, f"`{each.unit}`", each.meaning, _codes(each.attributes)]
+        for each in names.METRICS
+    ]
+    return table(("metric", "kind", "unit", "meaning", "attributes"), rows)
+
+
+def _closed_sets() -> str:
+    sets = {
+        names.OUTCOME: sorted(words.OUTCOMES),
+        names.REASON: ["a fault", "a skip reason"],
+        names.SKIP_REASON: sorted(words.SKIP_REASONS),
+        names.STATE: list(words.STATES),
+        names.STATE_REASON: sorted(words.BREAKER_REASONS),
+        names.ROLE: list(words.ROLES),
+    }
+    return table(
+        ("attribute", "values"), ([f"`{name}`", ", ".join(found)] for name, found in sets.items())
+    )
+
+
 def _record(record: type) -> Callable[[], str]:
     def rows() -> str:
         types = {each.name: str(each.type) for each in dataclasses.fields(record)}
@@ -454,6 +508,11 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "breaker": lambda: _config_table("breaker", config.BreakerTable, BreakerPolicy()),
     "retry": lambda: _config_table("retry", config.RetryTable, RetryPolicy()),
     "receipts": lambda: _config_table("receipts", config.ReceiptsTable),
+    "telemetry": lambda: _config_table("telemetry", config.TelemetryConfig),
+    "telemetry-spans": _spans,
+    "telemetry-events": _happenings,
+    "telemetry-metrics": _metrics,
+    "telemetry-words": _closed_sets,
     "providers": _providers,
     "faults": _faults,
     "faults-short": _faults_short,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pilotlight.providers.litellm_module import preload
     from pilotlight.residency import private
     from pilotlight.route import Route
+    from pilotlight.telemetry.setup import configure_telemetry
 
 __version__ = "0.1.0"
 
@@ -67,6 +68,7 @@ _HOMES = {
     "TargetSkipped": "errors",
     "acompletion": "dropin",
     "completion": "dropin",
+    "configure_telemetry": "telemetry.setup",
     "failover": "decorator",
     "listeners": "events",
     "load": "assembly",
@@ -99,6 +101,7 @@ __all__ = [
     "TargetSkipped",
     "acompletion",
     "completion",
+    "configure_telemetry",
     "failover",
     "listeners",
     "load",

@@ -206,6 +206,7 @@ class Pilotlight:
             window=connection.window,
             care=config.care(),
             room=connection.room,
+            base_url=connection.base_url,
         )
 
 
@@ -230,9 +231,16 @@ def load(
     or `[tool.pilotlight]` in `pyproject.toml` here or in a folder above, else an
     empty configuration.
 
+    A `[telemetry]` table is put to use at once, see `configure_telemetry`.
+
     Raises ConfigError, naming file, key, value and mend.
     """
-    return Pilotlight(load_config(source), clock=clock)
+    config = load_config(source)
+    if config.telemetry is not None:
+        from pilotlight.telemetry.setup import configure_telemetry  # brings OpenTelemetry's SDK
+
+        configure_telemetry(**config.telemetry.model_dump())
+    return Pilotlight(config, clock=clock)
 
 
 def default() -> Pilotlight:

@@ -238,6 +238,16 @@ class ReceiptsTable(_Table):
     keep: Annotated[int, Field(ge=0)] = 5
 
 
+class TelemetryConfig(_Table):
+    """What `configure_telemetry` is given when the configuration is loaded."""
+
+    service_name: str
+    otlp_endpoint: str | None = None
+    prometheus_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    json_logs: bool = True
+    openinference: bool = False
+
+
 class Config(_Table):
     """A whole configuration, checked; `sensitive` is for the routes that name none."""
 
@@ -247,6 +257,7 @@ class Config(_Table):
     retry: RetryTable = RetryTable()
     sensitive: Sensitive = None
     receipts: Annotated[ReceiptsTable, _as("path")] = ReceiptsTable()
+    telemetry: TelemetryConfig | None = None
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:

@@ -31,15 +31,27 @@ class AttemptStarted:
     route: str
     target: str
     number: int
+    breaker: str = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """A stream gave its first text or tool call, `after` seconds from its attempt's start."""
+
+    call_id: str
+    route: str
+    target: str
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """A target answered or failed; `record.fault` tells."""
+    """A target answered or failed: `record.fault`; `moved`: its breaker moved by it."""
 
     call_id: str
     route: str
     record: AttemptRecord
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +160,7 @@ class CallEnded:
 
 Event = (
     AttemptStarted
+    | StreamOpened
     | AttemptEnded
     | RetryScheduled
     | TargetPassedOver
@@ -176,6 +189,7 @@ def emit(event: Event) -> None:
 
 def alert(target: str, reason: str, message: str) -> None:
     """Say that a person has to act: to the log, and to the listeners."""
-    _log.warning("%s: %s: %s", target, reason, message)
+    told = {"target": target, "reason": reason}
+    _log.warning("%s: %s: %s", target, reason, message, extra=told)
     if listeners:
         emit(Alert(target, reason, message))

@@ -21,6 +21,7 @@ from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError, InvalidCall
 from pilotlight.residency import is_private
 from pilotlight.sensitive import NOTHING, Finding, Hook, hook_from, sense
+from pilotlight.telemetry import switch as telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -227,9 +228,11 @@ class Route:
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call
         journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
-        return Trip(
+        trip = Trip(
             call, self.targets, policy or self.policy, self.clock, journal, bulk=Bulk(messages)
         )
+        telemetry.attend(trip)
+        return trip
 
     def _check_for_local(self, finding: Finding) -> None:
         """Raise ConfigError for a private call that no target of the route may be asked."""

@@ -70,5 +70,5 @@ def _valid_keys(model: type[BaseModel], place: list[Any]) -> list[str]:
         else:  # dict[str, Table]: the part is a name of the user's
             table = get_args(table)[-1]
     if not (isinstance(table, type) and issubclass(table, BaseModel)):
-        table = get_args(table)[-1]
+        table = next(each for each in reversed(get_args(table)) if each is not type(None))
     return sorted(table.model_fields)

@@ -125,7 +125,7 @@ def test_listeners_hear_the_whole_story_in_order(clock):
     names = [type(each).__name__ for each in heard]
     assert names == [
         "AttemptStarted", "AttemptEnded", "FailedOver", "TargetPassedOver", "FailedOver",
-        "AttemptStarted", "CallEnded",
+        "AttemptStarted", "StreamOpened", "CallEnded",
     ]  # fmt: skip
     moves = [
         (e.from_target, e.to_target, e.reason) for e in heard if isinstance(e, events.FailedOver)

@@ -15,7 +15,7 @@ from pilotlight.providers import abilities
 from pilotlight.providers.litellm_module import litellm
 from pilotlight.route import Route
 from pilotlight.testing import ScriptedTarget
-from pilotlight_chaos import ChaosServer
+from pilotlight_chaos import ChaosServer, LocalModel
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]
@@ -111,18 +111,8 @@ def test_ollamas_words_are_ours():
 
 
 @pytest.fixture
-def local(monkeypatch):
-    from pilotlight.providers import ollama
-
-    real = ollama.chat_request
-
-    def old(*args, **kwargs):
-        request = real(*args, **kwargs)
-        request.body["truncate"] = True
-        return request
-
-    monkeypatch.setattr(ollama, "chat_request", old)
-    with ChaosServer(models=["llama3.2:3b"]) as server:
+def local():
+    with ChaosServer(models=[LocalModel("llama3.2:3b", server="0.5.7")]) as server:
         target = {"model": "ollama/llama3.2:3b", "api_base": server.base("home"), "context": 1000}
         with load({"targets": {"local": target}}) as app:
             yield app.target("local")

@@ -40,13 +40,19 @@ class BreakerPolicy:
 class Permit:
     """Leave for one call.  Settling it a second time does nothing."""
 
-    __slots__ = ("_breaker", "_settled", "_state", "trial")
+    __slots__ = ("_breaker", "_settled", "_state", "moved", "trial")
 
     def __init__(self, breaker: Breaker, state: Rules) -> None:
         self._breaker = breaker
         self._state = state
         self._settled = False
         self.trial = isinstance(state, HalfOpen)
+        self.moved = False  # whether its verdict has opened or closed the circuit
+
+    @property
+    def state(self) -> str:
+        """The state that admitted the call: `closed` or `half-open`."""
+        return "half-open" if self.trial else "closed"
 
     def success(self, duration: float = 0.0) -> None:
         """The provider answered, after `duration` seconds."""
@@ -55,6 +61,7 @@ class Permit:
             if (state := breaker._hand_in(self)) is not None:
                 breaker._note_success()
                 state.on_success(duration)
+                self.moved = breaker._rules is not state
 
     def failure(self, error: BaseException | None = None) -> None:
         """The provider failed; an excluded error still counts as a success."""
@@ -66,6 +73,7 @@ class Permit:
             if (state := breaker._hand_in(self)) is not None:
                 breaker._note_failure(error or RuntimeError("failed"))
                 state.on_failed()
+                self.moved = breaker._rules is not state
 
     def trip(self, reason: str, seconds: float | None = None) -> bool:
         """Open the circuit for a reason and a time; None: the usual, growing break.
@@ -78,6 +86,7 @@ class Permit:
                 return False
             breaker._note_failure(RuntimeError(reason))
             breaker._open(reason, seconds)
+            self.moved = True
             return True
 
     def release(self) -> None:

@@ -40,7 +40,7 @@ def complete(flow: Flow, ask: Callable[[Attempt], Answered | Failed], clock: Clo
             outcome = None
             if isinstance(step, Attempt):
                 try:
-                    outcome = ask(step)
+                    outcome = step.shield.complete(ask, step)
                 except Exception as bug:
                     flow.throw(bug)
             elif isinstance(step, Pause):
@@ -65,7 +65,7 @@ async def acomplete(
             outcome = None
             if isinstance(step, Attempt):
                 try:
-                    outcome = await ask(step)
+                    outcome = await step.shield.acomplete(ask, step)
                 except Exception as bug:
                     flow.throw(bug)
             elif isinstance(step, Pause):
@@ -92,7 +92,7 @@ def stream(flow: Flow, ask: Callable[[Attempt], Source], clock: Clock) -> Genera
                 if source is not None:
                     source.close()
                 try:
-                    source = ask(step)
+                    source = step.shield.stream(ask, step)
                     held, outcome = _open(source)
                 except Exception as bug:
                     flow.throw(bug)
@@ -129,7 +129,7 @@ async def astream(
                 if source is not None:
                     await source.aclose()
                 try:
-                    source = ask(step)
+                    source = step.shield.astream(ask, step)
                     held, outcome = await _aopen(source)
                 except Exception as bug:
                     flow.throw(bug)

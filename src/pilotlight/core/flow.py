@@ -169,14 +169,14 @@ def _attempt(
             permit = target.health.breaker.acquire(allowed.total or 0.0)
         except CircuitOpen as opened:
             return _skip(trip, target, open_circuit(target, opened.retry_after))
-        trip.journal.starting(target, number)
+        trip.journal.starting(target, number, permit.state)
         began = trip.clock()
         outcome: Outcome | None = drill.outcome_for(target) if drill.active else None
         if outcome is None:
-            outcome = yield Attempt(target, allowed, number)
+            outcome = yield Attempt(target, allowed, number, trip.journal.shield)
         shown = isinstance(outcome, Opened)
         if shown:
-            trip.journal.relaying = True
+            trip.journal.opened(target, began)
             outcome = yield Relay(restarted)
         outcome = judged(trip, target, outcome)
         if ticket is not None and not isinstance(outcome, Failed):
@@ -207,10 +207,10 @@ def _settle(
     last: bool,
 ) -> Answered | Ended | Left:
     """Give the breaker its verdict and write the attempt down."""
-    state = "half-open" if permit.trial else "closed"
+    state = permit.state
     if not isinstance(outcome, Failed):
         permit.success(trip.clock() - began)
-        trip.journal.answered(target, number, began, state, outcome.facts)
+        trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
         _watch_lifecycle(trip, target, outcome.facts)
         return outcome
     report = outcome.report
@@ -224,7 +224,7 @@ def _settle(
             events.alert(target.name, report.fault, report.evidence or rule.meaning)
     else:
         permit.release()
-    trip.journal.failed(target, number, began, state, report)
+    trip.journal.failed(target, number, began, state, report, permit.moved)
     if shown and (trip.policy.on_interrupt == "raise" or outcome.tool_begun or last):
         trip.journal.finish("interrupted")
         raise StreamInterrupted(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pilotlight import events
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
+from pilotlight.core.shield import BARE, Shield
 
 if TYPE_CHECKING:
     from pilotlight.core.clock import Clock
@@ -139,6 +140,7 @@ class Journal:
     asked: str | None = None  # the target being asked just now
     relaying: bool = False  # the caller has been shown some of a stream
     trail: list[str] = field(default_factory=list)
+    shield: Shield = BARE  # what stands around the providers' code
     _began: float = field(init=False)
     _ended: float | None = None
     _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
@@ -146,14 +148,31 @@ class Journal:
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def starting(self, target: Target, number: int) -> None:
+    def starting(self, target: Target, number: int, breaker: str = "closed") -> None:
         """Note that a target is about to be asked."""
         self.asked = target.name
         if events.listeners:
-            events.emit(events.AttemptStarted(self.call_id, self.route, target.name, number))
+            events.emit(
+                events.AttemptStarted(self.call_id, self.route, target.name, number, breaker)
+            )
 
-    def answered(self, target: Target, number: int, began: float, breaker: str, f: Facts) -> None:
-        """Note the try that answered."""
+    def opened(self, target: Target, began: float) -> None:
+        """Note that a stream is handed to the caller from here on."""
+        self.relaying = True
+        if events.listeners:
+            after = self.clock() - began
+            events.emit(events.StreamOpened(self.call_id, self.route, target.name, after))
+
+    def answered(
+        self,
+        target: Target,
+        number: int,
+        began: float,
+        breaker: str,
+        f: Facts,
+        moved: bool = False,
+    ) -> None:
+        """Note the try that answered; `moved`: the breaker moved by it."""
         self.served_by, self.served_model = target.name, f.model or target.model
         record = AttemptRecord(
             target=target.name,
@@ -170,10 +189,18 @@ class Journal:
             flags=f.flags,
             began=began - self._began,
         )
-        self._add(record)
+        self._add(record, moved)
 
-    def failed(self, target: Target, number: int, began: float, breaker: str, r: Report) -> None:
-        """Note a try that failed."""
+    def failed(
+        self,
+        target: Target,
+        number: int,
+        began: float,
+        breaker: str,
+        r: Report,
+        moved: bool = False,
+    ) -> None:
+        """Note a try that failed; `moved`: the breaker moved by it."""
         self.errors.append(r.error)
         self.trail.append(f"{target.name} {r.fault}{f' ({r.status})' if r.status else ''}")
         record = AttemptRecord(
@@ -190,7 +217,7 @@ class Journal:
             evidence=r.evidence,
             began=began - self._began,
         )
-        self._add(record)
+        self._add(record, moved)
         if r.rule is not None or r.fault is Fault.PRIVACY_BOUNDARY:
             self.kept_home(target.name, r.rule or ResidencyRule.DECLARED)
 
@@ -248,7 +275,7 @@ class Journal:
             skipped=tuple(self.skipped),
         )
 
-    def _add(self, record: AttemptRecord) -> None:
+    def _add(self, record: AttemptRecord, moved: bool) -> None:
         self.attempts.append(record)
         if events.listeners:
-            events.emit(events.AttemptEnded(self.call_id, self.route, record))
+            events.emit(events.AttemptEnded(self.call_id, self.route, record, moved))

@@ -20,6 +20,7 @@ from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.line import Priority
+from pilotlight.core.shield import BARE, Shield
 
 if TYPE_CHECKING:
     from pilotlight.core.bulkhead import Ticket
@@ -95,11 +96,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one target, within these limits."""
+    """One try at one target, within these limits; the provider's code runs inside `shield`."""
 
     target: Target
     timeouts: Timeouts
     number: int = 0  # 0 for the first try at this target, 1 for its retry
+    shield: Shield = field(default=BARE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

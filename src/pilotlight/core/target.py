@@ -74,7 +74,8 @@ class Target:
     them a call with these options can have at most, None unless that is certain.
     `lacks` tells the abilities it certainly has not (`core.needs.ABILITIES`), asked at
     each call, for they may be learned.  `reserve` is the time in seconds kept free for
-    it while an earlier target is being asked; None: a share of what is left.
+    it while an earlier target is being asked; None: a share of what is left.  `base_url` is its
+    address, empty where that is not known.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Target:
     room: Callable[[Mapping[str, Any]], int | None] = field(default=lambda _options: None)
     care: Care = Care()
     outside: ResidencyRule = ResidencyRule.NOT_LOCAL
+    base_url: str = ""
 
     @property
     def boundary(self) -> ResidencyRule | None:

@@ -1,7 +1,8 @@
 """litellm, imported at the first call that needs it, with its network traps shut.
 
-Left open, litellm fetches a price list while it is imported, a tokenizer from a
-model hub in the middle of a stream, and prints advice to the terminal.
+Left open, litellm fetches a price list while it is imported, a list of headers at the first
+Anthropic call, a tokenizer from a model hub in the middle of a stream, and prints advice to
+the terminal.
 """
 
 from __future__ import annotations
@@ -9,9 +10,18 @@ from __future__ import annotations
 import os
 import threading
 from functools import cache
-from typing import Any
+from typing import Any, Final
+
+# litellm has a copy of what it would fetch; these say that the copy will do.
+OFFLINE: Final = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS")
 
 _lock = threading.RLock()
+
+
+def shut_network_traps() -> None:
+    """Before litellm is imported: keep it from fetching anything by itself."""
+    for name in OFFLINE:
+        os.environ.setdefault(name, "True")
 
 
 def litellm() -> Any:
@@ -27,7 +37,7 @@ def loaded() -> Any | None:
 @cache
 def _imported() -> Any:
     with _lock:
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        shut_network_traps()
         import litellm
 
         litellm.disable_hf_tokenizer_download = True

@@ -37,6 +37,7 @@ from pilotlight.providers.ollama_context import cut
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
 from pilotlight.providers.tap import Tap, current_tap
+from pilotlight.providers.traceparent import trace_headers
 
 if TYPE_CHECKING:
     import httpx
@@ -251,7 +252,7 @@ class _LeftHome(ProviderFault):
 
 
 class _Addressed:
-    """A shared httpx client with one server's address and key, and nothing else."""
+    """A shared httpx client with one server's address and key, and the trace if it is at home."""
 
     __slots__ = ("_base", "_client", "_headers")
 
@@ -259,6 +260,7 @@ class _Addressed:
         self._client = client
         self._base = base
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._headers.update(trace_headers())
 
     def post(self, path: str, **options: Any) -> Any:
         return self._client.post(self._base + path, headers=self._headers, **options)

@@ -17,10 +17,11 @@ the next request, into `json.dumps`, or to an SDK.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+
+from pilotlight.providers.litellm_module import shut_network_traps
 
 if TYPE_CHECKING:
     from litellm.types.utils import ModelResponse, ModelResponseStream
@@ -164,7 +165,7 @@ def litellm_loaded() -> bool:
 
 def as_model_response(data: Mapping[str, Any]) -> ModelResponse:
     """Return the answer as a `litellm.ModelResponse`; imports litellm if it must."""
-    _shut_network_traps()
+    shut_network_traps()
     from litellm.types.utils import ModelResponse  # takes seconds
 
     response = ModelResponse(**_dumped(data))
@@ -176,7 +177,7 @@ def as_model_response(data: Mapping[str, Any]) -> ModelResponse:
 
 def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
     """Return the chunk as a `litellm.ModelResponseStream`; imports litellm if it must."""
-    _shut_network_traps()
+    shut_network_traps()
     from litellm.types.utils import ModelResponseStream  # takes seconds
 
     return _marked(ModelResponseStream(**_dumped(data)))
@@ -191,8 +192,3 @@ def _marked(response: Response) -> Response:
     """Note the provider where litellm's cost functions look for it; else they print a complaint."""
     response._hidden_params = {"custom_llm_provider": "ollama"}
     return response
-
-
-def _shut_network_traps() -> None:
-    """Keep the import of litellm from fetching its price list."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")

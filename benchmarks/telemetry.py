@@ -1,0 +1,96 @@
+"""What telemetry adds to a call that goes well: asleep, with log handlers, with the SDK."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from benchmarks.measure import US, each, interleaved, less
+from benchmarks.noop import CHUNK, Noop, route_to
+from benchmarks.rows import Row
+from pilotlight import events
+from pilotlight.core.steps import Answered, Attempt, Call, Facts
+from pilotlight.route import Route
+from pilotlight.telemetry import switch
+from pilotlight.telemetry.signals import Signals
+
+TIMES = 400
+ROUNDS = 9
+WITHOUT, WITH = 25e-6, 150e-6
+ASK = [{"role": "user", "content": "hi"}]
+ANSWER = Answered(CHUNK, Facts("noop-1", 10, 20, "stop", 200))
+
+
+class Telling(Noop):
+    """Answers at once, and tells its tokens: they are measured too."""
+
+    def complete(self, call: Call, attempt: Attempt) -> Answered:
+        return ANSWER
+
+
+class Nowhere(SpanExporter):
+    """Takes what it is given."""
+
+    def export(self, spans: Any) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+def rows() -> list[Row]:
+    """Measure; without telemetry is without even the question whether anybody hears."""
+    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(BatchSpanProcessor(Nowhere()))
+    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    whole, alone = Signals(tracers, meters), Signals(tracers)
+    route = route_to(Telling())
+    cases: dict[str, Callable[[], float]] = {
+        "without": partial(_case, route, attend=lambda _trip: None),
+        "asleep": partial(_case, route),
+        "handler": partial(_case, route, handler=logging.StreamHandler()),
+        "spans": partial(_case, route, signals=lambda: alone),
+        "whole": partial(_case, route, signals=lambda: whole),
+    }
+    found = {name: spent[1:] for name, spent in interleaved(cases, ROUNDS + 1).items()}
+    tracers.shutdown()
+    meters.shutdown()
+    named = (
+        ("asleep", "no SDK, opentelemetry-api imported", WITHOUT),
+        ("handler", "no SDK, a log handler at WARNING", WITHOUT),
+        ("spans", "SDK, batch processor", None),
+        ("whole", "SDK, batch processor and metrics", WITH),
+    )
+    return [_row(told, less(found, name, "without"), limit) for name, told, limit in named]
+
+
+def _case(
+    route: Route,
+    signals: Callable[[], Any] = switch.signals,
+    attend: Callable[[Any], None] = switch.attend,
+    handler: logging.Handler | None = None,
+) -> float:
+    """Return the seconds of one call with telemetry in this state."""
+    kept = switch.signals, switch.attend
+    switch.signals, switch.attend = signals, attend
+    if handler is not None:
+        logging.getLogger().addHandler(handler)
+    try:
+        return each(lambda: route.complete(ASK), TIMES)
+    finally:
+        switch.signals, switch.attend = kept
+        if handler is not None:
+            logging.getLogger().removeHandler(handler)
+        events.listeners.clear()
+
+
+def _row(told: str, added: Any, limit: float | None) -> Row:
+    figure = f"telemetry adds to a call: {told}"
+    if limit is None:
+        return Row(figure, added.told("us"), values=added.values())
+    target = f"<= {limit * US:.0f} us"
+    return Row(figure, added.told("us"), target, added.median <= limit, values=added.values())

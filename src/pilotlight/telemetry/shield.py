@@ -1,0 +1,131 @@
+"""The shield: the context that a provider's code runs in.
+
+Children find the attempt's span as their parent and its traceparent, yet foreign code
+that decorates "the current span" with prompts writes to nothing, and instrumentations of
+the same model call stand down, so that it is counted once.  HTTP client spans stay.
+
+It is attached around each piece of provider code and let go before a chunk is handed
+over: the consumer's own spans never land under ours, and a stream may be closed from
+another thread or task.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span
+
+from pilotlight.providers.traceparent import AT_HOME
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from pilotlight.core.steps import AsyncSource, Source
+    from pilotlight.telemetry.content import Content
+
+OPENLLMETRY: Final = "suppress_language_model_instrumentation"
+GENAI: Final = "opentelemetry.util.genai.invocation"
+
+
+def provider_context(span: Span, base: Context | None = None, *, at_home: bool = False) -> Context:
+    """Return the context to run provider code in: `span` is the parent, but can't be written to.
+
+    `base` is the context that the call was made in, None for the current one;
+    `at_home` allows our own client to send the traceparent, for a proven local target.
+
+    Sources of the two marks: OpenLLMetry's semantic-conventions-ai 0.5 and
+    opentelemetry-util-genai 1.3, which is used only where the application has loaded it.
+    """
+    context = trace.set_span_in_context(NonRecordingSpan(span.get_span_context()), base)
+    marks: dict[str, Any] = {OPENLLMETRY: True}
+    if at_home:
+        marks[AT_HOME] = True
+    genai = sys.modules.get(GENAI)
+    if genai is not None and hasattr(genai, "InferenceData"):
+        marks[genai.CLIENT_INFERENCE_CONTEXT_KEY] = genai.InferenceData()
+    return Context({**context, **marks})
+
+
+@contextmanager
+def attached(context: Context) -> Iterator[None]:
+    """Make the context current for the block."""
+    token = otel.attach(context)
+    try:
+        yield
+    finally:
+        detach(token, context)
+
+
+def detach(token: Token[Context], context: Context) -> None:
+    """Let the context go, where it is still ours to let go.
+
+    It is not in a coroutine that somebody else closes, from another task or thread: the
+    context it was attached in is then gone, and asking for it back would be an error.
+    """
+    if otel.get_current() is context:
+        otel.detach(token)
+
+
+class _Shielded:
+    """What the two colours of a shielded stream share."""
+
+    def __init__(self, source: Any, context: Context, content: Content | None) -> None:
+        self._source = source
+        self._context = context
+        self._content = content
+        self._chunks: Any = None
+        self.commits = source.commits
+        self.ended = source.ended
+        self.failed = source.failed
+
+
+class ShieldedSource(_Shielded):
+    """A stream whose every `next` runs behind the shield."""
+
+    def __init__(self, source: Source, context: Context, content: Content | None) -> None:
+        super().__init__(source, context, content)
+        self.close = source.close
+
+    def __iter__(self) -> Iterator[Any]:
+        self._chunks = iter(self._source)
+        return self
+
+    def __next__(self) -> Any:
+        context = self._context
+        token = otel.attach(context)
+        try:
+            chunk = next(self._chunks)
+        finally:
+            detach(token, context)
+        if self._content is not None:
+            self._content.heard_chunk(chunk)
+        return chunk
+
+
+class ShieldedAsyncSource(_Shielded):
+    """The same for `async for`."""
+
+    def __init__(self, source: AsyncSource, context: Context, content: Content | None) -> None:
+        super().__init__(source, context, content)
+        self.aclose = source.aclose
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        self._chunks = aiter(self._source)
+        return self
+
+    async def __anext__(self) -> Any:
+        context = self._context
+        token = otel.attach(context)
+        try:
+            chunk = await anext(self._chunks)
+        finally:
+            detach(token, context)
+        if self._content is not None:
+            self._content.heard_chunk(chunk)
+        return chunk

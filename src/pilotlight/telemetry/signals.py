@@ -1,0 +1,186 @@
+"""The way to OpenTelemetry: tracer, instruments, and what is known of each target for good.
+
+Everything hangs on the API's proxies: a provider that is set later is honoured.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from pilotlight import __version__
+from pilotlight.core.breaker import Breaker
+from pilotlight.core.target import Target
+from pilotlight.registry import REGISTRY, Registry
+from pilotlight.telemetry import names
+from pilotlight.telemetry.content import Capture
+from pilotlight.telemetry.words import STATES, provider_name, state
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import SpanContext, TracerProvider
+
+SPAN_EVENTS: Final = "PILOTLIGHT_SPAN_EVENTS"  # in the environment; "0": log lines only
+MODELS_AT_MOST: Final = 16  # of one target that metrics tell apart: a provider may name any
+
+Labels = Mapping[str, str | int]
+Measurement = tuple[Any, ...]  # instrument, value, labels, context
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A target as telemetry writes it; each set of labels is made once."""
+
+    provider: str
+    model: str
+    labels: Labels  # without a response model
+    _known: dict[tuple[str | None, str | None, str | None], Labels] = field(default_factory=dict)
+    _models: set[str] = field(default_factory=set)
+    _starts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, target: Target) -> Facts:
+        """Gather what is known of a target."""
+        provider, model = provider_name(target.model), target.model.partition("/")[2]
+        labels: dict[str, str | int] = {
+            names.OPERATION: names.CHAT,
+            names.PROVIDER: provider,
+            names.REQUEST_MODEL: model,
+        }
+        address = urlsplit(target.base_url)
+        if address.hostname:
+            labels[names.SERVER] = address.hostname
+            labels[names.PORT] = address.port or (80 if address.scheme == "http" else 443)
+        return cls(provider, model, labels)
+
+    def measured(
+        self, model: str | None = None, error: str | None = None, tokens: str | None = None
+    ) -> Labels:
+        """Return the labels of a measurement."""
+        if model is not None and model not in self._models:
+            if len(self._models) >= MODELS_AT_MOST:
+                model = names.OTHER_MODEL
+            self._models.add(model)
+        key = (model, error, tokens)
+        if (found := self._known.get(key)) is None:
+            more = {names.RESPONSE_MODEL: model, names.ERROR: error, names.TOKEN_TYPE: tokens}
+            found = {**self.labels, **{name: value for name, value in more.items() if value}}
+            self._known[key] = found
+        return found
+
+    def start(self, route: str, target: str, role: str) -> dict[str, Any]:
+        """Return what a leg's span has from its start in every call of this route."""
+        if (found := self._starts.get((route, role))) is None:
+            found = {
+                **self.labels,
+                names.ROUTE: route,
+                names.TARGET: target,
+                names.ROLE: role,
+            }
+            self._starts[route, role] = found
+        return found
+
+
+class Signals:
+    """Tracer, instruments and the memory that calls share; without providers, the process's."""
+
+    def __init__(
+        self,
+        tracers: TracerProvider | None = None,
+        meters: MeterProvider | None = None,
+        loggers: LoggerProvider | None = None,
+        registry: Registry = REGISTRY,
+    ) -> None:
+        self.tracer = trace.get_tracer(names.SCOPE, __version__, tracers, names.SCHEMA)
+        meter = metrics.get_meter(names.SCOPE, __version__, meters, names.SCHEMA)
+        self.duration = _histogram(meter, names.DURATION)
+        self.usage = _histogram(meter, names.USAGE)
+        self.time_to_first = _histogram(meter, names.TIME_TO_FIRST)
+        self.calls = _histogram(meter, names.CALLS)
+        self.checks = _histogram(meter, names.CHECKS)
+        self.failovers = _counter(meter, names.FAILOVER_COUNT)
+        self.retries = _counter(meter, names.RETRY_COUNT)
+        self.skips = _counter(meter, names.SKIPS)
+        self.transitions = _counter(meter, names.TRANSITIONS)
+        row = names.STATUS
+        meter.create_observable_up_down_counter(
+            row.name, [lambda options: breaker_states(registry, options)], row.unit, row.meaning
+        )
+        self.loggers = loggers
+        self.capture = Capture.from_environment()
+        self.span_events = os.environ.get(SPAN_EVENTS, "").strip() != "0"
+        # The leg that tripped each breaker, for as long as the breaker lives.
+        self.trips: WeakKeyDictionary[Breaker, SpanContext] = WeakKeyDictionary()
+        self._facts: WeakKeyDictionary[Target, Facts] = WeakKeyDictionary()
+        self._later: deque[Measurement] = deque()
+
+    def measure(self, *measurement: Any, at_once: bool) -> None:
+        """Record a value, its labels and its context with an instrument; or with the next call.
+
+        A stream may be given up by the garbage collector, which runs anywhere: also inside
+        the SDK's own locks, where recording would wait for itself for ever.
+        """
+        if at_once:
+            instrument, *what = measurement
+            instrument.record(*what)
+        else:
+            self._later.append(measurement)
+
+    def catch_up(self) -> None:
+        """Record what has been put off."""
+        while self._later:
+            instrument, *what = self._later.popleft()
+            instrument.record(*what)
+
+    def facts(self, target: Target) -> Facts:
+        """Return what is known of a target."""
+        found = self._facts.get(target)
+        if found is None:
+            found = self._facts[target] = Facts.of(target)
+        return found
+
+
+def breaker_states(
+    registry: Registry, _options: CallbackOptions | None = None
+) -> Iterator[Observation]:
+    """Yield for each breaker of the process 1 for its state and 0 for the others.
+
+    The registry is asked each time: nothing holds a breaker that it has forgotten.
+    """
+    breakers = {str(each.breaker.name): each.breaker for each in registry.records.values()}
+    for name, breaker in breakers.items():
+        current = state(breaker.state.name)
+        for each in STATES:
+            yield Observation(int(each == current), {names.TARGET: name, names.STATE: each})
+
+
+@lru_cache(maxsize=1024)
+def call_labels(route: str, outcome: str, served: str | None, error: str | None) -> Labels:
+    """Return the labels of a whole call."""
+    labels = {names.ROUTE: route, names.OUTCOME: outcome}
+    return labels | _given({names.SERVED_TARGET: served, names.ERROR: error})
+
+
+def _given(labels: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in labels.items() if value is not None}
+
+
+def _histogram(meter: Any, row: names.Metric) -> Any:
+    bounds: Iterable[float] = row.buckets
+    return meter.create_histogram(
+        row.name, row.unit, row.meaning, explicit_bucket_boundaries_advisory=list(bounds)
+    )
+
+
+def _counter(meter: Any, row: names.Metric) -> Any:
+    return meter.create_counter(row.name, row.unit, row.meaning)

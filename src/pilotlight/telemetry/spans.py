@@ -1,0 +1,213 @@
+"""The spans of one call, and what is measured at their ends.
+
+    pilotlight.call {route}      INTERNAL   what the application asked for
+      chat {model}               CLIENT     one target, its retries included
+        POST ...                            the application's own HTTP instrumentation
+
+The call's span names no model and counts no tokens, so that nothing is counted twice.
+A target that was not asked makes no span.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from opentelemetry import context as otel
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
+
+from pilotlight.core.receipt import AttemptRecord, Receipt
+from pilotlight.core.steps import Call
+from pilotlight.core.target import Target
+from pilotlight.core.trip import Trip
+from pilotlight.telemetry import names, words
+from pilotlight.telemetry.content import Content, as_json
+from pilotlight.telemetry.legs import LegEnd
+from pilotlight.telemetry.shield import provider_context
+from pilotlight.telemetry.signals import Facts, Signals, call_labels
+
+
+@dataclass(slots=True)
+class LegSpan:
+    """One target's span, and the context that its provider's code runs in."""
+
+    span: Span
+    facts: Facts
+    context: Context
+    content: Content | None
+
+
+class CallSpans:
+    """The spans of one call; made when the call is, so that its context is the parent."""
+
+    __slots__ = ("_call", "_parent", "_request", "_started", "signals", "trip")
+
+    def __init__(self, signals: Signals, trip: Trip) -> None:
+        self.signals = signals
+        self.trip = trip
+        self._parent = otel.get_current()
+        self._started = time.time_ns()
+        self._call: Span | None = None
+        self._request: dict[str, Any] | None = None
+        signals.catch_up()
+
+    @property
+    def call(self) -> Span:
+        """The call's span; a stream that is never read has none."""
+        if self._call is None:
+            route = self.trip.call.route
+            self._call = self.signals.tracer.start_span(
+                f"{names.CALL_SPAN} {route}",
+                self._parent,
+                attributes={names.ROUTE: route},
+                start_time=self._started,
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+        return self._call
+
+    def open_leg(self, target: Target, index: int, role: str, breaker: str) -> LegSpan:
+        """Start a target's span."""
+        if self._request is None:
+            self._request = request_attributes(self.trip.call)
+        facts = self.signals.facts(target)
+        attributes = facts.start(self.trip.call.route, target.name, role)
+        own: dict[str, Any] = {names.INDEX: index, names.STATE: words.state(breaker)}
+        span = self.signals.tracer.start_span(
+            f"{names.CHAT} {facts.model}",
+            trace.set_span_in_context(self.call, self._parent),
+            SpanKind.CLIENT,
+            {**attributes, **own, **self._request},
+            self._links(target) if breaker == "half-open" else None,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+        call = self.trip.call
+        content = Content(call) if self.signals.capture and not call.private else None
+        context = provider_context(span, self._parent, at_home=target.at_home)
+        return LegSpan(span, facts, context, content)
+
+    def _links(self, target: Target) -> list[Link] | None:
+        """Lead from a trial to the leg that tripped the breaker."""
+        tripped = self.signals.trips.get(target.health.breaker)
+        return None if tripped is None else [Link(tripped, {names.LINK: "breaker_trip"})]
+
+    def tripped(self, target: Target, leg: LegSpan) -> None:
+        """Remember the leg that opened its target's breaker."""
+        self.signals.trips[target.health.breaker] = leg.span.get_span_context()
+
+    def note(
+        self, leg: LegSpan | None, happening: names.Happening, keys: Mapping[str, Any]
+    ) -> SpanContext:
+        """Add a happening to the leg's span, or the call's; return whose it is."""
+        span = self.call if leg is None else leg.span
+        if happening.on_span and self.signals.span_events and span.is_recording():
+            span.add_event(
+                happening.name, {happening.keys[key]: value for key, value in keys.items()}
+            )
+        return span.get_span_context()
+
+    def close_leg(
+        self, leg: LegSpan, duration: float, end: LegEnd, ended_ns: int | None = None
+    ) -> None:
+        """End a target's span and measure it."""
+        span, record = leg.span, end.record
+        if span.is_recording():
+            span.set_attributes(end.attributes())
+            if end.error is not None:
+                told = end.error if record is None else words.description(record)
+                span.set_status(Status(StatusCode.ERROR, told))
+        if leg.content is not None:
+            self._keep(leg, record)
+        span.end(ended_ns)
+        self._measure(leg, duration, end)
+
+    def _measure(self, leg: LegSpan, duration: float, end: LegEnd) -> None:
+        signals, facts, record = self.signals, leg.facts, end.record
+        model = record.served_model if record is not None else None
+        measure = partial(signals.measure, at_once=record is not None)
+        measure(signals.duration, duration, facts.measured(model, end.error), leg.context)
+        if end.opened is not None:
+            measure(signals.time_to_first, end.opened, facts.labels, leg.context)
+        if record is None:
+            return
+        if record.prompt_tokens is not None:
+            labels = facts.measured(model, None, "input")
+            measure(signals.usage, record.prompt_tokens, labels, leg.context)
+        if record.completion_tokens is not None:
+            labels = facts.measured(model, None, "output")
+            measure(signals.usage, record.completion_tokens, labels, leg.context)
+
+    def _keep(self, leg: LegSpan, record: AttemptRecord | None) -> None:
+        """Write message content down, for those who have asked for it."""
+        assert leg.content is not None
+        found = leg.content.attributes(record.finish_reason if record else None)
+        if self.signals.capture.on_spans:
+            leg.span.set_attributes(as_json(found))
+        if self.signals.capture.on_events and found:
+            from opentelemetry._logs import LogRecord, get_logger
+
+            logger = get_logger(names.SCOPE, logger_provider=self.signals.loggers)
+            logger.emit(
+                LogRecord(
+                    timestamp=time.time_ns(),
+                    context=leg.context,
+                    event_name=names.DETAILS,
+                    attributes={**leg.facts.labels, **found},
+                )
+            )
+
+    def close(self, receipt: Receipt, outcome: str, attempts: int, failovers: int) -> None:
+        """End the call's span and measure the call."""
+        failed = receipt.outcome in ("exhausted", "interrupted", "raised")
+        error = words.call_error(receipt) if failed else None
+        span = self.call
+        served = receipt.served_by if outcome in ("primary", "failover") else None
+        if span.is_recording():
+            found: dict[str, Any] = {
+                names.OUTCOME: outcome,
+                names.ATTEMPTS: attempts,
+                names.FAILOVERS: failovers,
+            }
+            if served is not None:
+                target = next(each for each in self.trip.targets if each.name == served)
+                facts = self.signals.facts(target)
+                found[names.SERVED_TARGET] = served
+                found[names.SERVED_PROVIDER] = facts.provider
+                found[names.SERVED_MODEL] = receipt.attempts[-1].served_model or facts.model
+            if error is not None:
+                found[names.ERROR] = error
+                span.set_status(Status(StatusCode.ERROR, error))
+            span.set_attributes(found)
+        span.end()
+        labels = call_labels(receipt.route, outcome, served, error)
+        context = trace.set_span_in_context(span, self._parent)
+        at_once = outcome not in ("abandoned", "cancelled")
+        self.signals.measure(self.signals.calls, receipt.duration, labels, context, at_once=at_once)
+
+
+def request_attributes(call: Call) -> dict[str, Any]:
+    """Return what the call asks for, where the conventions have a name for it."""
+    found: dict[str, Any] = {names.STREAM: True} if call.stream else {}
+    options = call.options
+    if not options:
+        return found
+    for option, name in names.NUMBERS.items():
+        value = options.get(option)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = value
+    choices, stop, form = options.get("n"), options.get("stop"), options.get("response_format")
+    if isinstance(choices, int) and choices != 1:
+        found[names.CHOICES] = choices
+    if stop and not call.private:
+        words = (stop,) if isinstance(stop, str) else stop
+        found[names.STOP] = tuple(str(word) for word in words)
+    if form is not None:
+        kind = form.get("type") if isinstance(form, Mapping) else "json_schema"
+        found[names.OUTPUT_TYPE] = "text" if kind == "text" else "json"
+    return found

@@ -1,0 +1,1 @@
+"""Telemetry, seen from where it arrives: exporters, readers and log handlers."""
