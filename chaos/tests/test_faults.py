@@ -271,9 +271,9 @@ def test_rate_is_seeded(http: httpx.Client) -> None:
 
 
 def test_every_refusal_is_worded(server: ChaosServer) -> None:
-    from pilotlight_chaos.faults import Stage
+    from pilotlight_chaos.faults import Refusal
 
-    worded = {kind.name for kind in KINDS.values() if kind.stage is Stage.REFUSAL}
+    worded = {kind.name for kind in KINDS.values() if issubclass(kind.params, Refusal)}
     assert worded == set(STATUSES)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any
+import ssl
+from typing import Any, Protocol
 
-from .http import BadHttp, Reply, Request, Wire
-from .service import Service
+from .http import BadHttp, Reply, Request, Traffic, Wire
 
 BACKLOG = 512
 
@@ -32,13 +32,30 @@ def bind(port: int) -> socket.socket:
     return sock
 
 
+class Serves(Protocol):
+    """Who answers the requests that come in by a door."""
+
+    async def serve(self, request: Request, wire: Wire) -> None:
+        """Answer one request, in whatever way it is to be answered."""
+
+
 class _Protocol(asyncio.StreamReaderProtocol):
     """Streams, and news of the client's going even while nobody reads."""
 
     def __init__(self, door: Door) -> None:
         self.gone = asyncio.Event()
+        self._traffic = door.traffic
         reader = asyncio.StreamReader()
-        super().__init__(reader, lambda r, w: door.admit(Wire(r, w, self.gone)))
+        super().__init__(reader, lambda r, w: door.admit(Wire(r, w, self.gone, door.traffic)))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._traffic.connections += 1
+        self._traffic.open += 1
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._traffic.received += len(data)
+        super().data_received(data)
 
     def eof_received(self) -> bool | None:
         self.gone.set()
@@ -46,20 +63,24 @@ class _Protocol(asyncio.StreamReaderProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gone.set()
+        self._traffic.open -= 1
         super().connection_lost(exc)
 
 
 class Door:
     """Accepts connections, or refuses them.  Lives in the server's event loop."""
 
-    def __init__(self, service: Service, sock: socket.socket) -> None:
+    def __init__(
+        self, service: Serves, sock: socket.socket, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._service = service
-        self._port: int = sock.getsockname()[1]
+        self._tls = tls
+        self.traffic = Traffic()
+        self.port: int = sock.getsockname()[1]
         self._bound: socket.socket | None = sock  # bound, not listening
         self._server: asyncio.Server | None = None
         self._visits: dict[asyncio.Task[None], Wire] = {}
         self._reopening: asyncio.TimerHandle | None = None
-        service.close_door = self.refuse_for
 
     async def open(self) -> None:
         """Listen (again); do nothing when already open."""
@@ -67,17 +88,19 @@ class Door:
             self._reopening.cancel()
         if self._server is None:
             loop = asyncio.get_running_loop()
-            sock = self._bound or bind(self._port)
+            sock = self._bound or bind(self.port)
             self._bound = None
             protocol = lambda: _Protocol(self)  # noqa: E731
-            self._server = await loop.create_server(protocol, sock=sock, backlog=BACKLOG)
+            self._server = await loop.create_server(
+                protocol, sock=sock, backlog=BACKLOG, ssl=self._tls
+            )
 
     async def refuse(self) -> None:
         """Refuse connections and reset the open ones, as when a process has died."""
         if self._server is not None:
             self._server.close()
             self._server = None
-            self._bound = bind(self._port)
+            self._bound = bind(self.port)
         await self._break_off(asyncio.current_task())
 
     def refuse_for(self, seconds: float) -> None:
@@ -111,6 +134,9 @@ class Door:
         await asyncio.sleep(0)  # the transports close their sockets in the loop's next round
 
     def admit(self, wire: Wire) -> None:
+        if self._server is None:  # accepted before the door was closed, heard of after
+            wire.reset()
+            return
         task = asyncio.get_running_loop().create_task(self._visit(wire))
         self._visits[task] = wire
         task.add_done_callback(lambda done: self._visits.pop(done, None))

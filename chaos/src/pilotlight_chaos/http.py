@@ -11,7 +11,7 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -21,6 +21,7 @@ Json: TypeAlias = dict[str, Any]
 
 JSON_TYPE = "application/json"
 MAX_BODY = 64 * 2**20
+PORTION = 0.05  # seconds between the portions of a slow drip
 REASONS = {each.value: each.phrase for each in HTTPStatus} | {529: "Site Overloaded"}
 
 
@@ -70,16 +71,32 @@ def html(body: str, status: int = 200, **headers: str) -> Reply:
     return Reply(body, status, {"content-type": "text/html; charset=UTF-8", **headers})
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What went over the sockets, whatever it meant."""
+
+    connections: int = 0  # accepted, in all
+    open: int = 0  # now
+    received: int = 0  # bytes from the clients
+    sent: int = 0  # bytes to the clients
+
+
 class Wire:
     """One client connection: reads requests; writes replies whole, in parts, or broken."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gone: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        gone: asyncio.Event,
+        traffic: Traffic,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self.gone = gone  # set when the client has closed its side
         self.broken = False  # no further request can be served on this connection
+        self.bandwidth: float | None = None  # bytes a second that leave; None: all at once
+        self._traffic = traffic
 
     async def read(self) -> Request | None:
         """Return the next request, or None when the client has no more."""
@@ -127,28 +144,23 @@ class Wire:
     async def send(self, reply: Reply, *, bodiless: bool = False) -> None:
         """Send a whole reply, as it should be."""
         data = reply.encoded()
-        self._head(reply.status, {**reply.all_headers(), "content-length": str(len(data))})
-        if not bodiless:
-            self._writer.write(data)
-        await self._writer.drain()
+        head = _head(reply.status, {**reply.all_headers(), "content-length": str(len(data))})
+        await self._put(head if bodiless else head + data)
 
     async def send_part(self, reply: Reply, share: float = 0.5) -> None:
         """Promise the whole body and send only part of it."""
         data = reply.encoded()
         self.broken = True
-        self._head(reply.status, {**reply.all_headers(), "content-length": str(len(data))})
-        self._writer.write(data[: int(len(data) * share)])
-        await self._writer.drain()
+        head = _head(reply.status, {**reply.all_headers(), "content-length": str(len(data))})
+        await self._put(head + data[: int(len(data) * share)])
 
     async def start(self, headers: Mapping[str, str], status: int = 200) -> None:
         """Begin a chunked body."""
-        self._head(status, {**headers, "transfer-encoding": "chunked"})
-        await self._writer.drain()
+        await self._put(_head(status, {**headers, "transfer-encoding": "chunked"}))
 
     async def chunk(self, data: bytes) -> None:
         if data:  # an empty chunk would end the body
-            self._writer.write(b"%x\r\n%s\r\n" % (len(data), data))
-            await self._writer.drain()
+            await self._put(b"%x\r\n%s\r\n" % (len(data), data))
 
     async def end(self, last: bytes = b"") -> None:
         """End a chunked body properly.
@@ -157,8 +169,7 @@ class Wire:
         seeing the last event was, for us, served completely.
         """
         data = b"%x\r\n%s\r\n" % (len(last), last) if last else b""
-        self._writer.write(data + b"0\r\n\r\n")
-        await self._writer.drain()
+        await self._put(data + b"0\r\n\r\n")
 
     def cut(self) -> None:
         """Close now (FIN), whatever was promised."""
@@ -168,15 +179,39 @@ class Wire:
     def reset(self) -> None:
         """Close now with RST in place of FIN."""
         self.broken = True
-        sock = self._writer.get_extra_info("socket")
-        with contextlib.suppress(OSError, AttributeError):  # closed already: nothing to reset
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._writer.transport.abort()
+        reset(self._writer)
 
     def close(self) -> None:
         self._writer.close()
 
-    def _head(self, status: int, headers: Mapping[str, str]) -> None:
-        reason = REASONS.get(status, "Unknown")
-        lines = [f"HTTP/1.1 {status} {reason}", *(f"{k}: {v}" for k, v in headers.items())]
-        self._writer.write("".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin1"))
+    async def _put(self, data: bytes) -> None:
+        async for portion in paced(data, self.bandwidth):
+            self._traffic.sent += len(portion)  # first: who has the bytes finds them counted
+            self._writer.write(portion)
+            await self._writer.drain()
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection now, with RST in place of FIN."""
+    sock = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError, AttributeError):  # closed already: nothing to reset
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def paced(data: bytes, bandwidth: float | None) -> AsyncIterator[bytes]:
+    """Give data out in portions, so many bytes a second; all at once without a bandwidth."""
+    if bandwidth is None:
+        yield data
+        return
+    size = max(1, int(bandwidth * PORTION))
+    for begin in range(0, len(data), size):
+        portion = data[begin : begin + size]
+        await asyncio.sleep(len(portion) / bandwidth)
+        yield portion
+
+
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    reason = REASONS.get(status, "Unknown")
+    lines = [f"HTTP/1.1 {status} {reason}", *(f"{k}: {v}" for k, v in headers.items())]
+    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin1")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
-from collections.abc import Callable, Coroutine, Iterable
+import dataclasses
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any
 
+from .addresses import Addresses
 from .answers import Replier
+from .background import PATIENCE, Background
 from .book import ANYONE
 from .door import Door, bind
-from .faults import Fault, FaultError, make_fault
+from .faults import Address, Fault, FaultError, make_fault
+from .http import Traffic
 from .models import HOSTED_MODELS, HostedModel, LocalModel, local_models
 from .service import Service, Settings
 from .state import Counters, RequestRecord
-
-PATIENCE = 5.0  # seconds for what takes milliseconds, on a busy machine
 
 
 class ChaosServer:
@@ -41,6 +43,7 @@ class ChaosServer:
         max_queue: int = 512,
         cloud_disabled: bool = False,
         seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         settings = Settings(
             local=local_models(models),
@@ -53,53 +56,42 @@ class ChaosServer:
             max_queue=max_queue,
             cloud_disabled=cloud_disabled,
             seed=seed,
+            clock=clock,
         )
         self._service = Service(settings)
         self._wanted_port = port
         self._port: int | None = None
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closing: asyncio.Event | None = None
+        self._background = Background("pilotlight-chaos", self._opened)
         self._door: Door | None = None
+        self._addresses: Addresses | None = None
 
     # Life.
 
     def start(self) -> ChaosServer:
         """Start; a port that is taken raises here."""
-        if self._thread is not None:
+        if self._background.running:
             raise RuntimeError("the server is already running")
-        sock = bind(self._wanted_port)
-        self._port = sock.getsockname()[1]
-        ready = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run(Door(self._service, sock), ready)),
-            name="pilotlight-chaos",
-            daemon=True,
-        )
-        self._thread.start()
-        if not ready.wait(PATIENCE):
-            raise RuntimeError("the server did not start")
+        self._door = Door(self._service, bind(self._wanted_port))
+        self._port = self._door.port
+        self._addresses = Addresses(self.port, self._open_tls)
+        self._background.start()
         return self
 
-    async def _run(self, door: Door, ready: threading.Event) -> None:
-        self._door, self._loop = door, asyncio.get_running_loop()
-        self._closing = asyncio.Event()
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        assert self._door is not None
+        assert self._addresses is not None
+        self._service.close_door = self._door.refuse_for
         try:
-            await door.open()
-            ready.set()
-            await self._closing.wait()
+            await self._door.open()
+            yield
         finally:
-            await door.close()
+            await self._door.close()
+            await self._addresses.close()
 
     def close(self) -> None:
         """Stop, and let go of every connection; may be called twice."""
-        if self._thread is None:
-            return
-        if self._loop is not None and self._closing is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has already ended
-                self._loop.call_soon_threadsafe(self._closing.set)
-        self._thread.join(PATIENCE)
-        self._thread = None
+        self._background.close()
 
     def __enter__(self) -> ChaosServer:
         return self.start()
@@ -128,6 +120,26 @@ class ChaosServer:
         """Return the base address under which this server plays the provider `name`."""
         return f"{self.url}/p/{name}"
 
+    def broken_base(self, name: str, kind: str) -> str:
+        """Return a base address of `name` that cannot be reached, for want of a name, say.
+
+        Args:
+            name: The name in the path, as for `base`.
+            kind: `dns`, `refused`, or `tls` (which takes the extra `pilotlight-chaos[tls]`).
+
+        Raises:
+            FaultError: The kind is not a fault of the address.
+        """
+        fault = make_fault(kind, {})
+        if not isinstance(fault, Address) or self._addresses is None:
+            raise FaultError(f"{kind!r} is set by fault(), on a server that runs")
+        return f"{fault.url(self._addresses)}/p/{name}"
+
+    def _open_tls(self, sock: socket.socket, context: ssl.SSLContext) -> Door:
+        door = Door(self._service, sock, context)
+        self._background.call(door.open())
+        return door
+
     # Faults.
 
     def fault(self, name: str, kind: str | Fault, *, add: bool = False, **params: object) -> Fault:
@@ -148,22 +160,23 @@ class ChaosServer:
 
     def refuse(self) -> None:
         """Refuse connections from now on, and reset the open ones."""
-        self._call(self._the_door().refuse())
+        self._background.call(self._the_door().refuse())
 
     def accept_again(self) -> None:
         """Accept connections again, on the same port."""
-        self._call(self._the_door().open())
+        self._background.call(self._the_door().open())
 
     def _the_door(self) -> Door:
-        if self._door is None or self._thread is None:
+        if self._door is None or not self._background.running:
             raise RuntimeError("the server is not running")
         return self._door
 
-    def _call(self, work: Coroutine[Any, Any, None]) -> None:
-        assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
-
     # What was asked.
+
+    @property
+    def traffic(self) -> Traffic:
+        """Connections and bytes at the server's own port, as they are now."""
+        return dataclasses.replace(self._the_door().traffic)
 
     def hits(self, name: str = ANYONE) -> int:
         """Count the model requests (not models, tags, show, version, ...)."""

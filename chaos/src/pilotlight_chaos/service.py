@@ -7,8 +7,9 @@ machines).  It is run by `door.py` in the server's thread.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import time
 import traceback
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -17,14 +18,15 @@ from .answers import Ask, Replier, answer
 from .book import Drawn, FaultBook
 from .catalog import listing
 from .dialects import Anthropic, Dialect, Gemini, Ollama, OllamaOpenAI, OpenAI, Refused
-from .faults import KINDS, MidStream, Reset, Stage, make_fault
+from .faults import Transfer
+from .faults.captive_portal import LOGIN_PATH
+from .faults.garbage import LOGIN_PAGE
 from .http import Reply, Request, Wire, html
 from .models import HOSTED_MODELS, LOCAL_MODELS, HostedModel, LocalModel, Machines, display_name
 from .ollama_host import OllamaHost, Progress
-from .play import Player, send_plain, silence
+from .play import HttpLine, Player
 from .router import Place, locate
 from .state import Log, Outcome, RequestRecord, now
-from .wording import LOGIN_PAGE
 
 DIALECTS: dict[str, Dialect] = {
     **{each.name: each for each in (OpenAI(), Anthropic(), Gemini(), Ollama())},
@@ -46,6 +48,7 @@ class Settings:
     max_queue: int = 512
     cloud_disabled: bool = False
     seed: int = 0
+    clock: Callable[[], float] = time.monotonic  # of the faults' schedules, in seconds
 
 
 @dataclass(slots=True)
@@ -77,15 +80,19 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.book = FaultBook(settings.seed)
+        self.book = FaultBook(settings.seed, settings.clock)
         self.log = Log()
         self.machines = Machines(settings.local, settings.max_queue)
         self.close_door: control.CloseDoor | None = None
 
     async def serve(self, request: Request, wire: Wire) -> None:
         """Answer one request, in whatever way it is to be answered."""
+        wire.bandwidth = None
         if request.path.startswith(control.PREFIX):
             await wire.send(control.handle(self, request))
+            return
+        if request.path == LOGIN_PATH:
+            await wire.send(html(LOGIN_PAGE))
             return
         place = locate(request)
         if place is None:
@@ -126,55 +133,55 @@ class Service:
         drawn = exchange.drawn = self.book.draw(place.name, place.dialect, of_model=True)
         record.fault = drawn.kind
         self._begin(exchange)
-        await asyncio.sleep(self.settings.latency + sum(each.seconds for each in drawn.delays))
-        if await self._struck(exchange, ask):
+        line = await self._line(exchange, ask, self.settings.latency)
+        if await self._struck(exchange, line):
             return
         said = answer(ask, self.settings.reply)
+        record.said = said.text
         async with AsyncExitStack() as stack:
             if place.dialect == "ollama":
                 host = self._host(exchange)
                 said = await stack.enter_async_context(host.admitted(ask, said))
-            pace = self.settings.token_latency + sum(each.per_token for each in drawn.delays)
-            player = Player(
-                exchange.wire, exchange.dialect, ask, drawn.final, pace, exchange.settle
-            )
-            await player.give(said)
+            per_token = self.settings.token_latency + drawn.pace.token
+            await Player(line, drawn.final, per_token).give(said)
 
-    async def _struck(self, exchange: Exchange, ask: Ask) -> bool:
+    async def _line(self, exchange: Exchange, ask: Ask, latency: float) -> HttpLine:
+        """Wait as long as the delays that struck say, and return the line at their pace."""
+        pace = exchange.drawn.pace
+        await asyncio.sleep(latency + pace.before)
+        exchange.wire.bandwidth = pace.bandwidth
+        return HttpLine(exchange.wire, exchange.dialect, ask, exchange.settle)
+
+    async def _struck(self, exchange: Exchange, line: HttpLine) -> bool:
         """Let a fault that comes before any answer strike; return whether it did."""
-        fault, dialect = exchange.drawn.final, exchange.dialect
+        fault = exchange.drawn.final
         if fault is None:
             return False
-        stage = KINDS[fault.kind].stage
-        if stage is Stage.SILENCE:
-            await silence()
-        if fault.kind == "content_filter" and dialect.filters_in_answer(fault):
-            return False
-        if stage is Stage.REFUSAL:
-            await exchange.send(dialect.refusal(ask, fault))
+        if isinstance(fault, Transfer) and fault.spared is None:
+            await fault.break_off(line)
             return True
-        if fault.kind == "error_event" and not ask.stream:
-            await exchange.send(dialect.refusal(ask, make_fault("server_error", {})))
-            return True
-        return False
+        refusal = fault.refuse(exchange.dialect, line.ask)
+        if refusal is not None:
+            await exchange.send(refusal)
+        return refusal is not None
 
     async def _side(self, exchange: Exchange) -> None:
         place = exchange.place
         drawn = exchange.drawn = self.book.draw(place.name, place.dialect, of_model=False)
         exchange.record.fault = drawn.kind
         self._begin(exchange)
-        await asyncio.sleep(sum(each.seconds for each in drawn.delays))
         ask = Ask(place.name, place.dialect, place.model, False, {}, variant=place.variant)
-        if await self._struck(exchange, ask):
+        line = await self._line(exchange, ask, 0.0)
+        if await self._struck(exchange, line):
             return
         if place.dialect == "ollama":
             reply = self._host(exchange).side(exchange.request, place.path)
         else:
             reply = listing(exchange.dialect, self.settings.hosted, place.model)
         if isinstance(reply, Progress):
-            await _send_progress(exchange, ask, reply)
-        elif drawn.final and KINDS[drawn.final.kind].stage in (Stage.BODY, Stage.STREAM):
-            await _send_broken(exchange, ask, reply)
+            await _send_progress(exchange, line, reply)
+        elif drawn.final:
+            await line.plain(line.changed(reply, drawn.final), drawn.final)
         else:
             await exchange.send(reply)
 
@@ -209,34 +216,20 @@ def _record(request: Request, place: Place) -> RequestRecord:
     )
 
 
-async def _send_progress(exchange: Exchange, ask: Ask, progress: Progress) -> None:
+async def _send_progress(exchange: Exchange, line: HttpLine, progress: Progress) -> None:
     """Send a pull's lines; a fault of streams (`everywhere`) breaks them off as it does answers."""
     fault = exchange.drawn.final
-    after = fault.after if isinstance(fault, MidStream | Reset) else None
+    spared = fault.spared if isinstance(fault, Transfer) else None
     *lines, last = progress.lines
     await exchange.wire.start(exchange.dialect.headers_for(stream=True))
-    for sent, line in enumerate(lines[:after], start=1):
-        await exchange.wire.chunk(line)
+    line.status = 200
+    for sent, each in enumerate(lines[:spared], start=1):
+        await exchange.wire.chunk(each)
         progress.note(sent)
         await asyncio.sleep(progress.seconds / len(progress.lines))
-    if after is not None:
-        player = Player(exchange.wire, exchange.dialect, ask, fault, 0.0, exchange.settle)
-        await player.break_off()
+    if isinstance(fault, Transfer):
+        await fault.break_off(line)
         return
     progress.note(len(progress.lines))
     exchange.settle(200)
     await exchange.wire.end(last)
-
-
-async def _send_broken(exchange: Exchange, ask: Ask, reply: Reply) -> None:
-    """Let a fault made for answers strike a side request (`everywhere`)."""
-    fault = exchange.drawn.final
-    match fault.kind if fault else "":
-        case "garbage":
-            reply = html(LOGIN_PAGE)
-        case "truncated_json":
-            text = reply.encoded().decode()
-            reply = Reply(text[: len(text) // 2], 200, reply.all_headers())
-        case "error_body":
-            reply = dataclasses.replace(reply, body=exchange.dialect.error_in_200(ask))
-    await send_plain(exchange.wire, reply, fault, exchange.settle)

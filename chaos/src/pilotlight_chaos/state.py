@@ -37,6 +37,7 @@ class RequestRecord:
     fault: str | None = None
     status: int | None = None
     outcome: Outcome = "in_flight"
+    said: str = ""  # the whole text that it was to be answered with
     begun: bool = False  # written into the log
 
     def matches(self, key: str | None) -> bool:
@@ -47,7 +48,7 @@ class RequestRecord:
         kept = asdict(self)
         del kept["headers"], kept["begun"]
         if not bodies:
-            del kept["body"]
+            del kept["body"], kept["said"]  # answers echo what was asked
         return kept
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ..answers import Ask
-from ..faults import Fault, Throttle, WithStatus
+from ..faults import Fault, RateLimit, WithStatus
 from ..http import Reply
 
 Builder: TypeAlias = Callable[[Ask, Fault], Reply]
@@ -14,10 +14,6 @@ Builder: TypeAlias = Callable[[Ask, Fault], Reply]
 CLOUDFLARE_PAGE = (
     "<html>\n<head><title>{title}</title></head>\n<body>\n<center><h1>{title}</h1></center>\n"
     "<hr><center>cloudflare</center>\n</body>\n</html>\n"
-)
-LOGIN_PAGE = (
-    "<!DOCTYPE html><html><head><title>Network login</title></head>"
-    "<body>Please sign in to continue.</body></html>"
 )
 ENVOY_OVERFLOW = "upstream connect error or disconnect/reset before headers. reset reason: overflow"
 
@@ -29,7 +25,7 @@ def status_of(fault: Fault, default: int) -> int:
 
 
 def wait_of(fault: Fault) -> float | None:
-    return fault.retry_after if isinstance(fault, Throttle) else None
+    return fault.retry_after if isinstance(fault, RateLimit) else None
 
 
 def cloudflare(title: str, status: int) -> Reply:
