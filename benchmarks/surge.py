@@ -73,14 +73,15 @@ class _Watched(Bulkhead):
     def __init__(self, notes: Notes) -> None:
         super().__init__(SLOTS, QUEUE, SYSTEM_CLOCK)
         self._notes = notes
-        self._whose: dict[Ticket, Note] = {}
+        self._whose: dict[Ticket, Note] = {}  # those in the queue
 
     def enter(self, patience: float | None, priority: Priority = "normal") -> Ticket:
         with self._lock:
             ticket = super().enter(patience, priority)
             number = _number.get(None)
             if number is not None:
-                self._whose[ticket] = self._notes.calls[number]
+                if ticket.state != "refused":
+                    self._whose[ticket] = self._notes.calls[number]
                 if ticket.state == "granted":
                     self._note_grants([ticket])
                 self._note_displaced()
@@ -94,14 +95,13 @@ class _Watched(Bulkhead):
         return admitted
 
     def _note_displaced(self) -> None:
-        for ticket, note in self._whose.items():
-            if ticket.refusal == "displaced" and note.displaced is None:
-                note.displaced = self._notes.now()
+        for ticket in [each for each in self._whose if each.refusal == "displaced"]:
+            self._whose.pop(ticket).displaced = self._notes.now()
 
     def _note_grants(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
             if ticket in self._whose:
-                self._whose[ticket].admitted = self._notes.now()
+                self._whose.pop(ticket).admitted = self._notes.now()
 
     def _note_fill(self) -> None:
         self._notes.trace.append((self._notes.now(), self.inside, self.waiting))

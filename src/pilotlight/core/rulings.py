@@ -74,16 +74,19 @@ def allowance(trip: Trip, behind: Sequence[Target]) -> float:
 
 def limits(trip: Trip, target: Target, behind: Sequence[Target]) -> Timeouts:
     """Return the clocks of an attempt that starts now."""
-    allowed = allowance(trip, behind)
-    total = target.timeouts.total
-    if allowed == float("inf") or (total is not None and total <= allowed):
-        return target.timeouts
-    return replace(target.timeouts, total=max(0.0, allowed))
+    total = patience(trip, target, behind)
+    return (
+        target.timeouts if total == target.timeouts.total else replace(target.timeouts, total=total)
+    )
 
 
 def patience(trip: Trip, target: Target, behind: Sequence[Target]) -> float | None:
     """Return how long the call may wait and be served here; None: as long as it takes."""
-    return limits(trip, target, behind).total
+    allowed = allowance(trip, behind)
+    total = target.timeouts.total
+    if allowed == float("inf") or (total is not None and total <= allowed):
+        return total
+    return max(0.0, allowed)
 
 
 # What an outcome means.
