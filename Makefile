@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo test test-live lint types format bench bench-peers docs constraints clean
+.PHONY: help setup demo chaos test test-live lint types format bench bench-peers docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ setup: $(READY) ## Make .venv with everything in it
 
 demo: $(READY) ## Watch calls survive an outage (about 20 s); ARGS="--report demo.html"
 	@$(BIN)/pilotlight demo $(ARGS)
+
+chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARGS="--seed 2"
+	@$(BIN)/pilotlight chaos run --all --journals build/chaos --report build/chaos.html \
+		--report build/chaos.md --report build/chaos.xml $(ARGS)
 
 test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
 	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto --dist=worksteal $(ARGS)

@@ -475,6 +475,8 @@ def _commands() -> Iterable[tuple[str, click.Command]]:
     for name in cli.list_commands(context):
         if (command := cli.get_command(context, name)) is not None:
             yield name, command
+            if isinstance(command, click.Group):
+                yield from ((f"{name} {sub}", each) for sub, each in command.commands.items())
 
 
 def _commands_short() -> str:

@@ -77,6 +77,17 @@ def test_slow_successes_open_it_at_their_own_rate(clock):
     assert (guard.current_state, guard.reason) == ("open", "slow_call_rate")
 
 
+def test_a_slow_trial_is_a_failed_one(clock):
+    guard = breaker(clock, slow_call=5.0, reset_timeout=10.0, max_break=100.0)
+    guard.open()
+    clock.advance(10.0)
+    guard.acquire().success(5.0)
+    assert (guard.current_state, guard.reason) == ("open", "slow_call_rate")
+    clock.advance(10.0)
+    guard.acquire().success(4.9)
+    assert guard.current_state == "closed"
+
+
 def test_without_a_slow_call_limit_no_success_is_slow(clock):
     guard = breaker(clock)
     for _ in range(20):

@@ -121,14 +121,14 @@ class BreakerMachine(RuleBasedStateMachine):
             self.in_place.remove(one)
         if how == "release":
             return
+        slow = how == "slow" and self.policy.slow_call is not None
         if self.now == "half-open":
-            self.good_trials += how != "failure"
-            if how == "failure":
+            self.good_trials += 1
+            if how == "failure" or slow:
                 self.open_for(None)
             elif self.good_trials >= self.policy.trial_calls:
                 self.move("closed")
             return
-        slow = how == "slow" and self.policy.slow_call is not None
         self.seen.append((self.clock(), how == "failure", slow))
         counted = self.counted()
         failed, slept = sum(each[1] for each in counted), sum(each[2] for each in counted)

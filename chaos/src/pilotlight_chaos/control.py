@@ -1,101 +1,113 @@
-"""The control endpoint: see and set faults over HTTP, on the same port.
+"""The control for chaostoolkit: builds the world before an experiment, tears it down after it,
+stops it by the abort rule, and writes into the journal what was seen.
 
-GET  /__control             state: faults, counters
-GET  /__control/kinds       the faults there are, with parameters
-GET  /__control/requests    ?name= &limit= &probes=1 &bodies=1
-POST /__control/fault       {"name": "primary", "kind": "rate_limit", "retry_after": 30}
-POST /__control/heal        {"name": "primary"}, or {} for all
-POST /__control/refuse      {"seconds": 5}
-POST /__control/reset
+An experiment names it once, at its top:
+
+    controls:
+      - name: world
+        provider: {type: python, module: pilotlight_chaos.control}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
-from .faults import KINDS, FaultError, make_fault, parameters
-from .http import Json, Reply, Request
+from chaoslib.exceptions import InterruptExecution
 
-if TYPE_CHECKING:
-    from .service import Service
+from .lab.current import current, enter, is_built, leave
+from .lab.setting import read
+from .lab.world import World
 
-PREFIX = "/__control"
-DEFAULT_LIMIT = 100
-CloseDoor: TypeAlias = Callable[[float], None]
+Json = dict[str, Any]
+
+_unbuilt: list[str] = []  # why the latest world could not be built
 
 
-def handle(service: Service, request: Request) -> Reply:
-    """Answer a control request."""
-    what = request.path[len(PREFIX) :].strip("/")
-    table = GETS if request.method == "GET" else POSTS if request.method == "POST" else {}
-    act = table.get(what)
-    if act is None:
-        known = [f"GET {PREFIX}/{name}" for name in GETS]
-        known += [f"POST {PREFIX}/{name}" for name in POSTS]
-        return Reply({"error": f"no {request.method} {request.path}", "known": known}, 404)
+def before_experiment_control(context: Json, configuration: Mapping[str, Any]) -> None:
+    """Build the world; one that can't be built ends the experiment."""
+    _unbuilt.clear()
     try:
-        return Reply(act(service, request))
-    except (FaultError, ValueError) as error:
-        return Reply({"error": str(error)}, 400)
+        world = World(read(configuration))
+        world.open()
+    except Exception as error:
+        _unbuilt.append(f"the world was not built: {error}")
+        raise InterruptExecution(_unbuilt[0]) from error
+    enter(world)
 
 
-def state(service: Service, request: Request) -> Json:
-    return {"faults": service.book.as_json(), "counters": service.log.as_json()}
+def before_activity_control(context: Json) -> None:
+    """Look at the abort rule before each action and probe."""
+    _check()
 
 
-def kinds(service: Service, request: Request) -> Json:
+def after_activity_control(context: Json, state: Json) -> None:
+    """Look at the abort rule after each action and probe."""
+    _check()
+
+
+def before_rollback_control(context: Json) -> None:
+    """From here on nothing is aborted: the rollbacks are what an abort is for."""
+    if is_built():
+        current().rolling_back = True
+
+
+def after_experiment_control(context: Json, state: Json) -> None:
+    """Tear the world down, and write it into the journal.
+
+    A deviation during the fault counts as one after it; a hypothesis that did not hold before
+    it fails the experiment.  chaostoolkit itself lets both pass.
+    """
+    if not is_built():
+        state["pilotlight"] = {"aborted": "".join(_unbuilt)}
+        return
+    world = leave()
+    try:
+        state["pilotlight"] = told(world)
+        steady = state["steady_states"]
+        if any(each and not each["steady_state_met"] for each in steady["during"]):
+            state["deviated"] = True
+        if steady["before"] and not steady["before"]["steady_state_met"]:
+            state["status"] = "failed"
+    finally:
+        world.close()
+
+
+def _check() -> None:
+    if not is_built() or (world := current()).rolling_back:
+        return
+    world.check()
+    if world.aborted.is_set():
+        raise InterruptExecution(f"aborted: {world.why_aborted}")
+
+
+def told(world: World) -> Json:
+    """Return what was seen, as plain data; no prompt, no answer and no key is in it."""
+    setting, notes = world.setting, world.notes
     return {
-        kind.name: {
-            "what": kind.what,
-            "dialects": sorted(kind.dialects),
-            "parameters": parameters(kind.name),
-        }
-        for kind in KINDS.values()
+        "seed": setting.seed,
+        "negative": setting.negative,
+        "aborted": world.why_aborted,
+        "route": [t.name for t in world.app.route(setting.traffic.route).targets],
+        "seconds": round(world.now(), 3),
+        "marks": dict(world.marks),
+        "spans": [list(span) for span in world.spans],
+        "calls": [_told_call(call, world.now()) for call in tuple(notes.calls)],
+        "changes": [asdict(change) for change in notes.changes],
+        "alerts": [asdict(alert) for alert in notes.alerts],
+        "workers": world.workers,
     }
 
 
-def requests(service: Service, request: Request) -> Json:
-    query = request.query
-    records = service.log.records(query.get("name"), probes=_yes(query.get("probes")))
-    limit = int(query.get("limit", DEFAULT_LIMIT))
-    bodies = _yes(query.get("bodies"))
-    kept = records[-limit:] if limit > 0 else []
-    return {"requests": [record.as_json(bodies=bodies) for record in kept]}
-
-
-def fault(service: Service, request: Request) -> Json:
-    params = request.json()
-    name, kind = params.pop("name", None), params.pop("kind", None)
-    add = bool(params.pop("add", False))
-    if not isinstance(name, str) or not isinstance(kind, str):
-        raise FaultError('a fault needs a "name" and a "kind"')
-    service.book.arm(name, make_fault(kind, params), add=add)
-    return state(service, request)
-
-
-def heal(service: Service, request: Request) -> Json:
-    service.book.heal(request.json().get("name"))
-    return state(service, request)
-
-
-def refuse(service: Service, request: Request) -> Json:
-    seconds = request.json().get("seconds")
-    if not isinstance(seconds, int | float) or seconds <= 0 or service.close_door is None:
-        raise FaultError('refuse needs "seconds": nothing can be asked of a closed door')
-    service.close_door(float(seconds))
-    return {"refusing_for": seconds}
-
-
-def reset(service: Service, request: Request) -> Json:
-    service.reset()
-    return state(service, request)
-
-
-def _yes(value: str | None) -> bool:
-    return value in ("1", "true", "yes")
-
-
-Act: TypeAlias = Callable[["Service", Request], Json]
-GETS: dict[str, Act] = {"": state, "kinds": kinds, "requests": requests}
-POSTS: dict[str, Act] = {"fault": fault, "heal": heal, "refuse": refuse, "reset": reset}
+def _told_call(call: Any, now: float) -> Json:
+    return {
+        "shape": call.shape,
+        "began": round(call.began, 4),
+        "took": round(call.took(now), 4),
+        "ended": call.ended is not None,
+        "served_by": call.served_by or ("plain" if call.answered else ""),
+        "error": call.error,
+        "verdict": call.verdict,
+        "faults": [each.fault for each in call.tries if each.fault],
+    }

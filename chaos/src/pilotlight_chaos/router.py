@@ -16,6 +16,7 @@ GEMINI = re.compile(
 )
 OLLAMA_MODEL = re.compile(r"/api/(chat|generate|embed|embeddings)$")
 OLLAMA_SIDE = re.compile(r"/api/(version|status|tags|ps|show|pull|delete)$")
+OPENAI_OTHERS = {"embeddings": "/embeddings", "images": "/images/generations"}
 LISTING = re.compile(r"/models(?:/(.+))?$")
 READ = ("GET", "HEAD")
 
@@ -64,8 +65,9 @@ def locate(request: Request) -> Place | None:
         return place("ollama", found[1], of_model=False)
     if path == "/":
         return place("ollama", "root", of_model=False)
-    if path.endswith("/embeddings"):
-        return place("openai", "embeddings")
+    for variant, end in OPENAI_OTHERS.items():
+        if path.endswith(end):
+            return place("openai", variant)
     if found := LISTING.search(path):
         return place(_lister(request, path), "models", of_model=False, model=found[1] or "")
     return None

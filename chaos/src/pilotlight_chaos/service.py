@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from . import control
+from . import panel
 from .answers import Ask, Replier, answer
 from .book import Drawn, FaultBook
 from .catalog import listing
@@ -83,13 +83,13 @@ class Service:
         self.book = FaultBook(settings.seed, settings.clock)
         self.log = Log()
         self.machines = Machines(settings.local, settings.max_queue)
-        self.close_door: control.CloseDoor | None = None
+        self.close_door: panel.CloseDoor | None = None
 
     async def serve(self, request: Request, wire: Wire) -> None:
         """Answer one request, in whatever way it is to be answered."""
         wire.bandwidth = None
-        if request.path.startswith(control.PREFIX):
-            await wire.send(control.handle(self, request))
+        if request.path.startswith(panel.PREFIX):
+            await wire.send(panel.handle(self, request))
             return
         if request.path == LOGIN_PATH:
             await wire.send(html(LOGIN_PAGE))

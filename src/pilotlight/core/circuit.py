@@ -24,7 +24,8 @@ class BreakerPolicy:
     """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
 
     `slow_call` is the duration from which a success counts as slow (None: never).
-    A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`.
+    A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`; a slow
+    trial is a failed one.
     """
 
     failure_rate: float = 0.5
@@ -35,6 +36,10 @@ class BreakerPolicy:
     trial_calls: int = 1
     slow_call: float | None = None
     slow_call_rate: float = 0.8
+
+    def slow(self, duration: float) -> bool:
+        """Tell whether a success that took so many seconds counts as slow."""
+        return self.slow_call is not None and duration >= self.slow_call
 
 
 class Permit:
@@ -143,7 +148,7 @@ class Closed(Rules, pybreaker.CircuitClosedState):
 
     def on_success(self, duration: float = 0.0) -> None:
         policy, now = self._breaker.policy, self._breaker.clock()
-        slow = policy.slow_call is not None and duration >= policy.slow_call
+        slow = policy.slow(duration)
         self.window.add(now, slow=slow)
         if slow and self._reached(self.window.slow, policy.slow_call_rate):
             self._breaker._open("slow_call_rate", None)
@@ -181,7 +186,7 @@ class Open(Rules, pybreaker.CircuitOpenState):
 
 
 class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
-    """Admits a few trial calls; all must succeed, and one failure opens again.
+    """Admits a few trial calls; all must succeed in time, and one failure opens again.
 
     A place is leased for the time the trial may take: a trial that was lost (a
     stream dropped, a thread killed) can't wedge the circuit.  A trial that
@@ -211,6 +216,9 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
         self.places.discard(permit)
 
     def on_success(self, duration: float = 0.0) -> None:
+        if self._breaker.policy.slow(duration):
+            self._breaker._open("slow_call_rate", None)
+            return
         self.successes += 1
         if self.successes >= self._breaker.policy.trial_calls:
             self._breaker.close()

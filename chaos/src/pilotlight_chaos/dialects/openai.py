@@ -1,4 +1,6 @@
-"""OpenAI's dialect: chat completions and embeddings.  Mistral, Groq and others speak it too."""
+"""OpenAI's dialect: chat completions, embeddings and images.  Mistral, Groq and others
+speak it too.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +33,9 @@ FINISH: dict[Finish | None, str | None] = {
     "filter": "content_filter",
     None: None,
 }
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 
 
 class OpenAI(Dialect):
@@ -51,6 +56,9 @@ class OpenAI(Dialect):
         if variant == "embeddings":
             given = tuple(Message("user", text) for text in _texts(body.get("input")))
             return Ask(name, self.name, wanted, False, body, given, variant=variant)
+        if variant == "images":
+            drawn = (Message("user", str(body.get("prompt") or "")),)
+            return Ask(name, self.name, wanted, False, body, drawn, variant=variant)
         if not isinstance(body.get("messages"), list):
             message = "Missing required parameter: 'messages'."
             code = "missing_required_parameter"
@@ -76,6 +84,8 @@ class OpenAI(Dialect):
     def whole(self, ask: Ask, answer: Answer) -> Json:
         if ask.variant == "embeddings":
             return _embeddings(ask)
+        if ask.variant == "images":
+            return _image(answer)
         message: Json = {"role": "assistant", "content": answer.text or None, "refusal": None}
         if answer.calls:
             message["tool_calls"] = [_call(call) for call in answer.calls]
@@ -185,6 +195,12 @@ def _texts(given: Any) -> list[str]:
     if isinstance(given, list) and given and isinstance(given[0], int):
         return [str(given)]  # one text, as token ids
     return [str(each) for each in given] if isinstance(given, list) else []
+
+
+def _image(answer: Answer) -> Json:
+    """Return one grey pixel; what the model would say of it stands in `revised_prompt`."""
+    image = {"b64_json": PIXEL, "revised_prompt": answer.text}
+    return {"created": int(time.time()), "data": [image]}
 
 
 def _embeddings(ask: Ask) -> Json:

@@ -1,0 +1,126 @@
+"""Actions for chaostoolkit: set faults and take them away again, and let time pass.
+
+A target is named as in the configuration under test.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .lab.current import current, is_built
+from .lab.restart import run_worker
+from .lab.world import FAULT
+
+FLAP = "up and down"
+
+
+def fault(target: str, kind: str, params: dict[str, Any] | None = None, add: bool = False) -> None:
+    """Let a target fail; `kind` and `params` as `ChaosServer.fault` has them."""
+    world = current()
+    world.server(target).fault(target, kind, add=add, **_numbers(params or {}))
+    _begin(f"{target}: {kind}")
+
+
+def heal(target: str | None = None) -> None:
+    """Take the faults of a target away, or all of them; sets the mark `heal`."""
+    world = current()
+    if target is None:
+        world.hosted.heal()
+        world.home.heal()
+    else:
+        world.server(target).heal(target)
+    _end(target)
+    if FAULT in world.marks:
+        world.mark("heal")
+
+
+def refuse(target: str) -> None:
+    """Let the server of a target refuse every connection, and reset the open ones."""
+    current().server(target).refuse()
+    _begin(f"{target}: refused")
+
+
+def accept_again(target: str) -> None:
+    """Let the server of a target accept connections again."""
+    current().server(target).accept_again()
+    _end(target)
+
+
+def undo() -> None:
+    """Take away whatever was done: the rollback of every experiment."""
+    if not is_built():
+        return
+    world = current()
+    for server in (world.hosted, world.home):
+        server.heal()
+        server.accept_again()
+    world.jumped = 0.0
+    _end(None)
+
+
+def mark(name: str) -> None:
+    """Name this moment, so that a probe can count from it."""
+    current().mark(name)
+
+
+def let_run(seconds: float) -> None:
+    """Let the traffic go on; ends at once when the experiment is aborted."""
+    current().aborted.wait(seconds)
+
+
+def flap(target: str, kind: str, up: float, down: float, times: int) -> None:
+    """Let a target fail and recover in turn: `down` seconds ill, `up` seconds well."""
+    for _ in range(times):
+        fault(target, kind)
+        let_run(down)
+        current().server(target).heal(target)
+        _end(target)
+        let_run(up)
+
+
+def divert(route: str) -> None:
+    """Send the traffic down another route from now on."""
+    world = current()
+    world.traffic.door = world.door(route)
+    _begin(f"{route}: in use")
+
+
+def jump_clock(seconds: float) -> None:
+    """Set the clock that is under test forward, as a machine that was suspended finds it."""
+    world = current()
+    world.jumped += seconds
+    at = world.now()
+    world.mark(FAULT)
+    world.spans.append((f"clock +{seconds:g} s", at, at))
+
+
+def restart(process_calls: int) -> None:
+    """Run a new process with the configuration under test, and let it make its calls."""
+    world = current()
+    world.mark(FAULT)
+    world.workers.append(run_worker(world, process_calls))
+
+
+def _begin(what: str) -> None:
+    world = current()
+    target = what.partition(":")[0]
+    _end(target)
+    world.mark(FAULT)
+    world.spans.append((what, world.now(), None))
+
+
+def _end(target: str | None) -> None:
+    """Close the fault windows of a target, or all."""
+    world = current()
+    world.spans = [
+        (what, at, world.now())
+        if end is None and (target is None or what.startswith(f"{target}:"))
+        else (what, at, end)
+        for what, at, end in world.spans
+    ]
+
+
+def _numbers(params: dict[str, Any]) -> dict[str, Any]:
+    """Read `nan`, which YAML and JSON have no common word for."""
+    return {key: math.nan if value == "nan" else value for key, value in params.items()}

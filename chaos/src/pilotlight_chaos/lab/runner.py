@@ -1,0 +1,114 @@
+"""Finds experiments, runs them by chaostoolkit in this process, and tells how they went."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from chaoslib.exceptions import ChaosException
+from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
+from chaoslib.loader import load_experiment
+from chaoslib.types import Schedule, Strategy
+
+Json = dict[str, Any]
+EVERY = 0.25  # seconds between two looks at the hypothesis during an experiment
+ALWAYS: Json = {"runtime": {"rollbacks": {"strategy": "always"}}}
+
+
+class ExperimentError(ValueError):
+    """An experiment that can't be run; the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One YAML file; `name` is the file's, without its ending."""
+
+    name: str
+    path: Path
+
+    @property
+    def number(self) -> str:
+        """The digits at the start of the name."""
+        return self.name.partition("-")[0]
+
+    def load(self) -> Json:
+        """Read and check it; raises ExperimentError."""
+        try:
+            experiment: Json = load_experiment(str(self.path))
+            ensure_experiment_is_valid(experiment)
+        except ChaosException as error:
+            raise ExperimentError(f"{self.path}: {error}") from None
+        return experiment
+
+
+def packaged() -> list[Experiment]:
+    """Return the experiments that come with this package, in their order."""
+    folder = Path(str(files("pilotlight_chaos") / "experiments"))
+    return [Experiment(path.stem, path) for path in sorted(folder.glob("*.yaml"))]
+
+
+def find(names: Sequence[str]) -> list[Experiment]:
+    """Return experiments by name, by number, or by the path of a file of your own."""
+    return [_find(name) for name in names]
+
+
+def _find(name: str) -> Experiment:
+    if name.endswith((".yaml", ".yml", ".json")):
+        path = Path(name)
+        if not path.is_file():
+            raise ExperimentError(f"{name}: no such file")
+        return Experiment(path.stem, path)
+    known = packaged()
+    wanted = name.zfill(2) if name.isdigit() else name
+    for each in known:
+        if wanted in (each.name, each.number):
+            return each
+    listed = ", ".join(each.name for each in known)
+    raise ExperimentError(f"no experiment {name!r}; there are: {listed}")
+
+
+def run(experiment: Experiment, *, seed: int = 0, negative: bool = False) -> Json:
+    """Run one experiment, or its negative control; return chaostoolkit's journal.
+
+    Call it from the main thread: chaostoolkit installs signal handlers.
+    Raises ExperimentError for a file that holds no experiment.
+    """
+    with _quiet():
+        loaded = experiment.load()
+        configuration = loaded.setdefault("configuration", {})
+        configuration["seed"], configuration["negative"] = seed, int(negative)
+        loaded["pilotlight-experiment"] = experiment.name
+        journal: Json = run_experiment(
+            loaded,
+            settings=copy.deepcopy(ALWAYS),
+            strategy=Strategy.CONTINUOUS,
+            schedule=Schedule(continuous_hypothesis_frequency=EVERY),
+        )
+    return journal
+
+
+def write(journal: Json, path: Path) -> None:
+    """Write a journal as chaostoolkit does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(journal, indent=1, default=str), "utf-8")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep chaostoolkit's log to itself; the journal has it all."""
+    logger = logging.getLogger("chaostoolkit")
+    silent, passed_on = logging.NullHandler(), logger.propagate
+    logger.addHandler(silent)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(silent)
+        logger.propagate = passed_on

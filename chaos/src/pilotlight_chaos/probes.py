@@ -1,0 +1,286 @@
+"""Probes for chaostoolkit: figures of the background traffic, each an invariant.
+
+A probe counts from the first fault on; before it, over the healthy baseline.  `since` names
+another mark (`heal`, or one set by `actions.mark`): until it is set there is nothing to count, and
+the figure is that of a healthy system.  So the same hypothesis holds before, *during* and after.
+Calls under way count with the time they have taken so far.  Times are in milliseconds where the
+name says so, else in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .lab.current import current
+from .lab.notes import CallNote, Try
+from .lab.traffic import CANARY
+from .lab.world import FAULT, World
+
+QUIET = 0.3  # seconds for requests that were on their way when the target was found out
+ENOUGH = 20  # calls to speak of a percentile or a ratio
+FOUND_OUT = 1.5  # seconds after the fault, at the latest
+
+
+def answered(since: str = FAULT) -> float:
+    """Return the share of ended calls that got an answer; 1 when none has ended."""
+    ended = [call for call in _calls(since) if call.ended is not None]
+    return round(sum(call.answered for call in ended) / len(ended), 4) if ended else 1.0
+
+
+def wrong_answers(since: str = FAULT) -> int:
+    """Count the calls that ended well with anything but the right answer."""
+    return sum(call.answered and call.verdict != "whole" for call in _calls(since))
+
+
+def spliced_streams(since: str = FAULT) -> int:
+    """Count the calls whose caller was shown text that is no beginning of the right answer."""
+    return sum(call.verdict == "wrong" for call in _calls(since))
+
+
+def errors(kinds: Sequence[str], since: str = FAULT) -> int:
+    """Count the errors of other classes than the named ones."""
+    return sum(bool(call.error) and call.error not in kinds for call in _calls(since))
+
+
+def longest_ms(since: str = FAULT) -> int:
+    """Return how long the longest call took, or has taken so far."""
+    now = current().now()
+    return round(1000 * max((call.took(now) for call in _calls(since)), default=0.0))
+
+
+def slow_calls(limit_ms: float, since: str = FAULT) -> int:
+    """Count the calls that took longer than a limit."""
+    now = current().now()
+    return sum(call.took(now) * 1000 > limit_ms for call in _calls(since))
+
+
+def added_p90_ms(since: str = FAULT) -> int:
+    """Return the 90th percentile of what calls took beyond the answering attempt, less that of
+    the healthy baseline; 0 of fewer than twenty calls.
+    """
+    answered_now = [call.added() for call in _calls(since) if call.answered]
+    if len(answered_now) < ENOUGH:
+        return 0
+    healthy = _percentile((c.added() for c in _baseline(current()) if c.answered), 90)
+    return max(0, round(1000 * (_percentile(answered_now, 90) - healthy)))
+
+
+def refusal_p90_ms(since: str = FAULT) -> int:
+    """Return the 90th percentile of how long the calls took that were not answered.
+
+    0 of fewer than ten.
+    """
+    now = current().now()
+    took = [call.took(now) for call in _calls(since) if not call.answered]
+    return round(1000 * _percentile(took, 90)) if len(took) >= ENOUGH / 2 else 0
+
+
+def requests(target: str, since: str = FAULT) -> int:
+    """Count the model requests that reached a target."""
+    world = current()
+    began = _start(world, since)
+    return 0 if began is None or not world.marks else len(world.requests(target, began))
+
+
+def requests_once_open(target: str) -> int:
+    """Count the requests to a target since its breaker opened first.
+
+    A breaker that has not opened 1.5 s after the fault is held to have.
+    """
+    world = current()
+    fault = world.marks.get(FAULT)
+    if fault is None:
+        return 0
+    opened = (c.at for c in world.notes.changes if c.target == target and c.new == "open")
+    known = min((at for at in opened if at >= fault), default=fault + FOUND_OUT)
+    return len(world.requests(target, min(known, fault + FOUND_OUT) + QUIET))
+
+
+def requests_per_call(target: str, since: str = FAULT) -> float:
+    """Return the requests that reached a target for each call that was begun; 0 of too few."""
+    calls = _calls(since)
+    return round(requests(target, since) / len(calls), 2) if len(calls) >= ENOUGH else 0.0
+
+
+def early_requests(target: str, seconds: float) -> int:
+    """Count the requests to a target between its first throttle and the time it named.
+
+    Those that were on their way when the throttle was said, for 300 ms, are not held against it.
+    """
+    world = current()
+    records = world.server(target).requests(target)
+    first = next((record.time for record in records if record.status == 429), None)
+    if first is None:
+        return 0
+    return sum(first + QUIET < record.time < first + seconds for record in records)
+
+
+def most_at_once(target: str) -> int:
+    """Return how many requests a target has had to carry at once."""
+    return current().server(target).counters(target).max_in_flight
+
+
+def served_by_others(since: str = FAULT) -> int:
+    """Count the calls that another than the first target answered."""
+    world = current()
+    first = world.app.route(world.setting.traffic.route).targets[0].name
+    return sum(call.served_by not in ("", first) for call in _calls(since))
+
+
+def served(target: str, since: str = FAULT) -> int:
+    """Count the calls that a target answered."""
+    return sum(call.served_by == target for call in _calls(since))
+
+
+def taken_elsewhere(fault: str, since: str = FAULT) -> int:
+    """Count the calls that met a fault at one target and were answered by another."""
+    return sum(
+        call.answered and any(each.fault == fault for each in call.tries) for call in _calls(since)
+    )
+
+
+def openings(target: str, reasons: Sequence[str] = (), since: str = FAULT) -> int:
+    """Count how often a breaker opened from closed, for certain reasons or for any."""
+    began = _start(current(), since)
+    return sum(
+        change.new == "open"
+        and change.old == "closed"
+        and began is not None
+        and change.at >= began
+        and (not reasons or change.reason in reasons)
+        for change in current().notes.changes
+        if change.target == target
+    )
+
+
+def state_changes(target: str, since: str = FAULT) -> int:
+    """Count how often a breaker changed its state."""
+    began = _start(current(), since)
+    return sum(
+        change.target == target and began is not None and change.at >= began
+        for change in current().notes.changes
+    )
+
+
+def longest_break(target: str) -> int:
+    """Return the longest time, in seconds, for which a breaker said that it opens."""
+    waits = (c.retry_after or 0.0 for c in current().notes.changes if c.target == target)
+    return round(max(waits, default=0.0))
+
+
+def trials_at_once(target: str) -> int:
+    """Return how many trial calls a half-open breaker had under way at the same time."""
+    trials = [trial for trial in current().notes.trials if trial.target == target]
+    return max(
+        (sum(other.began <= trial.began < other.ended for other in trials) for trial in trials),
+        default=0,
+    )
+
+
+def misfiled(target: str, faults: Sequence[str], since: str = FAULT) -> int:
+    """Count a target's failures that were told as anything but the named faults."""
+    return sum(
+        bool(each.fault) and each.fault not in faults for each in _tries(target, since)
+    ) + sum(bool(call.error) and not call.tries and not call.skipped for call in _calls(since))
+
+
+def unflagged_substitutions(target: str, since: str = FAULT) -> int:
+    """Count a target's answers that another model gave and that no flag tells of."""
+    world = current()
+    if FAULT not in world.marks:
+        return 0
+    # Not only since the fault: a call may have begun before it and been struck by it.
+    notes = [each for call in tuple(world.notes.calls) for each in call.tries]
+    flagged = sum(each.target == target and "model_substituted" in each.flags for each in notes)
+    began = _start(world, since) or 0.0
+    given = sum(
+        record.fault == "substituted" and record.outcome == "completed"
+        for record in world.requests(target, began)
+    )
+    # An answer is counted by the server before its caller can have written it down.
+    return max(0, given - flagged - world.traffic.under_way)
+
+
+def alerts(target: str, reason: str) -> int:
+    """Count the alerts that were raised of a target for a reason."""
+    return sum(a.target == target and a.reason == reason for a in current().notes.alerts)
+
+
+def unalerted_calls(target: str, reason: str, since: str = FAULT) -> int:
+    """Count the calls that ended before anybody was alerted, once the matter was there."""
+    world = current()
+    if since not in world.marks:
+        return 0
+    first = min(
+        (a.at for a in world.notes.alerts if a.target == target and a.reason == reason),
+        default=float("inf"),
+    )
+    return sum(call.ended is not None and call.ended < first for call in _calls(since))
+
+
+def back_after(target: str, since: str = "heal") -> float:
+    """Return how many seconds after the mark a target answered again; so far, if it has not."""
+    world = current()
+    healed = world.marks.get(since)
+    if healed is None:
+        return 0.0
+    back = min(
+        (c.ended for c in _calls(since) if c.ended is not None and c.served_by == target),
+        default=world.now(),
+    )
+    return round(back - healed, 2)
+
+
+def leaks() -> int:
+    """Count where private text was seen away from home: closed providers' sockets, log lines.
+
+    Targets at home whose name begins with `cloud` are away, too.
+    """
+    world = current()
+    if FAULT not in world.marks:
+        return 0
+    began = world.epoch + world.marks[FAULT]
+    seen = world.hosted.requests(probes=True)
+    away = {name for name in world.setting.pilotlight["targets"] if name.startswith("cloud")}
+    seen += [record for record in world.home.requests() if record.name in away]
+    late = [record for record in seen if record.time >= began]
+    return sum(CANARY in str(record.body) for record in late) + len(world.spilt)
+
+
+def learning_calls(target: str) -> int:
+    """Return the most requests that any one restarted process sent to a target."""
+    return max((worker["requests"].get(target, 0) for worker in current().workers), default=0)
+
+
+def lost_in_workers() -> int:
+    """Count the calls of restarted processes that got no answer."""
+    return sum(worker["lost"] for worker in current().workers)
+
+
+def _start(world: World, since: str) -> float | None:
+    """Return the moment from which to count; None when its mark is not set yet."""
+    if not world.marks:
+        return 0.0  # the baseline
+    return world.marks.get(since)
+
+
+def _calls(since: str) -> list[CallNote]:
+    world = current()
+    began = _start(world, since)
+    calls = tuple(world.notes.calls)
+    return [] if began is None else [call for call in calls if call.began >= began]
+
+
+def _baseline(world: World) -> list[CallNote]:
+    first = world.marks.get(FAULT, world.now())
+    return [c for c in tuple(world.notes.calls) if c.ended is not None and c.ended < first]
+
+
+def _tries(target: str, since: str) -> list[Try]:
+    return [each for call in _calls(since) for each in call.tries if each.target == target]
+
+
+def _percentile(values: Iterable[float], percent: int) -> float:
+    """Return a percentile by the nearest rank; 0 of nothing."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] if ranked else 0.0

@@ -1,0 +1,1 @@
+"""What is told of journals: a page, Markdown for people, JUnit for machines."""
