@@ -16,6 +16,7 @@ GROUPS = (
     "deadline",
     "surge",
     "telemetry",
+    "fleet",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,6 +32,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("here")
+
+
+def pytest_report_header() -> str:
+    server = shutil.which("redis-server") or shutil.which("valkey-server")
+    return f"redis: {server or 'NO redis-server on PATH: the Redis store is NOT tested here'}"
+
 
 FOREIGN = {"PILOTLIGHT_CONFIG", "OLLAMA_HOST"}
 FOREIGN |= {f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "ALL", "NO")}

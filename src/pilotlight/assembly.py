@@ -30,10 +30,12 @@ from pilotlight.providers.base import Connection
 from pilotlight.registry import REGISTRY, Endpoint, Registry
 from pilotlight.residency import refusing_rule
 from pilotlight.route import Route
+from pilotlight.state.url import StateUrl
 from pilotlight.wording import nearest
 
 if TYPE_CHECKING:
     from pilotlight.records.log import Log
+    from pilotlight.state.fleet import Fleet
 
 
 class Pilotlight:
@@ -53,6 +55,7 @@ class Pilotlight:
         self._connections: list[Connection] = []
         self._lock = threading.RLock()
         self._log = self._keep_receipts()
+        self._fleet = None if not config.state.shared else _fleet_of(config.state)
 
     def _keep_receipts(self) -> Log | None:
         """Begin the log of receipts, if one is wanted; it opens its file with the first of them."""
@@ -181,8 +184,9 @@ class Pilotlight:
             connection.home = config.local_addresses
         self._connections.append(connection)
         retry = self.config.retry_policy(config)
+        endpoint = Endpoint.of(connection.base_url, config.model, connection.api_key, self.clock)
         health = self.registry.health(
-            Endpoint.of(connection.base_url, config.model, connection.api_key, self.clock),
+            endpoint,
             name,
             self.config.breaker_policy(config),
             retry,
@@ -192,6 +196,8 @@ class Pilotlight:
         if config.retires is not None:
             notice = Notice(config.retires, "configuration", config.replacement)
             health.lifecycle.note(notice)
+        if self._fleet is not None:
+            self._fleet.join(endpoint.board_key, health)
         return Target(
             name=name,
             model=config.model,
@@ -208,6 +214,12 @@ class Pilotlight:
             room=connection.room,
             base_url=connection.base_url,
         )
+
+
+def _fleet_of(url: StateUrl) -> Fleet:
+    from pilotlight.state.fleet import fleet_of  # only who shares pays for it
+
+    return fleet_of(url)
 
 
 def _unknown_route(name: str, known: Mapping[str, Any]) -> str:

@@ -28,6 +28,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     SecretStr,
     ValidationError,
     model_validator,
@@ -44,6 +46,7 @@ from pilotlight.errors import ConfigError
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
 from pilotlight.sensitive import Hook, hook_from
+from pilotlight.state.url import StateUrl, parse_state
 from pilotlight.wording import explain, nearest
 
 FILE = "pilotlight.toml"
@@ -249,7 +252,11 @@ class TelemetryConfig(_Table):
 
 
 class Config(_Table):
-    """A whole configuration, checked; `sensitive` is for the routes that name none."""
+    """A whole configuration, checked.
+
+    `sensitive` is for the routes that name none; `state` is where processes share what
+    they know of their targets; see docs/fleet.md.
+    """
 
     targets: dict[str, TargetConfig] = {}
     routes: dict[str, RouteConfig] = {}
@@ -258,6 +265,7 @@ class Config(_Table):
     sensitive: Sensitive = None
     receipts: Annotated[ReceiptsTable, _as("path")] = ReceiptsTable()
     telemetry: TelemetryConfig | None = None
+    state: Annotated[StateUrl, PlainValidator(parse_state), PlainSerializer(str)] = StateUrl()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:

@@ -103,13 +103,31 @@ class FailedOver:
 
 @dataclass(frozen=True, slots=True)
 class BreakerChanged:
-    """A circuit breaker changed its state (`closed`, `open`, `half-open`)."""
+    """A circuit breaker changed its state (`closed`, `open`, `half-open`).
+
+    `learned` tells that another process found it out, and this one read it on the
+    shared board (docs/fleet.md).
+    """
 
     target: str
     old: str
     new: str
     reason: str
     retry_after: float | None = None
+    learned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StateStore:
+    """The store that processes share their breakers' state in is `gone`, or `back` again.
+
+    While it is gone each process goes by what it sees itself; no call waits or fails for
+    it.  `store` is its address without secrets.
+    """
+
+    store: str
+    state: str
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +185,7 @@ Event = (
     | ResidencyRefused
     | FailedOver
     | BreakerChanged
+    | StateStore
     | Alert
     | HealthChecked
     | WarmUp

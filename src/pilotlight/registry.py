@@ -8,11 +8,13 @@ configuration read last are those that hold.
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pybreaker
 
@@ -23,6 +25,7 @@ from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.clock import Clock
 from pilotlight.core.target import Health
+from pilotlight.residency import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,20 @@ class Endpoint:
         digest = hashlib.blake2b((key or "").encode(), digest_size=8).hexdigest()
         return cls(base_url.rstrip("/"), model, digest, clock)
 
+    @property
+    def board_key(self) -> str:
+        """The endpoint's name on a shared board: equal in all processes, and tells nothing.
+
+        A hash of address and model, keyed by the credential's: who reads the board can't
+        find out which addresses or keys are in use.  A loopback address is another server
+        on each host, and so has another name there.
+        """
+        own = is_loopback(urlsplit(self.base_url).hostname or "")
+        host = socket.gethostname() if own else ""
+        told = f"{self.base_url}\0{self.model}\0{host}".encode()
+        secret = self.credential.encode()
+        return hashlib.blake2b(told, key=secret, digest_size=12, person=b"pilotlight").hexdigest()
+
 
 class _Announcer(pybreaker.CircuitBreakerListener):
     """Turns a breaker's transitions into events."""
@@ -49,7 +66,12 @@ class _Announcer(pybreaker.CircuitBreakerListener):
             reason = getattr(new_state, "reason", None) or cb._next_reason
             events.emit(
                 events.BreakerChanged(
-                    str(cb.name), old_state.name, new_state.name, reason, cb.retry_after
+                    str(cb.name),
+                    old_state.name,
+                    new_state.name,
+                    reason,
+                    cb.retry_after,
+                    new_state.learned,
                 )
             )
 

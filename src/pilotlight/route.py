@@ -50,6 +50,7 @@ class Route:
     priority: Priority = "normal"
     sensitive: Hook | None = None
     _attend: Attendance | None = field(init=False, default=None, repr=False)
+    _fleets: tuple[Callable[[], None], ...] = field(init=False, default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -63,6 +64,8 @@ class Route:
             from pilotlight.health import Attendance  # brings httpx
 
             object.__setattr__(self, "_attend", Attendance(self.targets))
+        fleets = (target.health.attend for target in self.targets)
+        object.__setattr__(self, "_fleets", tuple(dict.fromkeys(filter(None, fleets))))
 
     def accepting(self, accept: Callable[[Answer], bool]) -> Route:
         """Return this route with a validator: an answer that it refuses is failed over.
@@ -227,6 +230,8 @@ class Route:
         )
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call
+        for attend in self._fleets:
+            attend()  # and so does the reading of a shared board
         journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
         trip = Trip(
             call, self.targets, policy or self.policy, self.clock, journal, bulk=Bulk(messages)

@@ -340,8 +340,10 @@ def reset() -> None:
     from pilotlight import health
     from pilotlight.assembly import _default
     from pilotlight.records import log
+    from pilotlight.state import fleet
 
     log.reset()
     health.reset()
+    fleet.reset()
     REGISTRY.reset()
     _default.cache_clear()

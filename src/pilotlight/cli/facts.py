@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pilotlight.cli.fleet import FleetFacts
 from pilotlight.health.lifecycle import Outlook
 
 State = Literal[
@@ -98,8 +99,12 @@ class RouteFacts:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All of a configuration; `litellm` is why it can't be imported, if so."""
+    """All of a configuration; `litellm` is why it can't be imported, if so.
+
+    `fleet` is None where processes share nothing.
+    """
 
     targets: tuple[TargetFacts, ...]
     routes: tuple[RouteFacts, ...]
     litellm: str | None
+    fleet: FleetFacts | None = None

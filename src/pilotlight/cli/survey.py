@@ -3,7 +3,7 @@
 Each target is looked at by the functions of the background prober, so that the two
 can't disagree.  All are looked at at once, each for a bounded time, in threads that
 nobody has to wait for.  Breakers and queues belong to the processes that make the
-calls; nothing is said of them here.
+calls; of them only what those processes share is told (`cli/fleet.py`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pilotlight.cli.facts import (
     Survey,
     TargetFacts,
 )
+from pilotlight.cli.fleet import FleetFacts, read_fleet
 from pilotlight.cli.gaps import gaps
 from pilotlight.cli.setting import Place
 from pilotlight.health.checks import CHECK_TIMEOUTS, LocalCheck, check_target
@@ -65,6 +66,7 @@ def survey(
     slow ones: the work would lengthen the times that the looks take.
     """
     began = datetime.now(UTC).isoformat(timespec="seconds")
+    fleet = begin(partial(read_fleet, app))
     looks = {begin(partial(_look, place, ask)): place for place in places}
     wait(looks, HEAD_START)
     imported = begin(_import_litellm)
@@ -80,7 +82,15 @@ def survey(
         tuple(_target(place, found[place.name], began) for place in places),
         tuple(_route(app, name, lost) for name in app.config.routes),
         litellm,
+        _fleet(app, fleet),
     )
+
+
+def _fleet(app: Pilotlight, reading: Future[FleetFacts | None]) -> FleetFacts | None:
+    try:
+        return reading.result(PATIENCE)
+    except TimeoutError:
+        return FleetFacts(str(app.config.state), f"no answer within {PATIENCE:g} s")
 
 
 def begin(run: Callable[[], T]) -> Future[T]:

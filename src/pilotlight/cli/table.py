@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pilotlight.cli.facts import RouteFacts, State, Survey, TargetFacts
+from pilotlight.cli.fleet import show_fleet
 from pilotlight.cli.words import tokens
 
 _STATES: Final[Mapping[State, tuple[str, str]]] = {
@@ -32,13 +33,15 @@ NARROW: Final = {"check": 98, "size": 90}  # columns of screen below which these
 
 
 def show(console: Console, seen: Survey) -> None:
-    """Print the targets, then the routes."""
+    """Print the targets, then the routes, then what the fleet knows."""
     console.print(_targets(seen, console.width))
     console.print()
     for route in seen.routes:
         console.print(_route(route), soft_wrap=True)
     if not seen.routes:
         console.print(Text("no route: add a table [routes.chat]"), soft_wrap=True)
+    if seen.fleet is not None:
+        show_fleet(console, seen.fleet)
     if checks := [facts.check for facts in seen.targets if facts.check]:
         told = f"looked at on {checks[0].at[:10]} at {checks[0].at[11:19]} UTC"
         console.print(Text(told, "dim"), soft_wrap=True)

@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Literal, cast
 
 import pybreaker
 
-from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Open, Permit, Rules
+from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Leave, Open, Permit, Rules
 from pilotlight.core.window import Window
 from pilotlight.errors import CircuitOpen
 
@@ -107,6 +107,8 @@ class Breaker(pybreaker.CircuitBreaker):
         self._next_break = self.policy.reset_timeout
         self._next_reason = "failure_rate"
         self._failed_trials = 0
+        self.leave: Leave | None = None  # whose leave a trial needs besides; None: nobody's
+        self._learning = False
         self._guard = _Lock()
         super().__init__(
             name=name,
@@ -133,10 +135,14 @@ class Breaker(pybreaker.CircuitBreaker):
             wait = self._current().refusal(self.clock())
             if wait is not None:
                 raise CircuitOpen(str(self.name), wait, self.reason)
-            state = self._rules  # read again: refusal() may have moved to half-open
-            permit = Permit(self, state)
-            state.admitted(permit, lease)
-            return permit
+            return self._admit(lease)
+
+    def _admit(self, lease: float) -> Permit:
+        """Return a permit of the state as it is now; expects the lock."""
+        state = self._rules
+        permit = Permit(self, state)
+        state.admitted(permit, lease)
+        return permit
 
     def _hand_in(self, permit: Permit) -> Rules | None:
         """Settle a permit; return the state that listens to its outcome, if any.
@@ -177,9 +183,7 @@ class Breaker(pybreaker.CircuitBreaker):
         """
         with self._guard:
             state, now = self._current(), self.clock()
-            if isinstance(state, Open):
-                return state.until - now if now < state.until else None
-            return state.refusal(now)
+            return state.wait(now) if isinstance(state, Open) else state.refusal(now)
 
     @property
     def reason(self) -> str:
@@ -228,10 +232,46 @@ class Breaker(pybreaker.CircuitBreaker):
             if isinstance(state, Open):
                 state.until = max(state.until, self.clock() + seconds)
 
+    def learn_open(self, reason: str, seconds: float, failed_trials: int) -> None:
+        """Take over another process's break, which ends in so many seconds (0 or less: is over).
+
+        Of two breaks the longer holds; failed trials lengthen the next one here too.
+        """
+        with self._guard:
+            self._failed_trials = max(self._failed_trials, failed_trials)
+            state = self._current()
+            if not isinstance(state, Open):
+                self._next_break, self._next_reason = seconds, reason
+                self._learn(super().open)
+            elif (until := self.clock() + seconds) > state.until:
+                state.until, state.reason = until, reason
+
+    def learn_closed(self) -> None:
+        """Take over that another process's trial went well."""
+        with self._guard:
+            if not isinstance(self._current(), Closed):
+                self._failed_trials = 0
+                self._next_reason = "trial_succeeded"
+                self._learn(super().close)
+
+    def _learn(self, change: Callable[[], object]) -> None:
+        """Change the state by another process's word; expects the lock."""
+        self._learning = True
+        try:
+            change()
+        finally:
+            self._learning = False
+
+    @property
+    def failed_trials(self) -> int:
+        """How many breaks in a row have ended in a failed trial, the first trip included."""
+        return self._failed_trials
+
     def early_trial(self, reasons: Collection[str]) -> Permit | None:
         """Return a trial's permit before the break is over, if it is for one of these reasons.
 
         None when the circuit is not open for any of them, or its trial is under way.
+        It is for who knows already, and sends nothing: so no other process is asked.
         """
         with self._guard:
             state = self._current()
@@ -239,10 +279,10 @@ class Breaker(pybreaker.CircuitBreaker):
                 return None
             if isinstance(state, Open):
                 self.half_open()
-            try:
-                return self.acquire()
-            except CircuitOpen:
+            state = self._rules
+            if isinstance(state, HalfOpen) and state.full(self.clock()) is not None:
                 return None
+            return self._admit(0.0)
 
     def _open(self, reason: str, seconds: float | None) -> None:
         """Open for a time; expects the lock to be held."""
@@ -286,6 +326,7 @@ class Breaker(pybreaker.CircuitBreaker):
         except KeyError:
             raise ValueError(f"unknown breaker state {new_state!r}") from None
         state = kind(self, prev_state, notify=False)
+        state.learned = self._learning
         if notify:
             self._state_storage.reset_counter()
             self._guard.later(

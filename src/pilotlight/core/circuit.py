@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import pybreaker
 
@@ -40,6 +40,17 @@ class BreakerPolicy:
     def slow(self, duration: float) -> bool:
         """Tell whether a success that took so many seconds counts as slow."""
         return self.slow_call is not None and duration >= self.slow_call
+
+
+class Leave(Protocol):
+    """Who has a say in trials besides the break's own end: the other processes."""
+
+    def wait(self, now: float, until: float) -> float | None:
+        """Return the seconds until a trial may begin, None for now; `until` is the break's end.
+
+        Called with the breaker's lock held, for every call that an open circuit
+        meets: it never waits.
+        """
 
 
 class Permit:
@@ -121,6 +132,7 @@ class Rules:
     """What every state answers; each method is called with the breaker's lock held."""
 
     _breaker: Any  # the Breaker; pybreaker's states declare the attribute with its own class
+    learned: bool = False  # whether another process's word led to this state
 
     def refusal(self, now: float) -> float | None:
         """Return None to admit a call, or the seconds to wait before asking again."""
@@ -178,9 +190,15 @@ class Open(Rules, pybreaker.CircuitOpenState):
         self.until = cb.clock() + cb._next_break
         self.reason = cb._next_reason
 
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until a trial may begin; None: now."""
+        if self._breaker.leave is not None:
+            return cast("Leave", self._breaker.leave).wait(now, self.until)
+        return self.until - now if now < self.until else None
+
     def refusal(self, now: float) -> float | None:
-        if now < self.until:
-            return self.until - now
+        if (wait := self.wait(now)) is not None:
+            return wait
         self._breaker.half_open()
         return cast("Rules", self._breaker._rules).refusal(now)
 
@@ -200,12 +218,19 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
         self.successes = 0
         self.lease_ends = 0.0
 
-    def refusal(self, now: float) -> float | None:
+    def full(self, now: float) -> float | None:
+        """Return the seconds until a place may be free, None when one is."""
         if len(self.places) + self.successes >= self._breaker.policy.trial_calls:
             if now < self.lease_ends:
                 return self.lease_ends - now
             self.places.clear()  # never settled: do not wait for them
         return None
+
+    def refusal(self, now: float) -> float | None:
+        if (wait := self.full(now)) is not None:
+            return wait
+        leave: Leave | None = self._breaker.leave
+        return None if leave is None else leave.wait(now, now)
 
     def admitted(self, permit: Permit, lease: float) -> None:
         self.places.add(permit)

@@ -52,9 +52,13 @@ class Checked(Protocol):
         """What to do about it."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Health:
-    """What all routes of the process share about one endpoint + model + credential."""
+    """What all routes of the process share about one endpoint + model + credential.
+
+    `attend` is called with each call of a route: with the first, the process begins to
+    read the board that it shares with others.  None: it shares nothing.
+    """
 
     breaker: Breaker
     budget: RetryBudget
@@ -63,6 +67,7 @@ class Health:
     check: Checked | None = None  # the last one; None: never looked at
     lacks: frozenset[str] = frozenset()  # what the server itself says that it can't do
     away: bool = False  # a "local" model that by the server's own words runs elsewhere
+    attend: Callable[[], None] | None = None
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

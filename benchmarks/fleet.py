@@ -1,0 +1,165 @@
+"""A provider dies under several worker processes that share their breakers' state.
+
+Workers make Ollama calls to a chaos server, four a second each, so that starting sixteen of
+them does not measure the import of litellm.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.fleet_crew import SERVER, Crew, Redis, redis_server
+from benchmarks.fleet_sim import simulated
+from benchmarks.rows import Row
+from pilotlight_chaos import ChaosServer
+
+SIZES = (1, 4, 16)
+PACE = 0.25  # seconds between two calls of a worker
+BREAKER = {"minimum_calls": 5, "window": 2.0, "reset_timeout": 1.0, "max_break": 1.0}
+BREAKS = 4  # that are looked at
+CLOSED_WITHIN = 2.0  # seconds
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    made = []
+    for number in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            made += _outage(number, "sqlite", f"sqlite:///{folder}/board.db")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "board.db")
+        made.append(_lost("sqlite, file deleted", f"sqlite:///{path}", path.unlink, None))
+    if SERVER is None:
+        return [*made, simulated(), Row("fleet on Redis", "no redis-server here")]
+    for number in SIZES:
+        with redis_server() as server:
+            made += _outage(number, "redis", server.url, server)
+    with redis_server() as server:
+        made.append(_lost("redis, kill -9", server.url, server.kill, server.start))
+    return [*made, simulated()]
+
+
+@contextmanager
+def _crew(number: int, state: str) -> Iterator[tuple[Crew, ChaosServer]]:
+    """Run so many workers on a healthy primary; they have made their first calls."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(ChaosServer(models=["m"]))
+        backup = stack.enter_context(ChaosServer(models=["m"]))
+        common = {
+            "model": "ollama/m",
+            "health": "off",
+            "warm": "never",
+            "breaker": BREAKER,
+            "retry": {"attempts": 0},
+        }
+        targets = {
+            "primary": {"api_base": primary.base("primary"), **common},
+            "backup": {"api_base": backup.base("backup"), **common},
+        }
+        routes = {"chat": {"targets": list(targets)}}
+        crew = Crew(number, {"targets": targets, "routes": routes, "state": state}, PACE)
+        try:
+            crew.wait("ready")
+            yield crew, primary
+        finally:
+            crew.kill()
+
+
+def _times(server: ChaosServer) -> list[float]:
+    return [record.time for record in server.requests("primary")]
+
+
+def _crowded(times: list[float]) -> int:
+    """Count trials that came before the break of the one before them was over."""
+    return sum(later - earlier < 0.95 for earlier, later in pairwise(times))
+
+
+def _outage(number: int, kind: str, state: str, server: Redis | None = None) -> list[Row]:
+    named = f"{number} process{'es' * (number > 1)}, {kind}"
+    with _crew(number, state) as (crew, primary):
+        trips, began = server.round_trips() if server else 0, time.monotonic()
+        primary.fault("primary", "server_error")
+        dead_at = time.time()
+        opened = crew.wait("open", dead_at)
+        times = [each for each in _times(primary) if each > dead_at]
+        first = sum(each <= max(opened) for each in times)
+        primary.wait_hits("primary", primary.hits("primary") + BREAKS, 30.0)
+        trials = [each for each in _times(primary) if each > max(opened)]
+        primary.heal("primary")
+        healed = time.time()
+        closed = crew.wait("closed", healed)
+        rate = 0.0
+        if server:
+            rate = (server.round_trips() - trips) / (time.monotonic() - began) / number
+        counts = crew.end()
+    spread = max(closed) - min(closed)
+    allowed = BREAKER["minimum_calls"] * number
+    made = [
+        Row(
+            f"{named}: requests on a dead primary until all are open",
+            f"{first}; {counts['failed']} of {counts['calls']} calls failed",
+            f"<= {allowed:.0f} (minimum_calls x processes), 0 failed",
+            first <= allowed and not counts["failed"],
+            values={"requests": first, **counts},
+        ),
+        Row(
+            f"{named}: trials in {len(trials)} breaks",
+            f"{len(trials)}, {_crowded(trials)} of them out of turn",
+            "1 a break, for the whole fleet",
+            not _crowded(trials),
+            values={"trials": len(trials)},
+        ),
+        Row(
+            f"{named}: from the good trial until all are closed",
+            f"{spread:.2f} s ({max(closed) - healed:.2f} s after the provider healed)",
+            f"<= {CLOSED_WITHIN:g} s",
+            spread <= CLOSED_WITHIN,
+            values={"seconds": spread, "from_heal": max(closed) - healed},
+        ),
+    ]
+    if server:
+        made.append(
+            Row(
+                f"{named}: round trips a second and process",
+                f"{rate:.2f}",
+                "<= 2",
+                rate <= 2,
+                values={"rate": rate},
+            )
+        )
+    return made
+
+
+def _lost(
+    kind: str, state: str, lose: Callable[[], object], regain: Callable[[], object] | None
+) -> Row:
+    """Lose the store in mid-outage; count failed calls, and see that trials are in turn again."""
+    number = 4
+    with _crew(number, state) as (crew, primary):
+        primary.fault("primary", "server_error")
+        crew.wait("open", time.time())
+        lose()
+        if regain:
+            crew.wait("gone")
+            regain()
+            crew.wait("back")
+        settled = time.time() + 2.0
+        while not (late := [each for each in _times(primary) if each > settled][:BREAKS])[3:]:
+            time.sleep(0.05)
+        primary.heal("primary")
+        closed = crew.wait("closed", healed := time.time())
+        counts = crew.end()
+    spread, crowded = max(closed) - min(closed), _crowded(late)
+    return Row(
+        f"{number} processes, {kind} in the outage",
+        f"{counts['failed']} of {counts['calls']} calls failed; then {crowded} of {len(late)} "
+        f"trials out of turn; all closed in {spread:.2f} s",
+        f"0 failed, 0 out of turn, <= {CLOSED_WITHIN:g} s",
+        not counts["failed"] and not crowded and spread <= CLOSED_WITHIN,
+        values={"from_heal": max(closed) - healed, "seconds": spread, **counts},
+    )

@@ -1,0 +1,7 @@
+"""What several processes tell one another of their targets: a notice board, off by default.
+
+`url` reads the setting, `board` says what a store must do, `memory`, `sqlite` and `redis` do
+it.  `notice` is what stands on the board, `member` one endpoint's part in it, `fleet` the one
+background thread that reads and writes, `drills` the faults forced in every process.  Calls
+never touch the board.
+"""

@@ -1,0 +1,438 @@
+"""What processes tell one another, and who may try: by hand, on a fake clock."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pytest
+from sim import CALM, KEY, Process, fleet, pass_time
+
+import pilotlight
+from pilotlight.core import drill
+from pilotlight.core.breaker import Breaker
+from pilotlight.core.lifecycle import Notice as EndNotice
+from pilotlight.events import BreakerChanged, StateStore
+from pilotlight.state.board import LONGEST, claim, drop, put
+from pilotlight.state.drills import clear_drills, post_drill
+from pilotlight.state.fleet import Fleet
+from pilotlight.state.member import LEASE, LOST_AFTER
+from pilotlight.state.memory import MemoryBoard
+from pilotlight.state.notice import KEEP, LONGEST_BREAK, DrillNotice
+
+
+@pytest.fixture
+def board(clock):
+    return MemoryBoard(clock)
+
+
+class Broken:
+    """A store that can be switched off."""
+
+    def __init__(self, board) -> None:
+        self.board, self.works, self.asked = board, True, 0
+
+    def exchange(self, errands=()):
+        self.asked += 1
+        if not self.works:
+            raise ConnectionError("refused")
+        return self.board.exchange(errands)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_trip_opens_the_others_with_its_reason_and_its_time(clock, board):
+    a, b = fleet(2, clock, board)
+    a.breaker.trip("rate_limited", 20.0)
+    clock.advance(1.0)
+    a.step()
+    b.step()
+    assert b.state == "open"
+    assert b.breaker.reason == "rate_limited"
+    assert b.breaker.retry_after == pytest.approx(19.0)
+
+
+def test_the_clocks_of_hosts_are_never_compared(board, clock):
+    from pilotlight.testing import FakeClock
+
+    ahead = FakeClock(9e9)
+    a, b = Process(clock, board), Process(ahead, board)
+    a.breaker.trip("rate_limited", 20.0)
+    a.step()
+    b.step()
+    assert b.breaker.retry_after == pytest.approx(20.0)
+
+
+def test_a_trip_is_local_at_once_and_waits_for_no_exchange(clock, board):
+    a = Process(clock, board)
+    assert a.trip() == CALM.minimum_calls
+    assert a.state == "open"
+    assert board.exchange() == {}
+
+
+def test_what_was_read_is_not_told_again(clock, board):
+    processes = fleet(3, clock, board)
+    processes[0].trip()
+    pass_time(clock, processes, 3)
+    notice = board.exchange()[f"break:{KEY}"].value
+    pass_time(clock, processes, 5)
+    assert board.exchange()[f"break:{KEY}"].value == notice
+
+
+def test_of_two_breaks_the_longer_holds_in_each_process(clock, board):
+    a, b = fleet(2, clock, board)
+    a.breaker.trip("rate_limited", 50.0)
+    b.breaker.trip("failure_rate", 10.0)
+    pass_time(clock, [a, b], 2)
+    assert a.breaker.reason == "rate_limited"
+    assert a.breaker.retry_after == pytest.approx(48.0)
+
+
+def test_one_process_tries_when_the_break_is_over(clock, board):
+    processes = fleet(10, clock, board)
+    processes[0].trip()
+    pass_time(clock, processes, 14, calls=processes)
+    clock.advance(2.0)
+    permits = [each.permit() for each in processes]
+    assert sum(permit is not None for permit in permits) == 1
+
+
+def test_it_may_make_all_the_trial_calls_and_no_other_process_any(clock, board):
+    from dataclasses import replace
+
+    processes = fleet(4, clock, board, replace(CALM, trial_calls=3))
+    processes[0].trip()
+    pass_time(clock, processes, 14, calls=processes)
+    clock.advance(2.0)
+    taken = [sum(each.permit() is not None for _ in range(9)) for each in processes]
+    assert sorted(taken) == [0, 0, 0, 3]
+
+
+def test_a_good_trial_closes_all_with_their_next_look(clock, board):
+    processes = fleet(5, clock, board)
+    processes[0].trip()
+    pass_time(clock, processes, 14, calls=processes)
+    clock.advance(2.0)
+    assert sum(each.call(True) for each in processes) == 1
+    for _ in range(2):  # told, and heard
+        for each in processes:
+            each.step()
+    assert {each.state for each in processes} == {"closed"}
+
+
+def test_a_failed_trial_lengthens_the_break_of_all(clock, board):
+    processes = fleet(5, clock, board)
+    processes[0].trip()
+    hits = pass_time(clock, processes, 20, calls=processes)
+    assert hits == 1
+    assert {each.state for each in processes} == {"open"}
+    assert pass_time(clock, processes, 20, calls=processes) == 0  # now 30 s
+    assert pass_time(clock, processes, 10, calls=processes) == 1
+    assert pass_time(clock, processes, 50, calls=processes) == 0  # and 60
+
+
+def test_a_process_that_dies_with_the_lease_loses_it(clock, board):
+    a, b = fleet(2, clock, board)
+    a.trip()
+    pass_time(clock, [a, b], 14, calls=[a])
+    clock.advance(2.0)
+    assert a.permit() is not None  # and is never heard of again
+    assert pass_time(clock, [b], LEASE - 3, calls=[b], well=True) == 0
+    pass_time(clock, [b], 2, calls=[b], well=True)
+    assert b.state == "closed"
+
+
+def test_the_lease_lasts_as_long_as_the_trial(clock, board):
+    a, b = fleet(2, clock, board)
+    a.trip()
+    pass_time(clock, [a, b], 14, calls=[a])
+    clock.advance(2.0)
+    trial = a.breaker.acquire(60.0)
+    assert pass_time(clock, [a, b], 50, calls=[b]) == 0
+    trial.success()
+    pass_time(clock, [a, b], 2)
+    assert b.state == "closed"
+
+
+def test_a_cancelled_trial_leaves_the_next_one_to_the_same_process(clock, board):
+    a, b = fleet(2, clock, board)
+    a.trip()
+    pass_time(clock, [a, b], 14, calls=[a])
+    clock.advance(2.0)
+    a.permit().release()
+    assert a.call(True)
+
+
+def test_an_idle_holder_leaves_the_lease_to_one_with_calls(clock, board):
+    idle, busy = fleet(2, clock, board)
+    idle.trip()
+    pass_time(clock, [idle], 18)  # it has the lease
+    assert board.exchange()[f"trial:{KEY}"].value == idle.fleet.worker
+    assert pass_time(clock, [idle, busy], 6, calls=[busy], well=True) >= 1
+    assert busy.state == "closed"
+
+
+@pytest.mark.parametrize("number", [2, 3, 5])
+def test_rare_calls_in_turn_do_not_starve(clock, board, number):
+    processes = fleet(number + 1, clock, board)  # the last one makes no calls at all
+    processes[-1].trip()
+    for turn in range(3 * number + 1):
+        pass_time(clock, processes, 47)
+        if processes[turn % number].call(True):
+            break
+    assert processes[turn % number].state == "closed"
+
+
+def test_a_new_process_finds_the_break_that_is_under_way(clock, board):
+    a = Process(clock, board)
+    a.trip()
+    a.step()
+    late = Process(clock, board)
+    late.step()
+    assert late.state == "open"
+    pass_time(clock, [a], 60)  # over, but nobody has tried
+    later = Process(clock, board)
+    later.step()
+    assert later.permit() is None
+    assert later.state == "open"
+
+
+def test_a_break_for_good_is_looked_at_anew_after_an_hour(clock, board):
+    a, b = fleet(2, clock, board)
+    a.breaker.trip("model_retired", math.inf)
+    pass_time(clock, [a, b], 1)
+    assert b.breaker.retry_after <= LONGEST_BREAK
+    assert a.breaker.retry_after == math.inf
+
+
+def test_a_health_check_that_closes_here_closes_there(clock, board):
+    a, b = fleet(2, clock, board)
+    a.breaker.trip("health_check", 50.0)
+    pass_time(clock, [a, b], 1)
+    assert b.state == "open"
+    b.breaker.early_trial({"health_check"}).success()
+    pass_time(clock, [b, a], 1)
+    assert a.state == "closed"
+
+
+def test_a_prolonged_break_is_told(clock, board):
+    a, b = fleet(2, clock, board)
+    a.breaker.trip("health_check", 10.0)
+    pass_time(clock, [a, b], 1)
+    a.breaker.prolong(100.0)
+    pass_time(clock, [a, b], 1)
+    assert b.breaker.retry_after == pytest.approx(99.0)
+
+
+# The store.
+
+
+def test_without_the_store_each_process_goes_by_what_it_sees(clock, board):
+    store = Broken(board)
+    a, b = fleet(2, clock, store)
+    a.trip()
+    pass_time(clock, [a, b], 2)
+    store.works = False
+    hits = pass_time(clock, [a, b], 13 + LOST_AFTER, calls=[a, b])
+    assert hits == 2  # one trial each, its own
+
+
+def test_a_short_silence_of_the_store_lets_nobody_try(clock, board):
+    store = Broken(board)
+    a, b = fleet(2, clock, store)
+    a.trip()
+    pass_time(clock, [a, b], 13)
+    store.works = False
+    assert pass_time(clock, [a, b], LOST_AFTER - 1, calls=[b]) == 0
+
+
+def test_that_the_store_is_gone_is_said_once_and_so_is_its_return(clock, board, caplog):
+    seen = []
+    pilotlight.listeners.append(seen.append)
+    store = Broken(board)
+    a = Process(clock, store)
+    store.works = False
+    pass_time(clock, [a], 10)
+    store.works = True
+    pass_time(clock, [a], 10)
+    assert seen == [
+        StateStore("memory", "gone", "ConnectionError: refused"),
+        StateStore("memory", "back"),
+    ]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert store.asked == 20  # one look at a time, whatever came of it
+
+
+def test_a_store_that_has_forgotten_is_told_again_and_no_later_word_is_overwritten(clock):
+    store = Broken(MemoryBoard(clock))
+    processes = fleet(3, clock, store)
+    processes[0].breaker.trip("rate_limited", 30.0)
+    pass_time(clock, processes, 2)
+    store.board = MemoryBoard(clock)
+    processes[0].fleet.stop()
+    pass_time(clock, processes[1:], 2)  # who had only read it tells it
+    late = Process(clock, store)
+    late.step()
+    assert late.breaker.retry_after == pytest.approx(26.0)
+    late.breaker.close()  # a person
+    pass_time(clock, [late, *processes], 2)
+    assert {each.state for each in processes} == {"closed"}
+
+
+def test_news_from_the_time_without_a_store_are_told_when_it_is_back(clock, board):
+    store = Broken(board)
+    a, b = fleet(2, clock, store)
+    store.works = False
+    a.trip()
+    pass_time(clock, [a, b], 2)
+    assert b.state == "closed"
+    store.works = True
+    pass_time(clock, [a, b], 2)
+    assert b.state == "open"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "{", "[]", "null", '"open"', "{}", '{"state":"open"}', "[" * 9999,
+     '{"state":"ajar","reason":"x","failed_trials":0,"by":"y","number":1}',
+     '{"state":"open","reason":"x","failed_trials":1e99,"by":"y","number":1}',
+     '{"state":"open","reason":7,"failed_trials":0,"by":"y","number":1}',
+     '{"state":"open","reason":"x","failed_trials":0,"by":"y","number":1,"more":2}'],
+)  # fmt: skip
+def test_nonsense_on_the_board_is_as_good_as_nothing(clock, board, value):
+    board.exchange([put(f"{kind}:{KEY}", value, 99) for kind in ("break", "end", "drill", "want")])
+    a = Process(clock, board)
+    a.step()
+    assert a.state == "closed"
+    assert a.health.lifecycle.notice is None
+    assert drill.active == []
+    assert a.call(True)
+
+
+# Endpoints, events, retirements.
+
+
+def test_other_endpoints_are_left_alone(clock, board):
+    a, other = Process(clock, board), Process(clock, board, key="another")
+    a.trip()
+    pass_time(clock, [a, other], 2)
+    assert other.state == "closed"
+
+
+def test_a_change_that_was_read_is_told_as_such(clock, board):
+    from pilotlight.registry import _Announcer
+
+    a, b = fleet(2, clock, board)
+    for each in (a, b):
+        each.breaker.add_listener(_Announcer())
+    seen = []
+    pilotlight.listeners.append(seen.append)
+    a.breaker.trip("quota_exhausted", 15.0)
+    pass_time(clock, [a, b], 2)
+    changed = [each for each in seen if isinstance(each, BreakerChanged)]
+    assert [(each.reason, each.learned) for each in changed] == [
+        ("quota_exhausted", False), ("quota_exhausted", True),
+    ]  # fmt: skip
+    assert changed[1].retry_after == pytest.approx(14.0)
+
+
+def test_a_retirement_that_a_provider_announced_is_known_to_all(clock, board):
+    a, b = fleet(2, clock, board)
+    a.health.lifecycle.note(EndNotice(date(2026, 12, 1), "header", "openai/gpt-5"))
+    pass_time(clock, [a, b], 1)
+    assert b.health.lifecycle.notice == EndNotice(date(2026, 12, 1), "header", "openai/gpt-5")
+    before = board.exchange()[f"end:{KEY}"]
+    pass_time(clock, [a, b], 9)
+    assert board.exchange()[f"end:{KEY}"].age == before.age + 9  # not written each time
+
+
+def test_what_each_configuration_or_table_says_is_not_shared(clock, board):
+    a, b = fleet(2, clock, board)
+    a.health.lifecycle.note(EndNotice(date(2026, 12, 1), "table"))
+    a.health.lifecycle.note(EndNotice(date(2026, 11, 1), "configuration"))
+    pass_time(clock, [a, b], 2)
+    assert b.health.lifecycle.notice is None
+    assert board.exchange() == {}
+
+
+# Drills.
+
+
+def test_a_drill_begins_and_ends_in_every_process(clock, board):
+    a = Process(clock, board)
+    number = post_drill(board, DrillNotice("openai", "rate_limited", 0.5, 7.0), 60)
+    a.step()
+    (one,) = drill.active
+    assert (one.pattern, one.fault, one.rate, one.retry_after) == ("openai", "rate_limited", 0.5, 7)
+    a.step()
+    assert drill.active == [one]
+    assert clear_drills(board, number) == 1
+    a.step()
+    assert drill.active == []
+
+
+def test_a_drill_ends_with_its_time_also_without_the_store(clock, board, monkeypatch):
+    from kit import target
+
+    now = 50.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    a = Process(clock, board)
+    post_drill(board, DrillNotice("gpt", "server_error"), 60)
+    a.step()
+    assert drill.outcome_for(target("gpt", clock)) is not None
+    now += 61
+    assert drill.outcome_for(target("gpt", clock)) is None
+
+
+@pytest.mark.parametrize("seconds", [0, -1, LONGEST + 1, math.inf, math.nan])
+def test_a_drill_has_an_end(board, seconds):
+    with pytest.raises(ValueError, match="at most"):
+        post_drill(board, DrillNotice("gpt", "server_error"), seconds)
+
+
+@pytest.mark.parametrize("bad", [{"fault": "gremlins"}, {"rate": 0}, {"rate": 2}, {"pattern": ""}])
+def test_a_drill_is_checked(bad):
+    with pytest.raises(ValueError):
+        DrillNotice(**{"pattern": "gpt", "fault": "server_error"} | bad)
+
+
+# The process.
+
+
+def test_a_forked_child_has_no_lease_and_a_name_of_its_own(clock, board):
+    a = Process(clock, board)
+    a.trip()
+    pass_time(clock, [a], 14, calls=[a])
+    clock.advance(2.0)
+    before = a.fleet.worker
+    a.fleet.begin_afresh()  # as in the child
+    assert a.fleet.worker != before
+    assert a.permit() is None
+
+
+def test_an_endpoint_that_is_gone_is_told_of_no_more(clock, board):
+    a = Process(clock, board)
+    a.breaker.trip("x", 5.0)
+    del a.health
+    a.step()
+    assert board.exchange() == {}
+
+
+def test_a_breaker_joins_once(clock, board):
+    a = Process(clock, board)
+    other = Fleet(lambda: board)
+    other.join("another", a.health)
+    assert not other.has(a.breaker.leave)
+
+
+def test_without_a_fleet_a_breaker_asks_nobody(clock):
+    assert Breaker("gpt", clock=clock).leave is None
+
+
+def test_errands_do_what_they_say(board, clock):
+    board.exchange([put("a", "1", 10), claim("a", "2", 10), drop("a", "2")])
+    assert board.exchange()["a"].value == "1"
+    clock.advance(10.0)
+    assert board.exchange() == {}
+    assert KEEP < LONGEST
