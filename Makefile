@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live lint types format bench bench-peers docs constraints clean
+.PHONY: help setup demo chaos test test-live lint types format bench bench-peers soak docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench: $(READY) ## Print the numbers the README promises, beside the peers' (min
 
 bench-peers: $(READY) ## What callers get from pilotlight and its peers; ARGS="--write docs/comparison.md"
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+soak: $(READY) ## 50,000 calls under changing faults, and what is left of them (10 min)
+	@$(BIN)/python -W ignore -m benchmarks.soak $(ARGS)
 
 docs: $(READY) ## Write the generated tables of docs/ anew
 	@$(BIN)/python tools/docs_tables.py

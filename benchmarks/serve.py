@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pilotlight_chaos import ChaosServer
-from pilotlight_chaos.answers import Ask
+from pilotlight_chaos.answers import Replier
 
 TOKENS = 400
 
 
-def says(ask: Ask) -> str:
+def says(tokens: int) -> Replier:
     """One word to whoever wants it whole, many to whoever streams."""
-    return "word " * (TOKENS if ask.stream else 1)
+    return lambda ask: "word " * (tokens if ask.stream else 1)
 
 
 @contextmanager
-def apart(name: str, latency: float = 0.0) -> Iterator[str]:
+def apart(name: str, latency: float = 0.0, tokens: int = TOKENS) -> Iterator[str]:
     """Yield the base address of a server that runs elsewhere and takes so many seconds a call."""
-    command = [sys.executable, "-m", "benchmarks.serve", name, str(latency)]
+    command = [sys.executable, "-m", "benchmarks.serve", name, str(latency), str(tokens)]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None
     assert server.stdout is not None
@@ -35,7 +35,7 @@ def apart(name: str, latency: float = 0.0) -> Iterator[str]:
 
 def main() -> int:
     """Serve until standard input ends."""
-    with ChaosServer(reply=says, latency=float(sys.argv[2])) as server:
+    with ChaosServer(reply=says(int(sys.argv[3])), latency=float(sys.argv[2])) as server:
         print(server.base(sys.argv[1]), flush=True)
         sys.stdin.read()
     return 0

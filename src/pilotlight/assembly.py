@@ -15,6 +15,7 @@ from pilotlight.config import (
     RouteConfig,
     TargetConfig,
     bad_model,
+    find_config,
     load_config,
     timeouts,
 )
@@ -22,8 +23,10 @@ from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
+from pilotlight.core.gameday import GameDays
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.target import Target
+from pilotlight.drills import DrillFile
 from pilotlight.errors import ConfigError
 from pilotlight.providers.abilities import lacks
 from pilotlight.providers.base import Connection
@@ -41,13 +44,20 @@ if TYPE_CHECKING:
 class Pilotlight:
     """A configuration at work: its targets and routes, each made at first use.
 
-    Thread-safe.  Two of them with the same endpoint share its circuit breaker.
+    Thread-safe.  Two of them with the same endpoint share its circuit breaker.  `drills` is
+    where `pilotlight drill` says what it wants; None: it can't.
     """
 
     def __init__(
-        self, config: Config, *, clock: Clock = SYSTEM_CLOCK, registry: Registry = REGISTRY
+        self,
+        config: Config,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        registry: Registry = REGISTRY,
+        drills: DrillFile | None = None,
     ) -> None:
         self.config = config
+        self.drills = drills
         self.clock = clock
         self.registry = registry
         self._targets: dict[str, Target] = {}
@@ -140,7 +150,9 @@ class Pilotlight:
                 # Two strings may stand for one target: its name, and the model it asks.
                 targets = tuple(dict.fromkeys(map(self._adhoc_target, models)))
                 sensitive = self.config.sensitive
-                self._routes[key] = Route(key, targets, clock=self.clock, sensitive=sensitive)
+                self._routes[key] = Route(
+                    key, targets, clock=self.clock, sensitive=sensitive, game_days=self.game_days
+                )
             return self._routes[key]
 
     def _adhoc_target(self, model: str) -> Target:
@@ -172,7 +184,13 @@ class Pilotlight:
             self.clock,
             config.priority,
             sensitive,
+            self.game_days,
         )
+
+    @property
+    def game_days(self) -> GameDays | None:
+        """The game days that hold for its routes."""
+        return None if self.drills is None else self.drills.days
 
     def make_target(self, name: str, config: TargetConfig) -> Target:
         """Build a target; nothing is contacted and no SDK is imported."""
@@ -247,12 +265,18 @@ def load(
 
     Raises ConfigError, naming file, key, value and mend.
     """
-    config = load_config(source)
+    path = None
+    if not isinstance(source, Mapping):
+        path = find_config() if source is None else Path(source)
+    config = load_config(source if path is None else path)
     if config.telemetry is not None:
         from pilotlight.telemetry.setup import configure_telemetry  # brings OpenTelemetry's SDK
 
         configure_telemetry(**config.telemetry.model_dump())
-    return Pilotlight(config, clock=clock)
+    drills = None if path is None else DrillFile.beside(path)
+    if drills is not None:
+        drills.look()  # the disk is being read anyway; later looks are made in the background
+    return Pilotlight(config, clock=clock, drills=drills)
 
 
 def default() -> Pilotlight:

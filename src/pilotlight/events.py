@@ -170,6 +170,31 @@ class WarmUp:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillStarted:
+    """A game day has begun in this process: a share `rate` of the calls finds a target refused.
+
+    `drill` is its id, `target` a name, a model or a provider, `route` None for every route;
+    it ends in so many `seconds`.
+    """
+
+    drill: str
+    target: str
+    route: str | None
+    rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEnded:
+    """A game day has ended in this process; `reason` is `over` or `stopped`."""
+
+    drill: str
+    target: str
+    route: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """A call is over, one way or another; the receipt has it all."""
 
@@ -189,6 +214,8 @@ Event = (
     | Alert
     | HealthChecked
     | WarmUp
+    | DrillStarted
+    | DrillEnded
     | CallEnded
 )
 Listener = Callable[[Event], None]

@@ -13,6 +13,7 @@ from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
 from pilotlight.core import drivers
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.gameday import GameDays
 from pilotlight.core.line import PRIORITIES, Priority
 from pilotlight.core.needs import Bulk, needs
 from pilotlight.core.receipt import Journal
@@ -49,6 +50,7 @@ class Route:
     clock: Clock = SYSTEM_CLOCK
     priority: Priority = "normal"
     sensitive: Hook | None = None
+    game_days: GameDays | None = None
     _attend: Attendance | None = field(init=False, default=None, repr=False)
     _fleets: tuple[Callable[[], None], ...] = field(init=False, default=(), repr=False)
 
@@ -232,9 +234,17 @@ class Route:
             self._attend()  # its health checks begin with the first call
         for attend in self._fleets:
             attend()  # and so does the reading of a shared board
+        if self.game_days is not None:
+            self.game_days.knock()
         journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
         trip = Trip(
-            call, self.targets, policy or self.policy, self.clock, journal, bulk=Bulk(messages)
+            call,
+            self.targets,
+            policy or self.policy,
+            self.clock,
+            journal,
+            bulk=Bulk(messages),
+            game_days=self.game_days,
         )
         telemetry.attend(trip)
         return trip

@@ -15,6 +15,7 @@ from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy, Trip, failover_flow
+from pilotlight.core.gameday import GameDays
 from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Call, Failed, Report, Timeouts
 from pilotlight.core.target import Health, Target
@@ -95,12 +96,13 @@ def trip(
     *,
     policy: Policy | None = None,
     random: Callable[[], float] = lambda: 1.0,
+    game_days: GameDays | None = None,
     **call: Any,
 ) -> Trip:
     """A call on its way to these targets."""
     told = Call("chat", **call)
     journal = Journal("chat", targets[0].name, told.private, clock)
-    return Trip(told, targets, policy or Policy(), clock, journal, random)
+    return Trip(told, targets, policy or Policy(), clock, journal, random, game_days=game_days)
 
 
 def flow(targets: list[Target], clock: FakeClock, **more: Any) -> tuple[Any, Journal]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pilotlight import AllTargetsFailed, failover, load, receipts
@@ -138,3 +140,20 @@ def test_accept_on_a_generator_says_at_once_that_it_can_not_work(routes):
         @failover(routes.route("chat"), accept=bool)
         def words(*, target):
             yield ""
+
+
+def test_a_stream_that_chokes_on_a_broken_event_fails_over(server, routes):
+    server.fault("gpt", "truncated_json")
+
+    @failover(routes.route("chat"))
+    def words(*, target):
+        body = {"model": target.model, "messages": HELLO, "stream": True}
+        url = target.api_base + "/chat/completions"
+        with target.http_client().stream("POST", url, json=body) as reply:
+            for line in reply.iter_lines():
+                if line.startswith("data: {"):
+                    yield json.loads(line[6:])["choices"][0]["delta"].get("content")
+
+    with receipts() as log:
+        assert [word for word in words() if word]
+    assert log[0].served_by == "local"

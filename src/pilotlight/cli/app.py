@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pilotlight.errors import PilotlightError
 
 COMMANDS = (
-    *("init", "pull", "doctor", "status", "ask", "demo", "chaos"),
+    *("init", "pull", "doctor", "status", "ask", "demo", "chaos", "drill"),
     *("receipts", "replay", "report-fault"),
 )
 

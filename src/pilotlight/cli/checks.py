@@ -63,6 +63,10 @@ def findings(setting: Setting, seen: Survey) -> list[Check]:
     local = frozenset(facts.name for facts in seen.targets if facts.local)
     for route in seen.routes:
         result += [_last_resort(route, local, broken), *_gaps(route)]
+    stop = setting.command("drill", "--stop")
+    result += [Check("warn", f"drill {day.id}", day.told, stop) for day in seen.drills]
+    if seen.drill_problem is not None:
+        result.append(Check("warn", "drill file", f"is ignored: {seen.drill_problem}", stop))
     return [*result, litellm_check(seen.litellm)]
 
 

@@ -98,6 +98,18 @@ class RouteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillFacts:
+    """A game day that is under way; `until` in ISO form, `told` says it all in a line."""
+
+    id: str
+    target: str
+    route: str | None
+    rate: float
+    until: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """All of a configuration; `litellm` is why it can't be imported, if so.
 
@@ -108,3 +120,5 @@ class Survey:
     routes: tuple[RouteFacts, ...]
     litellm: str | None
     fleet: FleetFacts | None = None
+    drills: tuple[DrillFacts, ...] = ()
+    drill_problem: str | None = None  # why the drill file is ignored

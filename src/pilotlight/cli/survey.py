@@ -17,8 +17,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pilotlight.cli.drill import described
 from pilotlight.cli.facts import (
     Context,
+    DrillFacts,
     Looked,
     Retirement,
     RouteFacts,
@@ -38,6 +40,7 @@ from pilotlight.providers.litellm_module import loaded
 
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
+    from pilotlight.core.gameday import GameDay
     from pilotlight.providers.base import Connection
 
 PATIENCE: Final = 8.0  # seconds for all looks: a check's own 5, and a name server's silence
@@ -83,6 +86,8 @@ def survey(
         tuple(_route(app, name, lost) for name in app.config.routes),
         litellm,
         _fleet(app, fleet),
+        tuple(map(_drill, app.game_days.under_way)) if app.game_days else (),
+        app.drills.problem if app.drills else None,
     )
 
 
@@ -91,6 +96,11 @@ def _fleet(app: Pilotlight, reading: Future[FleetFacts | None]) -> FleetFacts | 
         return reading.result(PATIENCE)
     except TimeoutError:
         return FleetFacts(str(app.config.state), f"no answer within {PATIENCE:g} s")
+
+
+def _drill(day: GameDay) -> DrillFacts:
+    until = datetime.fromtimestamp(day.until, UTC).isoformat(timespec="seconds")
+    return DrillFacts(day.id, day.target, day.route, day.rate, until, described(day))
 
 
 def begin(run: Callable[[], T]) -> Future[T]:

@@ -42,6 +42,9 @@ def show(console: Console, seen: Survey) -> None:
         console.print(Text("no route: add a table [routes.chat]"), soft_wrap=True)
     if seen.fleet is not None:
         show_fleet(console, seen.fleet)
+    for drill in seen.drills:
+        line = Text.assemble(("drill ", "bold yellow"), (drill.id, "bold"), f"  {drill.told}")
+        console.print(line, soft_wrap=True)
     if checks := [facts.check for facts in seen.targets if facts.check]:
         told = f"looked at on {checks[0].at[:10]} at {checks[0].at[11:19]} UTC"
         console.print(Text(told, "dim"), soft_wrap=True)

@@ -38,7 +38,15 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
     if (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
-    return None
+    return drilled(trip, target)  # last: a game day refuses whoever would have been admitted
+
+
+def drilled(trip: Trip, target: Target) -> TargetSkipped | None:
+    """Return the refusal that a game day forces on this call, if one does."""
+    if trip.game_days is None:
+        return None
+    day = trip.game_days.refusing(trip.call.route, target, trip.journal.call_id)
+    return None if day is None else TargetSkipped(target.name, "drill", detail=day.id)
 
 
 def open_circuit(target: Target, wait: float | None) -> CircuitOpen:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pilotlight.core.clock import Clock
 from pilotlight.core.faults import Fault
+from pilotlight.core.gameday import GameDays
 from pilotlight.core.needs import Bulk
 from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Call, Report
@@ -41,6 +42,7 @@ class Trip:
     journal: Journal
     random: Callable[[], float] = field(default=random.random)
     bulk: Bulk = field(default_factory=Bulk)
+    game_days: GameDays | None = None
 
 
 @dataclass(frozen=True, slots=True)

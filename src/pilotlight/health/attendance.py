@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 
-from pilotlight.core import breaker
+from pilotlight.core import background, breaker
 from pilotlight.core.breaker import Breaker
 from pilotlight.core.target import Target
 from pilotlight.health.prober import PROBER
 from pilotlight.health.warmup import HALF, WARMER
-
-SWITCH = "PILOTLIGHT_BACKGROUND"  # in the environment; "off": no checks, warm-ups or pulls
 
 
 class Attendance:
@@ -29,7 +26,7 @@ class Attendance:
             self._begin()
 
     def _begin(self) -> None:
-        if os.environ.get(SWITCH, "").lower() in ("off", "0", "false", "no"):
+        if not background.allowed():
             self._generation = PROBER.generation
             return
         if _trouble not in breaker.observers:

@@ -25,6 +25,9 @@ HTTPCORE_ERRORS: Final = (
 )
 
 
+_CLOSING: set[Any] = set()  # the loop itself holds tasks weakly
+
+
 class HostRefused(httpx.ConnectError):
     """The request was for a host that is not the target's; nothing was sent, nor looked up."""
 
@@ -132,8 +135,17 @@ class AsyncBody(httpx.AsyncByteStream):
         return piece
 
     async def aclose(self) -> None:
-        """Give the connection back, or up if the body was not read to its end."""
-        await self._stream.aclose()
+        """Give the connection back, or up if the body was not read to its end.
+
+        In a task of its own: httpcore's shield holds against anyio's cancellation, not against
+        a task's `cancel()`, and one that is interrupted here keeps its connection for ever.
+        """
+        import asyncio
+
+        closing = asyncio.ensure_future(self._stream.aclose())
+        _CLOSING.add(closing)
+        closing.add_done_callback(_CLOSING.discard)
+        await asyncio.shield(closing)
 
 
 def _begin(pool: Pool, request: httpx.Request, tap: Tap | None) -> Watch | None:
