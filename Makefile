@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live lint types format bench bench-peers soak docs constraints clean
+.PHONY: help setup demo chaos test test-live test-backends lint types format bench bench-peers soak docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,15 @@ test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, te
 
 test-live: $(READY) ## The Ollama contract against a real server: OLLAMA_HOST, PILOTLIGHT_LIVE_MODEL
 	@$(BIN)/pytest tests/live -m live -q -p no:cacheprovider $(ARGS)
+
+test-backends: $(READY) ## Telemetry at a real Prometheus and Phoenix, and beside other instrumentations
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null \
+		|| { echo "Prometheus is not installed; try: apt-get install prometheus"; exit 1; }
+	@test -x .venv-phoenix/bin/phoenix || { echo "installing Phoenix (600 MB) into .venv-phoenix"; \
+		$(PYTHON) -m venv .venv-phoenix && .venv-phoenix/bin/pip install -q arize-phoenix==20.26.1; }
+	@test -d .venv-instrumentors || $(BIN)/python -m pip install -q --no-deps \
+		--target .venv-instrumentors -r tests/backends/instrumentors.txt
+	@$(BIN)/pytest tests/backends -m "backends or instrumentors" -q -p no:cacheprovider $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .
@@ -63,4 +72,4 @@ constraints: ## Renew constraints.txt from pyproject.toml (needs uv)
 	@$(PYTHON) tools/setup_env.py --renew $(VENV) $(CONSTRAINTS)
 
 clean: ## Remove the environment and every cache
-	@rm -rf $(VENV) .venv-peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
+	@rm -rf $(VENV) .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

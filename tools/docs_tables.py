@@ -28,6 +28,7 @@ from pilotlight.core import boundary
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault, Rule
+from pilotlight.core.lifecycle import PRECEDENCE
 from pilotlight.core.receipt import AttemptRecord, Receipt, SkipRecord
 from pilotlight.core.steps import Timeouts
 from pilotlight.providers.catalog import CATALOG
@@ -435,13 +436,16 @@ def _metrics() -> str:
 
 
 def _closed_sets() -> str:
-    sets = {
+    sets: Mapping[str, Iterable[str]] = {
         names.OUTCOME: sorted(words.OUTCOMES),
         names.REASON: ["a fault", "a skip reason"],
         names.SKIP_REASON: sorted(words.SKIP_REASONS),
         names.STATE: list(words.STATES),
         names.STATE_REASON: sorted(words.BREAKER_REASONS),
         names.ROLE: list(words.ROLES),
+        names.RULE: sorted(boundary.ResidencyRule),
+        names.PLACE: list(words.PLACES),
+        names.SOURCE: list(PRECEDENCE),
     }
     return table(
         ("attribute", "values"), ([f"`{name}`", ", ".join(found)] for name, found in sets.items())

@@ -19,6 +19,8 @@ import pytest
 
 import pilotlight
 from pilotlight.core.receipt import receipts
+from pilotlight.telemetry import content, switch
+from tests.telemetry.spy import Spy
 
 PROMPT = "zebraquartz4711xylophon"
 ANSWER = "okapigranite0815kumquat"
@@ -148,7 +150,28 @@ class _Handler(logging.Handler):
 
 @contextmanager
 def writing() -> Iterator[Written]:
-    """Collect our log with its tracebacks, the events and the receipts."""
+    """Collect our log with its tracebacks, the events, the receipts, spans and metrics.
+
+    Spans could hold prompts and answers, for whoever has asked for that: private calls'
+    must not even so.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(switch.SWITCH, raising=False)
+        patch.setenv(content.VARIABLE, "SPAN_AND_EVENT")
+        spy = Spy()
+        patch.setattr(switch, "signals", lambda: spy.signals)
+        try:
+            with _writing() as written:
+                yield written
+            written.lines += [span.to_json() for span in spy.exporter.get_finished_spans()]
+            written.lines += [log.log_record.to_json() for log in spy.details.get_finished_logs()]
+            written.lines.append(repr(spy.points()))
+        finally:
+            spy.close()
+
+
+@contextmanager
+def _writing() -> Iterator[Written]:
     written = Written()
     handler, logger = _Handler(written), logging.getLogger("pilotlight")
     level = logger.level

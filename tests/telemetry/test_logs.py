@@ -14,7 +14,7 @@ import pilotlight
 from pilotlight import events
 from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.faults import Fault
-from pilotlight.errors import AllTargetsFailed
+from pilotlight.errors import AllTargetsFailed, ConfigError
 from pilotlight.route import Route
 from pilotlight.telemetry import listener, logs, names
 from pilotlight.testing import Fails, ScriptedTarget
@@ -50,6 +50,26 @@ def test_a_failover_is_told_in_order_each_thing_once(route, lines):
 def test_when_all_is_well_only_debug_is_written(clock, lines):
     Route("chat", (ScriptedTarget("a", clock=clock),), clock=clock).complete(HELLO)
     assert told(lines) == [("DEBUG", "pilotlight.call.completed")]
+
+
+def test_what_residency_refuses_is_told_with_its_rule_and_is_no_error(clock, lines):
+    hosted, home = ScriptedTarget("gpt"), ScriptedTarget("home", local=True, clock=clock)
+    Route("chat", (hosted, home), clock=clock).complete(HELLO, private=True)
+    (line,) = lines.named("pilotlight.residency.refused")
+    assert (line.levelname, line.target, line.rule) == ("INFO", "gpt", "not_local")
+    assert all(each.levelno < logging.ERROR for each in lines.records)
+
+
+def test_a_route_without_a_local_target_tells_each_refusal(clock, lines):
+    listener.awaken()
+    route = Route("chat", (ScriptedTarget("gpt"), ScriptedTarget("claude")), clock=clock)
+    with pytest.raises(ConfigError):
+        route.complete(HELLO, private=True)
+    refused = lines.named("pilotlight.residency.refused")
+    assert [(each.route, each.target, each.rule) for each in refused] == [
+        ("chat", "gpt", "not_local"),
+        ("chat", "claude", "not_local"),
+    ]
 
 
 def test_an_exhausted_call_is_an_error(clock, lines):

@@ -183,6 +183,15 @@ print(spans[0].resource.attributes['openinference.project.name'])
     assert good(run(code)).splitlines() == ["[None, None, 'CHAIN']", "shop"]
 
 
+def test_a_collector_of_traces_only_gets_no_metrics():
+    code = "pilotlight.configure_telemetry('shop', sys.argv[1], json_logs=False); call('chat')\n"
+    code += "from opentelemetry import metrics; metrics.get_meter_provider().force_flush()\n"
+    with Collector() as collector:
+        good(run(code, collector.url, OTEL_METRICS_EXPORTER="none"))
+    assert "pilotlight.call chat" in collector.spans
+    assert collector.metrics == set()
+
+
 # Mistakes.
 
 

@@ -100,8 +100,9 @@ def check_leg(span, leg, index, targets, streamed, opened) -> None:
     assert span.status.status_code is (StatusCode.ERROR if last.fault else StatusCode.UNSET)
     assert span.end_time >= span.start_time
     names = [name for name, _ in happened(span) if name != "pilotlight.breaker.transition"]
+    refused = ["pilotlight.residency.refused"] if last.fault == "privacy_boundary" else []
     failed = ["pilotlight.attempt.failed"] if last.fault else []
-    assert names == ["pilotlight.retry"] * (len(leg) - 1) + failed
+    assert names == ["pilotlight.retry"] * (len(leg) - 1) + refused + failed
 
 
 def check_call(call, receipt, legs) -> None:
@@ -131,6 +132,13 @@ def check_call(call, receipt, legs) -> None:
         if name == "pilotlight.target.skipped"
     ]
     assert skipped == [(each.target, each.reason) for each in receipt.skipped]
+    refused = [
+        (each["pilotlight.target"], each["pilotlight.residency.rule"])
+        for name, each in happened(call)
+        if name == "pilotlight.residency.refused"
+    ]
+    home = [each for each in receipt.skipped if each.reason == "residency"]
+    assert refused == [(each.target, each.detail) for each in home]
 
 
 def check_metrics(points, receipt, legs) -> None:

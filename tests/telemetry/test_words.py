@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ways import HELLO
@@ -98,6 +99,38 @@ def test_a_breakers_status_is_one_of_three(spy):
     assert states() == {"closed": 1, "open": 0, "half_open": 0}
     health.breaker.trip("outage", 60.0)
     assert states() == {"closed": 0, "open": 1, "half_open": 0}
+
+
+def test_a_bulkheads_places_are_shown(spy):
+    endpoint = Endpoint.of("http://a", "m", None, SYSTEM_CLOCK)
+    health = REGISTRY.health(endpoint, "local", BreakerPolicy(), RetryPolicy(), 1, 4)
+    held = [health.bulkhead.enter(None) for _ in range(3)]
+
+    def places(metric):
+        found = spy.points()[f"pilotlight.bulkhead.{metric}"]
+        return {labels["pilotlight.bulkhead.state"]: value for labels, value in found}
+
+    assert places("calls") == {"inside": 1, "waiting": 2}
+    assert places("limit") == {"inside": 1, "waiting": 4}
+    for ticket in held:
+        ticket.release()
+    assert places("calls") == {"inside": 0, "waiting": 0}
+
+
+def test_the_days_that_a_model_has_left(spy):
+    ahead = (datetime.now(UTC) + timedelta(days=10)).date().isoformat()
+    targets = {
+        "old": {"model": "openai/x", "retires": ahead},
+        "young": {"model": "openai/y"},
+        "own": {"model": "ollama/z", "retires": ahead},
+    }
+    load({"targets": targets, "routes": {"chat": {"targets": [*targets]}}}).route("chat")
+    ((labels, days),) = spy.points()["pilotlight.target.retirement"]
+    assert labels == {
+        "pilotlight.target": "old",
+        "pilotlight.retirement.source": "configuration",
+    }
+    assert days in (9, 10)  # the UTC day may turn in between
 
 
 def test_the_breakers_moves_reach_the_counter(spy, clock):

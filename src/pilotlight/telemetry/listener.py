@@ -44,6 +44,8 @@ def listen(event: events.Event) -> None:
     if (follow := _OF_CALLS.get(kind)) is not None:
         if (watch := _calls.get(event.call_id)) is not None:  # type: ignore[union-attr]
             follow(watch, event)
+        elif isinstance(event, events.ResidencyRefused):  # the call was refused before it began
+            targets.residency_refused(event)
     elif isinstance(event, events.CallEnded):
         if (watch := _calls.pop(event.receipt.call_id, None)) is not None:
             watch.ended(event.receipt)
@@ -57,6 +59,7 @@ _OF_CALLS: Final[Mapping[type, Callable[[Watch, Any], None]]] = {
     events.AttemptEnded: Watch.attempt_ended,
     events.RetryScheduled: Watch.retry_scheduled,
     events.TargetPassedOver: Watch.passed_over,
+    events.ResidencyRefused: Watch.residency_refused,
     events.FailedOver: Watch.failed_over,
 }
 _OF_TARGETS: Final[Mapping[type, Callable[[Any], None]]] = {

@@ -64,6 +64,9 @@ OTHER_MODEL: Final = "other"  # in metrics, beyond so many of one target
 FROM, TO = "pilotlight.failover.from", "pilotlight.failover.to"
 STATE_FROM, STATE_TO = "pilotlight.breaker.from", "pilotlight.breaker.to"
 STATE_REASON: Final = "pilotlight.breaker.reason"
+RULE: Final = "pilotlight.residency.rule"
+PLACE: Final = "pilotlight.bulkhead.state"
+SOURCE: Final = "pilotlight.retirement.source"
 
 NUMBERS: Final[Mapping[str, str]] = {
     "temperature": "gen_ai.request.temperature",
@@ -177,6 +180,12 @@ SKIPPED: Final = Happening(
     {"target": TARGET, "reason": SKIP_REASON},
     "a target was not asked",
 )
+REFUSED: Final = Happening(
+    "pilotlight.residency.refused",
+    logging.INFO,
+    {"target": TARGET, "rule": RULE},
+    "a private prompt was kept from a target",
+)
 FAILOVER: Final = Happening(
     "pilotlight.failover",
     logging.WARNING,
@@ -244,6 +253,7 @@ HAPPENINGS: Final = (
     RETRY,
     ATTEMPT_FAILED,
     SKIPPED,
+    REFUSED,
     FAILOVER,
     TRANSITION,
     INTERRUPTED,
@@ -338,6 +348,27 @@ STATUS: Final = Metric(
     (TARGET, STATE),
     "1 for the state that a breaker is in, 0 for the others",
 )
+BULKHEAD_CALLS: Final = Metric(
+    "pilotlight.bulkhead.calls",
+    "observable",
+    "{call}",
+    (TARGET, PLACE),
+    "calls at a target of limited concurrency, and in its queue",
+)
+BULKHEAD_LIMIT: Final = Metric(
+    "pilotlight.bulkhead.limit",
+    "observable",
+    "{call}",
+    (TARGET, PLACE),
+    "how many there may be",
+)
+RETIREMENT: Final = Metric(
+    "pilotlight.target.retirement",
+    "gauge",
+    "d",
+    (TARGET, SOURCE),
+    "days until the model is gone, where that is known; 0 or less when it is",
+)
 CHECKS: Final = Metric(
     "pilotlight.health_check.duration",
     "histogram",
@@ -356,5 +387,8 @@ METRICS: Final = (
     SKIPS,
     TRANSITIONS,
     STATUS,
+    BULKHEAD_CALLS,
+    BULKHEAD_LIMIT,
+    RETIREMENT,
     CHECKS,
 )

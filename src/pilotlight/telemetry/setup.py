@@ -28,6 +28,7 @@ EXPORT: Final = 5.0  # seconds for one batch
 PROMETHEUS_HOST: Final = (
     "OTEL_EXPORTER_PROMETHEUS_HOST"  # in the environment, as OpenTelemetry has it
 )
+METRICS: Final = "OTEL_METRICS_EXPORTER"  # "none": a collector that takes only traces
 
 _logger = logging.getLogger("pilotlight")
 
@@ -120,8 +121,9 @@ def _parts(settings: Settings) -> tuple[list[Callable[[], Any]], list[Any]]:
         spans = _wanted(f"{http}.trace_exporter", "otlp", "otlp_endpoint")
         points = _wanted(f"{http}.metric_exporter", "otlp", "otlp_endpoint")
         exporters.append(spans.OTLPSpanExporter(f"{base}/v1/traces", timeout=EXPORT))
-        to = points.OTLPMetricExporter(f"{base}/v1/metrics", timeout=EXPORT)
-        readers.append(lambda: _periodic(to))
+        if os.environ.get(METRICS, "").strip().lower() != "none":
+            to = points.OTLPMetricExporter(f"{base}/v1/metrics", timeout=EXPORT)
+            readers.append(lambda: _periodic(to))
     if settings.prometheus_port is not None:
         prometheus = _wanted("opentelemetry.exporter.prometheus", "prometheus", "prometheus_port")
         _serve(settings.prometheus_port)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, Observation
 
 from pilotlight import __version__
 from pilotlight.core.breaker import Breaker
@@ -23,7 +22,8 @@ from pilotlight.core.target import Target
 from pilotlight.registry import REGISTRY, Registry
 from pilotlight.telemetry import names
 from pilotlight.telemetry.content import Capture
-from pilotlight.telemetry.words import STATES, provider_name, state
+from pilotlight.telemetry.gauges import observe
+from pilotlight.telemetry.words import provider_name
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
@@ -112,10 +112,7 @@ class Signals:
         self.retries = _counter(meter, names.RETRY_COUNT)
         self.skips = _counter(meter, names.SKIPS)
         self.transitions = _counter(meter, names.TRANSITIONS)
-        row = names.STATUS
-        meter.create_observable_up_down_counter(
-            row.name, [lambda options: breaker_states(registry, options)], row.unit, row.meaning
-        )
+        observe(meter, registry)
         self.loggers = loggers
         self.capture = Capture.from_environment()
         self.span_events = os.environ.get(SPAN_EVENTS, "").strip() != "0"
@@ -148,20 +145,6 @@ class Signals:
         if found is None:
             found = self._facts[target] = Facts.of(target)
         return found
-
-
-def breaker_states(
-    registry: Registry, _options: CallbackOptions | None = None
-) -> Iterator[Observation]:
-    """Yield for each breaker of the process 1 for its state and 0 for the others.
-
-    The registry is asked each time: nothing holds a breaker that it has forgotten.
-    """
-    breakers = {str(each.breaker.name): each.breaker for each in registry.records.values()}
-    for name, breaker in breakers.items():
-        current = state(breaker.state.name)
-        for each in STATES:
-            yield Observation(int(each == current), {names.TARGET: name, names.STATE: each})
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,7 @@
 
     pilotlight.call {route}      INTERNAL   what the application asked for
       chat {model}               CLIENT     one target, its retries included
-        POST ...                            the application's own HTTP instrumentation
+        POST ...                            a client of the application's own, if it is instrumented
 
 The call's span names no model and counts no tokens, so that nothing is counted twice.
 A target that was not asked makes no span.

@@ -26,6 +26,12 @@ def breaker_changed(event: events.BreakerChanged) -> None:
         signals.transitions.add(1, labels)
 
 
+def residency_refused(event: events.ResidencyRefused) -> None:
+    """Tell that a private prompt was kept from a target, where no call has begun."""
+    told = {"route": event.route, "target": event.target, "rule": str(event.rule)}
+    logs.say(names.REFUSED, told)
+
+
 def health_checked(event: events.HealthChecked) -> None:
     """Measure a check, and tell a target's fall and rise."""
     error = event.state if event.problem is not None else None

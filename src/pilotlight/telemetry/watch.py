@@ -89,6 +89,11 @@ class Watch(Bare):
             labels = {names.TARGET: event.target, names.SKIP_REASON: reason}
             self._spans.signals.skips.add(1, labels)
 
+    def residency_refused(self, event: events.ResidencyRefused) -> None:
+        """Note that the prompt was kept from a target: from the start, or in its leg."""
+        leg = self._leg if self._leg is not None and self._leg.failed is not None else None
+        self._note(names.REFUSED, {"target": event.target, "rule": str(event.rule)}, leg)
+
     def failed_over(self, event: events.FailedOver) -> None:
         """Note that the call moves on."""
         self._leave()

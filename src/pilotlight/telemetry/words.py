@@ -38,6 +38,7 @@ BREAKER_REASONS: Final = frozenset(
     }
 )
 ROLES: Final = ("primary", "fallback")
+PLACES: Final = ("inside", "waiting")
 
 # By the GenAI conventions where they name a provider, else as litellm does.
 _PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
