@@ -15,14 +15,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
+    from pilotlight.answer import (
+        Answer,
+        AnswerStream,
+        AsyncAnswerStream,
+        EmbeddingAnswer,
+        ImageAnswer,
+    )
     from pilotlight.assembly import Pilotlight, load
     from pilotlight.core.breaker import Breaker, BreakerPolicy
     from pilotlight.core.faults import Fault
     from pilotlight.core.receipt import Receipt, receipts
     from pilotlight.core.steps import StreamRestarted
     from pilotlight.decorator import failover
-    from pilotlight.dropin import acompletion, completion
+    from pilotlight.dropin import (
+        acompletion,
+        aembedding,
+        aimage_generation,
+        completion,
+        embedding,
+        image_generation,
+    )
     from pilotlight.errors import (
         AllTargetsFailed,
         CircuitOpen,
@@ -55,7 +68,9 @@ _HOMES = {
     "CircuitOpen": "errors",
     "ConfigError": "errors",
     "DeadlineExceeded": "errors",
+    "EmbeddingAnswer": "answer",
     "Fault": "core.faults",
+    "ImageAnswer": "answer",
     "InvalidCall": "errors",
     "Pilotlight": "assembly",
     "PilotlightError": "errors",
@@ -67,9 +82,13 @@ _HOMES = {
     "StreamRestarted": "core.steps",
     "TargetSkipped": "errors",
     "acompletion": "dropin",
+    "aembedding": "dropin",
+    "aimage_generation": "dropin",
     "completion": "dropin",
     "configure_telemetry": "telemetry.setup",
+    "embedding": "dropin",
     "failover": "decorator",
+    "image_generation": "dropin",
     "listeners": "events",
     "load": "assembly",
     "preload": "providers.litellm_module",
@@ -88,7 +107,9 @@ __all__ = [
     "CircuitOpen",
     "ConfigError",
     "DeadlineExceeded",
+    "EmbeddingAnswer",
     "Fault",
+    "ImageAnswer",
     "InvalidCall",
     "Pilotlight",
     "PilotlightError",
@@ -100,9 +121,13 @@ __all__ = [
     "StreamRestarted",
     "TargetSkipped",
     "acompletion",
+    "aembedding",
+    "aimage_generation",
     "completion",
     "configure_telemetry",
+    "embedding",
     "failover",
+    "image_generation",
     "listeners",
     "load",
     "preload",

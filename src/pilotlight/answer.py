@@ -1,4 +1,4 @@
-"""What a call returns: an answer, or a stream of chunks, each with its receipt."""
+"""What a call returns, always with its receipt: a text, a stream of chunks, vectors, images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pilotlight.core.receipt import Journal, Receipt
 from pilotlight.core.steps import StreamRestarted
 
 if TYPE_CHECKING:
-    from litellm import ModelResponse
+    from litellm import EmbeddingResponse, ImageResponse, ModelResponse
+
+    from pilotlight.providers.replies import EmbeddingReply, Image, ImageReply
 
 
 class Reply(Protocol):
@@ -24,8 +26,81 @@ class Reply(Protocol):
     def response(self) -> ModelResponse: ...
 
 
+class _Served:
+    """What all answers share: where they came from."""
+
+    __slots__ = ()
+    receipt: Receipt
+
+    @property
+    def served_by(self) -> str:
+        """The name of the target that answered."""
+        return self.receipt.served_by or ""
+
+    @property
+    def failed_over(self) -> bool:
+        """Whether another than the first target answered."""
+        return self.receipt.failed_over
+
+
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Usage:
+    """The tokens that an answer took, as its provider counts them; None where it does not say."""
+
+    prompt_tokens: int | None
+    total_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingAnswer(_Served):
+    """The vectors of some texts, and where they came from."""
+
+    reply: EmbeddingReply
+    receipt: Receipt
+
+    @property
+    def vectors(self) -> list[list[float]]:
+        """One vector for each text, in the order of the texts, all of one length."""
+        return self.reply.vectors
+
+    @property
+    def response(self) -> EmbeddingResponse:
+        """The whole OpenAI-shaped reply, as `litellm.EmbeddingResponse`."""
+        return self.reply.response
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of the texts; an embedding has no others."""
+        tokens = self.receipt.attempts[-1].prompt_tokens
+        return Usage(tokens, tokens)
+
+    def __repr__(self) -> str:
+        return f"<EmbeddingAnswer of {len(self.vectors)} vectors, served_by={self.served_by!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAnswer(_Served):
+    """The images made of a prompt, and where they came from."""
+
+    reply: ImageReply
+    receipt: Receipt
+
+    @property
+    def images(self) -> list[Image]:
+        """The images, each with the `url` or the `b64_json` that its provider gave."""
+        return self.reply.images
+
+    @property
+    def response(self) -> ImageResponse:
+        """The whole OpenAI-shaped reply, as `litellm.ImageResponse`."""
+        return self.reply.response
+
+    def __repr__(self) -> str:
+        return f"<ImageAnswer of {len(self.images)} images, served_by={self.served_by!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(_Served):
     """The answer to a call, and where it came from."""
 
     reply: Reply
@@ -40,16 +115,6 @@ class Answer:
     def response(self) -> ModelResponse:
         """The whole OpenAI-shaped reply, as `litellm.ModelResponse`."""
         return self.reply.response
-
-    @property
-    def served_by(self) -> str:
-        """The name of the target that answered."""
-        return self.receipt.served_by or ""
-
-    @property
-    def failed_over(self) -> bool:
-        """Whether another than the first target answered."""
-        return self.receipt.failed_over
 
     def __repr__(self) -> str:
         return f"<Answer of {len(self.text)} characters, served_by={self.served_by!r}>"

@@ -231,6 +231,7 @@ class Pilotlight:
             care=config.care(),
             room=connection.room,
             base_url=connection.base_url,
+            space=None if config.space is None else self.registry.space(config.space),
         )
 
 

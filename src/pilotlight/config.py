@@ -152,9 +152,10 @@ class TargetConfig(_Table):
 
     `model` is litellm's `provider/model`.  `context` is the window in tokens (for
     Ollama: the `num_ctx` that is sent).  `abilities` lists all that the model can do
-    (`tools images json_schema thinking audio`).  `retires` is the first day without the
-    model, where you know better than its provider says.  `options` are provider options added to
-    every call, such as `api_version`.
+    (`tools images json_schema thinking audio embeddings image_generation`).
+    `space` names where its embeddings lie: only targets of one space stand in for one another.
+    `retires` is the first day without the model, where you know better than its provider
+    says.  `options` are provider options added to every call, such as `api_version`.
 
     `health`: an Ollama target is checked unless it is "off"; a hosted one only with
     "models" (or "on"), by its provider's free list of models.  `warm` and `pull` are
@@ -169,6 +170,7 @@ class TargetConfig(_Table):
     queue: Annotated[int, Field(ge=0)] = 16
     context: Count | None = None
     abilities: tuple[Ability, ...] | None = None
+    space: Annotated[str, Field(min_length=1)] | None = None
     keep_alive: str | float | None = None
     reserve: Seconds | None = None
     local_addresses: tuple[str, ...] = ()

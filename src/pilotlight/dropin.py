@@ -1,8 +1,10 @@
-"""`completion` and `acompletion`: litellm's own, protected.  Change one import.
+"""litellm's own functions, protected.  Change one import.
 
 The route is found by the model: a route of that name, else the route that asks
 this model first, else one that asks it at all, else the route named "default";
 where none fits, the model alone (with litellm's `fallbacks=` behind it, if given).
+For `embedding` only a route will do that asks this model first: another model's vectors
+are of no use.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from pilotlight.core.line import Priority
 from pilotlight.route import Route
 
 if TYPE_CHECKING:
-    from litellm import ModelResponse
+    from litellm import EmbeddingResponse, ImageResponse, ModelResponse
 
 # litellm's own ways to retry and fail over, which ours replaces, and its own transport.
 _OURS = frozenset(
@@ -80,6 +82,72 @@ async def acompletion(
     return answer.response
 
 
+def embedding(
+    model: str,
+    input: str | Sequence[str],
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    **options: Any,
+) -> EmbeddingResponse:
+    """Embed as `litellm.embedding` does, by the targets of the model's route; see `completion`.
+
+    Raises what `Route.embed` raises.
+    """
+    route, rest = _route_for(default(), model, options, any_model=False)
+    how: Any = {"private": private, "deadline": timeout, "priority": priority}
+    return route.embed(input, **how, **rest).response
+
+
+async def aembedding(
+    model: str,
+    input: str | Sequence[str],
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - litellm's own name
+    private: bool | None = None,
+    priority: Priority | None = None,
+    **options: Any,
+) -> EmbeddingResponse:
+    """Embed as `litellm.aembedding` does; as `embedding`, for async code."""
+    route, rest = _route_for(default(), model, options, any_model=False)
+    how: Any = {"private": private, "deadline": timeout, "priority": priority}
+    return (await route.aembed(input, **how, **rest)).response
+
+
+def image_generation(
+    prompt: str,
+    model: str,
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    **options: Any,
+) -> ImageResponse:
+    """Make images as `litellm.image_generation` does, by the targets of the model's route.
+
+    Raises what `Route.image` raises.
+    """
+    route, rest = _route_for(default(), model, options)
+    how: Any = {"private": private, "deadline": timeout, "priority": priority}
+    return route.image(prompt, **how, **rest).response
+
+
+async def aimage_generation(
+    prompt: str,
+    model: str,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - litellm's own name
+    private: bool | None = None,
+    priority: Priority | None = None,
+    **options: Any,
+) -> ImageResponse:
+    """Make images as `litellm.aimage_generation` does; as `image_generation`, for async code."""
+    route, rest = _route_for(default(), model, options)
+    how: Any = {"private": private, "deadline": timeout, "priority": priority}
+    return (await route.aimage(prompt, **how, **rest)).response
+
+
 class CompletionStream:
     """The chunks as litellm's class, opened already: a failure to open is raised by the call."""
 
@@ -130,20 +198,20 @@ def _as_litellm(chunk: Any) -> Any:
 
 
 def _route_for(
-    pilot: Pilotlight, model: str, options: dict[str, Any]
+    pilot: Pilotlight, model: str, options: dict[str, Any], *, any_model: bool = True
 ) -> tuple[Route, dict[str, Any]]:
     """Return the route for a model, and the options less those that chose it."""
     fallbacks = [name for name in options.get("fallbacks") or () if isinstance(name, str)]
     rest = {name: value for name, value in options.items() if name not in _OURS}
     address = {name: str(rest.pop(name)) for name in _ADDRESS if rest.get(name)}
-    route = _find(pilot, model, tuple(fallbacks))
+    route = _find(pilot, model, tuple(fallbacks), any_model)
     if address:
         route = _readdressed(pilot, route, model, tuple(sorted(address.items())))
     return route, rest
 
 
 @lru_cache(maxsize=256)
-def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...]) -> Route:
+def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...], any_model: bool) -> Route:
     routes = pilot.config.routes
     if model in routes:
         return pilot.route(model)
@@ -153,7 +221,7 @@ def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...]) -> Route:
     }
     first = [name for name, models in asked.items() if models[0] == model]
     later = [name for name, models in asked.items() if model in models]
-    for name in (*first, *later, "default"):
+    for name in (*first, *later, "default") if any_model else first:
         if name in routes:
             return pilot.route(name)
     return pilot.adhoc((model, *fallbacks))

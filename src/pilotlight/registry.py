@@ -24,6 +24,7 @@ from pilotlight.core.breaker import Breaker, BreakerPolicy
 from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.clock import Clock
+from pilotlight.core.space import Space
 from pilotlight.core.target import Health
 from pilotlight.residency import is_loopback
 
@@ -82,6 +83,7 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._records: dict[Endpoint, Health] = {}
+        self._spaces: dict[str, Space] = {}
 
     def health(
         self,
@@ -109,6 +111,11 @@ class Registry:
                 record.bulkhead.configure(concurrency, queue)
             return record
 
+    def space(self, name: str) -> Space:
+        """Return the embedding space of this name, made at first use."""
+        with self._lock:
+            return self._spaces.setdefault(name, Space(name))
+
     @property
     def records(self) -> Mapping[Endpoint, Health]:
         """Everything known just now."""
@@ -119,6 +126,7 @@ class Registry:
         """Forget everything: for tests, and for a person who has mended something."""
         with self._lock:
             self._records.clear()
+            self._spaces.clear()
 
 
 REGISTRY = Registry()

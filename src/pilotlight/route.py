@@ -1,4 +1,6 @@
-"""A route: the four call shapes of one ordered list of targets.
+"""A route: the four call shapes of one ordered list of targets, and the trip of every call.
+
+Embeddings and images are in `modalities.py`.
 
 It builds a `Call`, picks a driver, and wraps what comes back; it decides nothing.
 """
@@ -15,11 +17,12 @@ from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.flow import Policy, Trip, failover_flow
 from pilotlight.core.gameday import GameDays
 from pilotlight.core.line import PRIORITIES, Priority
-from pilotlight.core.needs import Bulk, needs
+from pilotlight.core.needs import Operation, bulk_of, needs
 from pilotlight.core.receipt import Journal
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError, InvalidCall
+from pilotlight.modalities import Modalities
 from pilotlight.residency import is_private
 from pilotlight.sensitive import NOTHING, Finding, Hook, hook_from, sense
 from pilotlight.telemetry import switch as telemetry
@@ -33,7 +36,7 @@ Message = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Route:
+class Route(Modalities):
     """An ordered list of targets and the policy of a call.
 
     Made by `Pilotlight.route`; in tests also of `pilotlight.testing.ScriptedTarget`s.
@@ -178,12 +181,18 @@ class Route:
         deadline: float | None = None,
         priority: Priority | None = None,
         stream: bool = False,
+        operation: Operation = "chat",
+        check: Callable[[Any], None] | None = None,
     ) -> Trip:
-        """Check a call and put it on its way; the doors share this."""
-        check_messages(messages)
+        """Check a call and put it on its way; the doors share this.
+
+        `check` raises InvalidCall for messages that are none of this operation.
+        """
+        check = check or check_messages
+        check(messages)
         finding = NOTHING
         if self.sensitive is not None and not is_private(private, self.private):
-            finding = sense(self.sensitive, messages, check_messages, self.clock)
+            finding = sense(self.sensitive, messages, check, self.clock)
         return self.journey(
             messages if finding.messages is None else finding.messages,
             options,
@@ -192,6 +201,7 @@ class Route:
             priority=priority,
             stream=stream,
             finding=finding,
+            operation=operation,
         )
 
     def journey(
@@ -205,6 +215,7 @@ class Route:
         stream: bool = False,
         policy: Policy | None = None,
         finding: Finding = NOTHING,
+        operation: Operation = "chat",
     ) -> Trip:
         """As `trip`, for callers that have no messages to check: decorated functions."""
         seconds = self.deadline if deadline is None else deadline
@@ -226,9 +237,10 @@ class Route:
             options=options or {},
             private=asked_private,
             deadline=None if seconds is None else self.clock() + seconds - finding.seconds,
-            needs=needs(messages, options),
+            needs=needs(messages, options, operation),
             stream=stream,
             priority=asked_priority,
+            operation=operation,
         )
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call
@@ -236,14 +248,17 @@ class Route:
             attend()  # and so does the reading of a shared board
         if self.game_days is not None:
             self.game_days.knock()
-        journal = Journal(self.name, self.targets[0].name, asked_private, self.clock)
+        journal = Journal(
+            self.name, self.targets[0].name, asked_private, self.clock, operation=operation
+        )
+        bulk = bulk_of(messages, operation)
         trip = Trip(
             call,
             self.targets,
             policy or self.policy,
             self.clock,
             journal,
-            bulk=Bulk(messages),
+            bulk=bulk,
             game_days=self.game_days,
         )
         telemetry.attend(trip)

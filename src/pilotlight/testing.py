@@ -21,7 +21,7 @@ One file, a little long, so that a test imports from one place.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.drill import Drill, drill
 from pilotlight.core.faults import Fault
+from pilotlight.core.needs import Operation
+from pilotlight.core.space import Space
 from pilotlight.core.steps import (
     Answered,
     Attempt,
@@ -45,6 +47,7 @@ from pilotlight.core.steps import (
 )
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import ProviderFault
+from pilotlight.providers.replies import EmbeddingReply, Image, ImageReply
 from pilotlight.registry import REGISTRY
 
 if TYPE_CHECKING:
@@ -117,6 +120,8 @@ class ScriptedTarget(Target):
 
     A line is a text to answer with, a fault to fail with, or a `Fails`.  `calls`
     lists the calls that reached it; `lacks` are abilities it has not, `window` its context.
+    Asked for embeddings it gives for each text three numbers that depend on nothing else,
+    asked for an image the line as its address; `space` is where its embeddings lie.
     """
 
     __slots__ = ("calls", "script")
@@ -134,6 +139,7 @@ class ScriptedTarget(Target):
         queue: int = 0,
         window: int | None = None,
         lacks: Iterable[str] = (),
+        space: str | None = None,
     ) -> None:
         retry = retry or RetryPolicy(attempts=0)
         missing = frozenset(lacks)
@@ -150,6 +156,7 @@ class ScriptedTarget(Target):
             window=lambda: window,
             room=lambda _options: window,
             lacks=lambda: missing,
+            space=None if space is None else Space(space),
         )
         self.script = list(script) or ["ok"]
         self.calls: list[Call] = []
@@ -178,6 +185,28 @@ class ScriptedReply:
         return completion({**head, "choices": [choice], "usage": None})
 
 
+def _scripted_vectors(call: Call, _line: str) -> EmbeddingReply:
+    texts = [message["content"] for message in call.messages]
+    sums = [sum(place * ord(each) for place, each in enumerate(text, 1)) for text in texts]
+    vectors = [
+        [float(len(text)), float(total), 1.0] for text, total in zip(texts, sums, strict=True)
+    ]
+    data = [
+        {"object": "embedding", "index": place, "embedding": vector}
+        for place, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": 0, "total_tokens": 0}
+    said = {"object": "list", "model": "scripted", "data": data, "usage": usage}
+    return EmbeddingReply(vectors, said)
+
+
+_REPLIES: Mapping[Operation, Callable[[Call, str], object]] = {
+    "chat": lambda _call, line: ScriptedReply(line),
+    "embeddings": _scripted_vectors,
+    "image": lambda _call, line: ImageReply([Image(url=line)], {"data": [{"url": line}]}),
+}
+
+
 class _Scripted:
     """The provider of a scripted target."""
 
@@ -189,7 +218,7 @@ class _Scripted:
         line = self._target.next_line(call)
         if isinstance(line, Fails):
             return self.failed(line)
-        return Answered(ScriptedReply(line), Facts(model=self._target.model))
+        return Answered(_REPLIES[call.operation](call, line), Facts(model=self._target.model))
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         return self.complete(call, attempt)

@@ -72,7 +72,8 @@ def test_what_contents_need(part, wanted):
 def test_what_is_missing_from_a_list():
     assert lacking(None) == set()
     assert lacking(()) == set(ABILITIES)
-    assert lacking(["tools", "audio"]) == {"images", "json_schema", "thinking"}
+    rest = {"images", "json_schema", "thinking", "embeddings", "image_generation"}
+    assert lacking(["tools", "audio"]) == rest
 
 
 odd = st.recursive(

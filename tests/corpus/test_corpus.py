@@ -17,7 +17,14 @@ from typing import Any
 import pytest
 import trustme
 
-from pilotlight import AllTargetsFailed, Fault, PilotlightError, Route, StreamInterrupted, failover
+from pilotlight import (
+    AllTargetsFailed,
+    Fault,
+    PilotlightError,
+    Route,
+    StreamInterrupted,
+    receipts,
+)
 from pilotlight.assembly import Pilotlight
 from pilotlight.config import parse
 from pilotlight.core.faults import RULES, Effect, Elsewhere
@@ -29,6 +36,7 @@ from tests.corpus.server import CorpusServer
 
 CORPUS = json.loads((Path(__file__).parent.parent / "corpus.json").read_text("utf-8"))
 MESSAGES = [{"role": "user", "content": "Say hello to the whole wide world, please"}]
+PROMPT = "a lamp in a window"
 BACKUP = "the backup speaks"
 FINE = {"ok", "ok_slow", "ok_deprecated", "model_substituted"}
 RUNS = itertools.count()
@@ -128,35 +136,18 @@ def ask(route: Route, mode: str) -> tuple[Any, str, Any]:
 
 
 def ask_for_image(route: Route, mode: str) -> tuple[Any, str, Any]:
-    """Images go by the decorator's door: the user's own request over the target's client."""
-    path = "/v2beta/stable-image/generate/sd3"
-
-    def read(response: Any) -> str:
-        response.raise_for_status()
-        return str(response.json()["image"])
-
-    @failover(route)
-    def image(*, target: Any) -> str:
-        if target.name == "backup":
-            return str(target.say())
-        headers = {"accept": "application/json", "authorization": f"Bearer {target.api_key}"}
-        return read(target.http_client().post(target.api_base + path, headers=headers))
-
-    @failover(route)
-    async def aimage(*, target: Any) -> str:
-        if target.name == "backup":
-            return str(target.say())
-        headers = {"accept": "application/json", "authorization": f"Bearer {target.api_key}"}
-        return read(await target.ahttp_client().post(target.api_base + path, headers=headers))
-
-    from pilotlight import receipts
-
+    """Return the same of an image: its text is what stands in the place of the picture."""
     with receipts() as log:
         try:
-            text, raised = (image() if mode == "image_sync" else asyncio.run(aimage())), None
+            answer = route.image(PROMPT) if mode == "image_sync" else asyncio.run(draw(route))
+            text, raised = answer.images[0].b64_json or answer.images[0].url or "", None
         except Exception as error:
             text, raised = "", error
     return log[0], text, raised
+
+
+async def draw(route: Route) -> Any:
+    return await route.aimage(PROMPT)
 
 
 @pytest.mark.parametrize(("entry", "mode"), CASES)
@@ -181,8 +172,6 @@ def test_the_fault_is_told_for_what_it_is(server: CorpusServer, entry: Any, mode
 def again_with_receipt(
     entry: Any, server: CorpusServer, run: str, mode: str
 ) -> tuple[Any, str, Any, Any]:
-    from pilotlight import receipts
-
     server.requests[run] = 0
     with receipts() as log:
         _, text, raised = ask(route_to(entry, server.base(entry, run)), mode)

@@ -40,8 +40,8 @@ def log(folder):
     (folder / "pilotlight.toml").write_text(CONFIG)
     return write(
         folder / "receipts.jsonl",
-        call(NOW - 7200, tried("gpt")),
-        call(NOW - 60, tried("gpt", Fault.SERVER_ERROR, 0.5), tried("local", takes=2.0)),
+        call(NOW - 72000, tried("gpt")),
+        call(NOW - 2400, tried("gpt", Fault.SERVER_ERROR, 0.5), tried("local", takes=2.0)),
         call(NOW - 30, skip("gpt"), tried("local", Fault.LOCAL_OVERLOADED)),
     )
 
@@ -67,8 +67,8 @@ def test_the_newest_are_listed(run, log):
 @pytest.mark.parametrize(
     ("options", "matched"),
     [
-        (("--since", "1h"), 2),
-        (("--since", "45s"), 1),
+        (("--since", "10h"), 2),
+        (("--since", "20m"), 1),
         (("--outcome", "failover"), 1),
         (("--target", "local"), 2),
         (("--route", "other"), 0),

@@ -52,7 +52,9 @@ def fit(ask: Ask, model: LocalModel, num_ctx: int) -> int:
     Whole messages are dropped from the front, without a word, but never the system's nor the
     last; where these are too long already, all but about half a context is cut out of them.
     """
-    if ask.prompt_tokens <= num_ctx:
+    one_by_one = ask.variant == "embed"  # each text has the context to itself
+    longest = max((each.tokens for each in ask.messages), default=0)
+    if (longest if one_by_one else ask.prompt_tokens) <= num_ctx:
         return ask.prompt_tokens
     knows = model.knows("truncate")
     if ask.body.get("truncate", True) is False and knows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pilotlight.core.rulings import may_fail_over
+from pilotlight.core.rulings import NO_SPACE, may_fail_over
 from pilotlight.core.steps import Report
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Trip
@@ -47,6 +47,11 @@ def raise_all_failed(trip: Trip) -> NoReturn:
         mend = (
             f"; ask again in {retry_after:.1f} s, or give {' and '.join(full)} more "
             "`concurrency` or `queue` if the machine can carry it"
+        )
+    if any(skip.detail == NO_SPACE for skip in receipt.skipped):
+        mend += (
+            "; for embeddings a target stands in for the first only where both declare the same "
+            "`space`, as the same model does at two places"
         )
     raise AllTargetsFailed(
         f"no target of route {trip.call.route!r} answered: {trip.journal.told}{mend}",

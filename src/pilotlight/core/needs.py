@@ -21,15 +21,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-ABILITIES: Final = ("tools", "images", "json_schema", "thinking", "audio")
+ABILITIES: Final = (
+    "tools",
+    "images",
+    "json_schema",
+    "thinking",
+    "audio",
+    "embeddings",
+    "image_generation",
+)
+Operation = Literal["chat", "embeddings", "image"]
 BYTES_A_TOKEN: Final = 3
 MESSAGE: Final = 6  # tokens of a message's frame
 REPLY: Final = 3  # tokens that open the answer
 MEDIUM: Final = 1600  # tokens of an image or a sound
 
 _NONE: Final[frozenset[str]] = frozenset()
+NEEDED: Final[Mapping[Operation, frozenset[str]]] = {
+    "chat": _NONE,
+    "embeddings": frozenset({"embeddings"}),
+    "image": frozenset({"image_generation"}),
+}
 _PARTS: Final[Mapping[str, str]] = {
     "image_url": "images",
     "input_image": "images",
@@ -51,8 +65,14 @@ def lacking(abilities: Sequence[str] | frozenset[str] | None) -> frozenset[str]:
 # What a call needs.
 
 
-def needs(messages: Sequence[Any], options: Mapping[str, Any] | None = None) -> frozenset[str]:
+def needs(
+    messages: Sequence[Any],
+    options: Mapping[str, Any] | None = None,
+    operation: Operation = "chat",
+) -> frozenset[str]:
     """Return the abilities that a call can't be answered well without; never raises."""
+    if operation != "chat":
+        return NEEDED[operation]
     found = _asked(options) if options else None
     for message in messages:
         content = message.get("content") if type(message) is dict else _of(message, "content")
@@ -139,6 +159,13 @@ def _json(value: Any) -> int:
 def _plainly(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     return str(value) if dump is None else dump()
+
+
+def bulk_of(messages: Sequence[Any], operation: Operation) -> Bulk:
+    """Return what has to fit into a context at once: a conversation, or the longest text alone."""
+    if operation == "embeddings":
+        return Bulk((max(messages, key=lambda message: len(message["content"])),))
+    return Bulk(messages)
 
 
 class Bulk:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pilotlight import events
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
+from pilotlight.core.needs import Operation
 from pilotlight.core.shield import BARE, Shield
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Receipt:
     served_model: str | None
     attempts: tuple[AttemptRecord, ...]
     skipped: tuple[SkipRecord, ...]
+    operation: Operation = "chat"
 
     @property
     def failed_over(self) -> bool:
@@ -148,6 +150,7 @@ class Journal:
     shield: Shield = BARE  # what stands around the providers' code
     _began: float = field(init=False)
     _ended: float | None = None
+    operation: Operation = "chat"
     _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
 
     def __post_init__(self) -> None:
@@ -278,6 +281,7 @@ class Journal:
             served_model=self.served_model,
             attempts=tuple(self.attempts),
             skipped=tuple(self.skipped),
+            operation=self.operation,
         )
 
     def _add(self, record: AttemptRecord, moved: bool) -> None:

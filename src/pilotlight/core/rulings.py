@@ -11,12 +11,14 @@ from pilotlight.core import backoff
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.faults import RULES, Elsewhere, Fault
+from pilotlight.core.space import together
 from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Timeouts
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Left, Trip
 from pilotlight.errors import CircuitOpen, PilotlightError, ProviderFault, TargetSkipped
 
 SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
+NO_SPACE = "space"  # not declared, or another one than the first target's
 SHARES_AT_MOST = 0.5  # of the remaining time, for all of them together
 
 _log = logging.getLogger("pilotlight")
@@ -29,10 +31,8 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins."""
     if trip.call.private and (rule := target.boundary) is not None:
         return TargetSkipped(target.name, "residency", detail=rule)
-    if trip.call.needs and (missing := trip.call.needs & target.lacks()):
-        return TargetSkipped(target.name, "unsupported", detail=", ".join(sorted(missing)))
-    if (room := target.room(trip.call.options)) is not None and trip.bulk.exceeds(room):
-        return TargetSkipped(target.name, "unsupported", detail="context")
+    if missing := unsupported(trip, target):
+        return TargetSkipped(target.name, "unsupported", detail=missing)
     if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
@@ -47,6 +47,26 @@ def drilled(trip: Trip, target: Target) -> TargetSkipped | None:
         return None
     day = trip.game_days.refusing(trip.call.route, target, trip.journal.call_id)
     return None if day is None else TargetSkipped(target.name, "drill", detail=day.id)
+
+
+def unsupported(trip: Trip, target: Target) -> str:
+    """Return what the target certainly can't do for this call; empty: nothing is known of it."""
+    if trip.call.needs and (missing := trip.call.needs & target.lacks()):
+        return ", ".join(sorted(missing))
+    if not same_space(trip, target):
+        return NO_SPACE
+    room = target.room(trip.call.options)
+    return "context" if room is not None and trip.bulk.exceeds(room) else ""
+
+
+def same_space(trip: Trip, target: Target) -> bool:
+    """Tell whether the target's vectors may stand in for those of the route's first target."""
+    first = trip.targets[0]
+    return (
+        trip.call.operation != "embeddings"
+        or target is first
+        or together(first.space, target.space)
+    )
 
 
 def open_circuit(target: Target, wait: float | None) -> CircuitOpen:
@@ -177,7 +197,8 @@ def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: F
             return fault in trip.policy.fail_over_on
         case Elsewhere.LARGER:
             here = target.window()
-            return here is not None and any((t.window() or 0) > here for t in behind)
+            able = (t for t in behind if same_space(trip, t))
+            return here is not None and any((t.window() or 0) > here for t in able)
         case _:
             return False
 

@@ -20,6 +20,7 @@ from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.line import Priority
+from pilotlight.core.needs import Operation
 from pilotlight.core.shield import BARE, Shield
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Timeouts:
 class Call:
     """What the user asked for; never changed afterwards.
 
-    `messages` are OpenAI-shaped; `options` are OpenAI-style parameters, passed on
+    `messages` are OpenAI-shaped; the texts to embed and the prompt of an image stand
+    there too, each as one message.  `options` are OpenAI-style parameters, passed on
     untouched.  `deadline` is a moment of the flow's clock, not a length of time.
     """
 
@@ -58,6 +60,7 @@ class Call:
     needs: frozenset[str] = frozenset()
     stream: bool = False
     priority: Priority = "normal"  # in the queue of a target that is full
+    operation: Operation = "chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,8 @@ class AsyncSource(Protocol):
 class Provider(Protocol):
     """The way to one kind of model endpoint, in the four call shapes.
 
+    Embeddings and images have two of them: `complete` and `acomplete` do what
+    `call.operation` says.
     Failures of the endpoint come back as values, already diagnosed; only bugs
     (ours or the caller's) are raised.
     """

@@ -12,6 +12,7 @@ from pilotlight.core.breaker import Breaker
 from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.lifecycle import Lifecycle
+from pilotlight.core.space import Space
 from pilotlight.core.steps import Provider, Timeouts
 
 
@@ -80,7 +81,7 @@ class Target:
     `lacks` tells the abilities it certainly has not (`core.needs.ABILITIES`), asked at
     each call, for they may be learned.  `reserve` is the time in seconds kept free for
     it while an earlier target is being asked; None: a share of what is left.  `base_url` is its
-    address, empty where that is not known.
+    address, empty where that is not known.  `space` is where its embeddings lie; None: not said.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Target:
     care: Care = Care()
     outside: ResidencyRule = ResidencyRule.NOT_LOCAL
     base_url: str = ""
+    space: Space | None = None
 
     @property
     def boundary(self) -> ResidencyRule | None:

@@ -98,7 +98,16 @@ def check_target(target: Target) -> LocalCheck | HostedCheck | None:
             connection.spec.bare_model,
             key=connection.spec.api_key,
             known=last if isinstance(last, LocalCheck) else None,
+            embedder=target.space is not None,
         )
+
+
+def embeds(target: Target) -> bool:
+    """Tell whether the target is there for embeddings: it says so, or can do nothing else."""
+    check = target.health.check
+    able = check.capabilities if isinstance(check, LocalCheck) else None
+    alone = able is not None and "embedding" in able and "completion" not in able
+    return target.space is not None or alone
 
 
 def check_local(
@@ -109,10 +118,12 @@ def check_local(
     key: str | None = None,
     known: LocalCheck | None = None,
     clock: Callable[[], float] = time.monotonic,
+    embedder: bool = False,
 ) -> LocalCheck:
     """Ask a server about one model; never raises for what the server does.
 
-    `known` spares the large `/api/show` while the model's digest is still the same.
+    `embedder`: it need not be able to chat.  `known` spares the large `/api/show` while the
+    model's digest is still the same.
     """
     import httpx
 
@@ -120,6 +131,7 @@ def check_local(
     start = "ollama serve" if _here(base_url) else f"start Ollama on {base_url}, or mend api_base"
     try:
         found = _look(Server(client, base_url, key), model, known)
+        found = found if embedder else _useful(found)
     except httpx.TimeoutException:
         found = LocalCheck("unreachable", problem=f"{base_url}: no answer in time", mend=start)
     except httpx.HTTPError:
@@ -154,7 +166,7 @@ def _look(server: Server, model: str, known: LocalCheck | None) -> LocalCheck:
         if away := _remote(shown):
             return _cloud(server, found, away)
         found = replace(found, capabilities=_capabilities(shown), training_context=_training(shown))
-    return _useful(_running(server, model, found))
+    return _running(server, model, found)
 
 
 def _running(server: Server, model: str, found: LocalCheck) -> LocalCheck:

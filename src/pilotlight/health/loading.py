@@ -6,8 +6,9 @@ from typing import Final
 
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
-from pilotlight.health.checks import CHECK_TIMEOUTS, _entry
+from pilotlight.health.checks import CHECK_TIMEOUTS, _entry, embeds
 from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
+from pilotlight.providers.ollama_embed import embed_request
 from pilotlight.providers.ollama_load import load_request
 
 HOLD: Final = "15m"  # for a model that is wanted soon; longer than the time until the release
@@ -31,13 +32,15 @@ def load(target: Target, keep: str | float, limits: Timeouts) -> str | None:
     connection = connection_of(target)
     assert connection is not None
     spec = connection.spec
-    body = load_request(
-        spec.bare_model, context=connection.context, keep_alive=keep, options=spec.options
-    )
+    context, own = connection.context, spec.options
+    if vectors := embeds(target):
+        body = embed_request(spec.bare_model, (), own, context=context, keep_alive=keep)
+    else:
+        body = load_request(spec.bare_model, context=context, keep_alive=keep, options=own)
     try:
         with visiting(connection, limits) as client:
             server = Server(client, connection.base_url, spec.api_key, limits.total or 600.0)
-            said = server.post("/api/chat", body)
+            said = server.post("/api/embed" if vectors else "/api/chat", body)
     except httpx.TimeoutException:
         return f"not loaded within {limits.total:g} s"
     except httpx.HTTPError as error:
@@ -46,7 +49,8 @@ def load(target: Target, keep: str | float, limits: Timeouts) -> str | None:
         return str(odd)
     if said is None:
         return "the model is not there"
-    return None if said.get("done") is True else "the server broke the load off"
+    done = said.get("done") is True or "embeddings" in said
+    return None if done else "the server broke the load off"
 
 
 def release(target: Target) -> bool:

@@ -13,10 +13,11 @@ from pilotlight.core.lifecycle import Notice
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import CircuitOpen
-from pilotlight.health.checks import HEALTH_CHECK, LocalCheck
+from pilotlight.health.checks import HEALTH_CHECK, LocalCheck, embeds
 from pilotlight.health.fork import GATE
 from pilotlight.health.hosted import HostedCheck
 from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
+from pilotlight.providers.ollama_embed import embed_request
 from pilotlight.providers.ollama_load import load_request
 
 if TYPE_CHECKING:
@@ -106,17 +107,24 @@ def try_again(target: Target, check: Check) -> None:
     except CircuitOpen:  # somebody's call was quicker
         return
     try:
-        _generate(connection, permit)
+        _ask(connection, permit, *_trial(connection, embeds(target)))
     finally:
         permit.release()
 
 
-def _generate(connection: Connection, permit: Permit) -> None:
-    """Ask for one token and settle the trial by what comes."""
-    import httpx
-
+def _trial(connection: Connection, vectors: bool) -> tuple[str, dict[str, Any]]:
+    """Return the least that the model can be asked for: one token, or the vector of one."""
     spec = connection.spec
-    body: dict[str, Any] = load_request(
+    if vectors:
+        body = embed_request(
+            spec.bare_model,
+            ["."],
+            spec.options,
+            context=connection.context,
+            keep_alive=spec.keep_alive,
+        )
+        return "/api/embed", body
+    body = load_request(
         spec.bare_model,
         context=connection.context,
         keep_alive=spec.keep_alive,
@@ -124,9 +132,17 @@ def _generate(connection: Connection, permit: Permit) -> None:
     )
     body["messages"] = [{"role": "user", "content": "."}]
     body["options"] = {**body.get("options", {}), "num_predict": 1}
+    return "/api/chat", body
+
+
+def _ask(connection: Connection, permit: Permit, path: str, body: dict[str, Any]) -> None:
+    """Settle the trial by what comes."""
+    import httpx
+
+    spec = connection.spec
     try:
         with visiting(connection, TRIAL) as client:
-            said = Server(client, connection.base_url, spec.api_key).post("/api/chat", body)
+            said = Server(client, connection.base_url, spec.api_key).post(path, body)
     except httpx.TimeoutException:
         return  # busy with others' calls, perhaps: no verdict
     except (httpx.HTTPError, NotAsExpected) as error:
@@ -135,7 +151,7 @@ def _generate(connection: Connection, permit: Permit) -> None:
             permit.failure(error)
         return
     with GATE:
-        if said is not None and said.get("done") is True:
+        if said is not None and (said.get("done") is True or said.get("embeddings")):
             permit.success()
         else:
             permit.failure()

@@ -22,7 +22,20 @@ _FLAGS: Final[Mapping[str, str]] = {
     "thinking": "supports_reasoning",
     "audio": "supports_audio_input",
 }
-_OLLAMA_WORDS: Final = {"tools": "tools", "vision": "images", "thinking": "thinking"}
+_OLLAMA_WORDS: Final = {
+    "tools": "tools",
+    "vision": "images",
+    "thinking": "thinking",
+    "embedding": "embeddings",
+}
+# What a model of a mode does, in litellm's table; of a mode that is not here, nothing is known.
+_MODES: Final[Mapping[str, Mapping[str, bool]]] = {
+    "embedding": {"embeddings": True, "image_generation": False},
+    "image_generation": {"embeddings": False, "image_generation": True},
+    "chat": {"embeddings": False},  # and some of them draw
+    "responses": {"embeddings": False},
+    "completion": {"embeddings": False, "image_generation": False},
+}
 
 
 def from_ollama(capabilities: Collection[str]) -> frozenset[str]:
@@ -55,9 +68,11 @@ def knowledge(connection: Connection, told: Collection[str] | None) -> Mapping[s
     if told is not None:
         return {name: name in told for name in ABILITIES}
     if connection.wire == "ollama":
-        return {"audio": False}  # `/api/chat` takes text and images
+        # `/api/chat` takes text and images, and gives text.
+        return {"audio": False, "image_generation": False}
     row = _row(connection)
-    return {name: row[flag] for name, flag in _FLAGS.items() if isinstance(row.get(flag), bool)}
+    flags = {name: row[flag] for name, flag in _FLAGS.items() if isinstance(row.get(flag), bool)}
+    return {**flags, **_MODES.get(row.get("mode", ""), {})}
 
 
 def _row(connection: Connection) -> Mapping[str, Any]:

@@ -7,10 +7,11 @@ against the wire before it counts as one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Failed
 from pilotlight.providers.base import (
     Connection,
@@ -23,30 +24,15 @@ from pilotlight.providers.base import (
 )
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.litellm_module import litellm
-from pilotlight.providers.tap import Tap, current_tap
-from pilotlight.providers.views import ChunkNotes, facts_of, view_of
-
-if TYPE_CHECKING:
-    from litellm import ModelResponse
+from pilotlight.providers.litellm_work import WORK
+from pilotlight.providers.tap import current_tap
+from pilotlight.providers.views import ChunkNotes, facts_of
 
 NO_KEY_NEEDED = "not-needed"  # litellm and the SDKs insist on one, a server of one's own does not
 
 
-@dataclass(frozen=True, slots=True)
-class LiteLLMReply:
-    """litellm's answer, as it came."""
-
-    response: ModelResponse
-
-    @property
-    def text(self) -> str:
-        """The text of the first choice."""
-        choices = self.response.choices
-        return (choices[0].message.content or "") if choices else ""
-
-
 class LiteLLMProvider:
-    """Calls one endpoint through litellm in the four shapes."""
+    """Calls one endpoint through litellm: chats in the four shapes, and embeddings and images."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -56,26 +42,32 @@ class LiteLLMProvider:
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
         module = litellm()  # before the clocks start: its first import takes seconds
+        work = WORK[call.operation]
         tap = new_tap(self.connection.wire, attempt.timeouts)
         try:
             with listening(tap):
-                response = module.completion(**self.kwargs(call, attempt, False))
+                response = getattr(module, work.ask)(**self.kwargs(call, attempt, False))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages)
-        return self._judged(call, attempt, tap, response)
+        return work.judged(self.connection, call, attempt, tap, response)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
         module = litellm()
+        from pilotlight.providers.litellm_clients import needs_thread
+
+        if needs_thread(self.connection.spec.provider, call.operation):
+            return await asyncio.to_thread(self.complete, call, attempt)
+        work = WORK[call.operation]
         tap = new_tap(self.connection.wire, attempt.timeouts)
         try:
             with listening(tap):
-                response = await module.acompletion(**self.kwargs(call, attempt, True))
+                response = await getattr(module, work.aask)(**self.kwargs(call, attempt, True))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages)
-        return self._judged(call, attempt, tap, response)
+        return work.judged(self.connection, call, attempt, tap, response)
 
     def stream(self, call: Call, attempt: Attempt) -> LiteLLMSource:
         """Return the stream; the request is made by its first `next`."""
@@ -112,7 +104,7 @@ class LiteLLMProvider:
         kwargs: dict[str, Any] = {"drop_params": True, **connection.spec.options, **call.options}
         kwargs |= {
             "model": connection.spec.model,
-            "messages": list(call.messages),
+            **WORK[call.operation].put(call),
             "api_key": connection.api_key or NO_KEY_NEEDED,
             "timeout": attempt.timeouts.total,
             "num_retries": 0,
@@ -122,11 +114,11 @@ class LiteLLMProvider:
             kwargs["stream"] = True
         if connection.given_base or connection.wire == "openai":
             kwargs["api_base"] = connection.base_url or None
-        if (client := self._client(asynchronous)) is not None:
+        if (client := self._client(call.operation, asynchronous)) is not None:
             kwargs["client"] = client
         return kwargs
 
-    def _client(self, asynchronous: bool) -> object | None:
+    def _client(self, operation: Operation, asynchronous: bool) -> object | None:
         connection = self.connection
         if connection.pool is None:
             return None
@@ -139,15 +131,8 @@ class LiteLLMProvider:
             api_key=connection.api_key or NO_KEY_NEEDED,
             base_url=connection.base_url or None,
             api_version=connection.spec.options.get("api_version"),
+            operation=operation,
         )
-
-    def _judged(self, call: Call, attempt: Attempt, tap: Tap, response: Any) -> Answered | Failed:
-        from pilotlight.providers.classify import judge
-
-        view = view_of(response, self.connection.spec.bare_model, tap)
-        if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
-            return verdict_failure(attempt.target, verdict)
-        return Answered(LiteLLMReply(response), facts_of(view, tap, response))
 
 
 class _Source:

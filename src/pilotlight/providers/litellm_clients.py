@@ -3,6 +3,7 @@
 litellm looks at the type of `client=` and silently ignores one that does not fit,
 so a wrong kind is no error but an unwatched call.  The tables were measured with
 litellm 1.106.2: for each provider and call shape, one request was seen and it was ours.
+A provider may take another kind for embeddings or images than for a chat.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
 
+from pilotlight.core.needs import Operation
 from pilotlight.providers.wire import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Kind = Literal["openai", "azure", "handler"]
 
@@ -46,16 +48,49 @@ UNWATCHED: Final = frozenset(
 )
 
 
-def kind_of(provider: str) -> Kind | None:
+_EMBEDDINGS: Final[Mapping[Kind, frozenset[str]]] = {
+    "openai": frozenset(
+        """
+        azure_ai fireworks_ai litellm_proxy mistral nebius nvidia_nim openai together_ai xinference
+        """.split()  # noqa: SIM905 - a list of them would fill a page
+    ),
+    "azure": frozenset({"azure"}),
+    "handler": frozenset(
+        """
+        cohere databricks gemini hosted_vllm infinity jina_ai llamafile lm_studio openrouter
+        perplexity sambanova volcengine voyage
+        """.split()  # noqa: SIM905 - a list of them would fill a page
+    ),
+}
+_IMAGES: Final[Mapping[Kind, frozenset[str]]] = {
+    "openai": frozenset(("litellm_proxy", "nebius", "nscale", "openai", "together_ai", "xai")),
+    "handler": frozenset(("aiml", "fal_ai", "gemini", "openrouter", "recraft", "stability")),
+}
+_KINDS: Final[Mapping[Operation, Mapping[Kind, frozenset[str]]]] = {
+    "chat": {"azure": AZURE, "handler": HANDLER, "openai": OPENAI},
+    "embeddings": _EMBEDDINGS,
+    "image": _IMAGES,
+}
+
+
+def kind_of(provider: str, operation: Operation = "chat") -> Kind | None:
     """Return the kind of client that litellm takes for a provider.
 
     None stands for the `UNWATCHED` and for all that were not measured.
     """
-    if provider in AZURE:
-        return "azure"
-    if provider in HANDLER:
-        return "handler"
-    return "openai" if provider in OPENAI else None
+    kinds = _KINDS[operation].items()
+    return next((kind for kind, providers in kinds if provider in providers), None)
+
+
+def needs_thread(provider: str, operation: Operation) -> bool:
+    """Tell whether litellm's async way drops `client=` while its sync way takes it.
+
+    So it is for images by its own handlers, and for Gemini's embeddings; both would also
+    block a thread of the loop's executor.
+    """
+    if operation == "embeddings":
+        return provider == "gemini"
+    return operation == "image" and kind_of(provider, operation) == "handler"
 
 
 def litellm_client(
@@ -66,13 +101,14 @@ def litellm_client(
     api_key: str,
     base_url: str | None = None,
     api_version: str | None = None,
+    operation: Operation = "chat",
 ) -> object | None:
     """Return the object to pass to litellm as `client=`, or None where it takes none.
 
     For a pool the object is made once and kept with it, as an SDK client takes
     milliseconds to make; for a bound client it is made anew.
     """
-    kind = kind_of(provider)
+    kind = kind_of(provider, operation)
     if kind is None:
         return None
     if not isinstance(source, Pool):
@@ -87,17 +123,18 @@ def litellm_client(
 
 
 def _openai(client: Any, api_key: str, base_url: str | None, _api_version: str | None) -> object:
-    import openai
+    from pilotlight.providers import openai_clients as clients
 
-    make: Any = openai.AsyncOpenAI if isinstance(client, httpx.AsyncClient) else openai.OpenAI
+    asynchronous = isinstance(client, httpx.AsyncClient)
+    make: Any = clients.AsyncOneShot if asynchronous else clients.OneShot
     return make(api_key=api_key, base_url=base_url, http_client=client, max_retries=0)
 
 
 def _azure(client: Any, api_key: str, base_url: str | None, api_version: str | None) -> object:
-    import openai
+    from pilotlight.providers import openai_clients as clients
 
     asynchronous = isinstance(client, httpx.AsyncClient)
-    make: Any = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
+    make: Any = clients.AsyncAzureOneShot if asynchronous else clients.AzureOneShot
     return make(
         api_key=api_key,
         azure_endpoint=base_url,

@@ -1,4 +1,4 @@
-"""The local leg: Ollama's native `/api/chat`, answers in OpenAI's shape.
+"""The local leg: Ollama's native `/api/chat` and `/api/embed`, answers in OpenAI's shape.
 
 It does not go through litellm, whose Ollama path loses errors in mid-stream,
 `length` and tool-call ids, asks `localhost` behind one's back, and obeys global
@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
+from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Facts, Failed, Report
 from pilotlight.errors import ProviderFault
 from pilotlight.providers import ollama_http, shapes
@@ -34,8 +35,10 @@ from pilotlight.providers.base import (
 )
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.ollama_context import cut
+from pilotlight.providers.ollama_embed import TOO_OLD, embed_request, embedding_from, too_old
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
+from pilotlight.providers.replies import EmbeddingReply, judge_vectors, vectors_in
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.traceparent import trace_headers
 
@@ -68,7 +71,7 @@ class OllamaReply:
 
 
 class OllamaProvider:
-    """Calls one model of an Ollama server in the four shapes."""
+    """Calls one model of an Ollama server: chats in the four shapes, and embeddings."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -79,29 +82,31 @@ class OllamaProvider:
         """Ask once and judge the answer."""
         tap = new_tap("ollama", attempt.timeouts)
         try:
-            body = self.body(call)
+            talk = _talk(call.operation)
+            body = talk.body(self, call)
             with listening(tap):
                 client = self.pool.client()
                 self.prove(call, client)
-                said = ollama_http.post_chat(self.addressed(client), body)
+                said = talk.post(self.addressed(client), body)
             self.check_answer(call, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return self._judged(call, attempt, tap, said)
+        return talk.judged(self, call, attempt, tap, said)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
         tap = new_tap("ollama", attempt.timeouts)
         try:
-            body = self.body(call)
+            talk = _talk(call.operation)
+            body = talk.body(self, call)
             with listening(tap):
                 client = self.pool.aclient()
                 await self.aprove(call, client)
-                said = await ollama_http.apost_chat(self.addressed(client), body)
+                said = await talk.apost(self.addressed(client), body)
             self.check_answer(call, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return self._judged(call, attempt, tap, said)
+        return talk.judged(self, call, attempt, tap, said)
 
     def stream(self, call: Call, attempt: Attempt) -> OllamaSource:
         """Return the stream; the request is made by its first `next`."""
@@ -161,6 +166,17 @@ class OllamaProvider:
             keep_alive=spec.keep_alive,
         ).body
 
+    def embed_body(self, call: Call) -> Json:
+        """Return the request for vectors."""
+        spec = self.connection.spec
+        return embed_request(
+            self.model,
+            [message["content"] for message in call.messages],
+            {**spec.options, **call.options},
+            context=self.connection.context,
+            keep_alive=spec.keep_alive,
+        )
+
     def prove(self, call: Call, client: httpx.Client) -> None:
         """Ask the server whether the model is its own, before a private prompt goes to it."""
         if call.private and time.monotonic() >= self._proven_until:
@@ -211,6 +227,9 @@ class OllamaProvider:
             told = ProviderFault(error.fault, attempt.target.name, error.evidence)
             report = Report(Fault.PRIVACY_BOUNDARY, told, None, tap.status, error.evidence)
             return Failed(replace(report, rule=ResidencyRule.REMOTE_HOST), partial)
+        if call.operation == "embeddings" and too_old(error):
+            error = ProviderFault(Fault.MODEL_NOT_FOUND, attempt.target.name, TOO_OLD)
+            return Failed(Report(Fault.MODEL_NOT_FOUND, error, None, tap.status, error.evidence))
         return failure(attempt.target, tap, error, call.messages, partial, tools)
 
     def half_read(
@@ -224,7 +243,8 @@ class OllamaProvider:
         report = Report(Fault.CONTEXT_EXCEEDED, error, None, tap.status, error.evidence)
         return Failed(report, partial)
 
-    def _judged(self, call: Call, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
+    def judged(self, call: Call, attempt: Attempt, tap: Tap, said: Json) -> Answered | Failed:
+        """Hold an answer against the wire, and turn it into OpenAI's shape."""
         from pilotlight.providers.classify import judge
         from pilotlight.providers.views import view_of
 
@@ -245,6 +265,52 @@ class OllamaProvider:
             flags,
         )
         return Answered(OllamaReply(data), facts)
+
+    def judged_vectors(
+        self, call: Call, attempt: Attempt, tap: Tap, said: Json
+    ) -> Answered | Failed:
+        """Hold the vectors against the wire and the space, and turn them into OpenAI's shape."""
+        data = embedding_from(said, model=self.model)
+        vectors = vectors_in(data["data"])
+        asked = {**self.connection.spec.options, **call.options}.get("dimensions")
+        if (verdict := judge_vectors(call, attempt, tap, vectors, asked)) is not None:
+            return verdict_failure(attempt.target, verdict)
+        flags = ("remote",) if said.get("remote_host") else ()
+        tokens = data["usage"]["prompt_tokens"]
+        facts = Facts(self.model, tokens, None, None, tap.status, flags)
+        return Answered(EmbeddingReply(vectors or [], data), facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """One operation as Ollama does it: the request, its endpoint, and the judge."""
+
+    body: Callable[[OllamaProvider, Call], Json]
+    post: Callable[[Any, Json], Json]
+    apost: Callable[[Any, Json], Awaitable[Json]]
+    judged: Callable[[OllamaProvider, Call, Attempt, Tap, Json], Answered | Failed]
+
+
+_TALKS: Final[Mapping[Operation, _Talk]] = {
+    "chat": _Talk(
+        OllamaProvider.body,
+        ollama_http.post_chat,
+        ollama_http.apost_chat,
+        OllamaProvider.judged,
+    ),
+    "embeddings": _Talk(
+        OllamaProvider.embed_body,
+        ollama_http.post_embed,
+        ollama_http.apost_embed,
+        OllamaProvider.judged_vectors,
+    ),
+}
+
+
+def _talk(operation: Operation) -> _Talk:
+    if (found := _TALKS.get(operation)) is None:
+        raise UnsupportedInput(f"Ollama can't be asked for an {operation}")
+    return found
 
 
 class _LeftHome(ProviderFault):

@@ -1,4 +1,4 @@
-"""Ollama's `/api/chat` over an httpx client of ours, raw lines in and out.
+"""Ollama's `/api/chat` and `/api/embed` over an httpx client of ours, raw lines in and out.
 
 Why not `ollama.Client`: its response models drop `remote_host` (whether the model
 really ran here) and tool-call ids, it puts `OLLAMA_API_KEY` on whatever host is
@@ -30,18 +30,21 @@ __all__ = [
     "NdjsonDecoder",
     "OllamaRefused",
     "apost_chat",
+    "apost_embed",
     "astream_chat",
     "client_options",
     "display_name",
     "is_cloud_name",
     "normalise_host",
     "post_chat",
+    "post_embed",
     "stream_chat",
 ]
 
 Json = dict[str, Any]
 
 _CHAT: Final = "/api/chat"
+_EMBED: Final = "/api/embed"
 
 
 class OllamaRefused(PilotlightError):
@@ -85,6 +88,16 @@ def post_chat(client: httpx.Client, body: Mapping[str, Any]) -> Json:
 async def apost_chat(client: httpx.AsyncClient, body: Mapping[str, Any]) -> Json:
     """Ask for a whole answer, as `post_chat` does."""
     return _answer(await client.post(_CHAT, json=body, follow_redirects=False))
+
+
+def post_embed(client: httpx.Client, body: Mapping[str, Any]) -> Json:
+    """Ask for vectors."""
+    return _answer(client.post(_EMBED, json=body, follow_redirects=False))
+
+
+async def apost_embed(client: httpx.AsyncClient, body: Mapping[str, Any]) -> Json:
+    """Ask for vectors, as `post_embed` does."""
+    return _answer(await client.post(_EMBED, json=body, follow_redirects=False))
 
 
 def stream_chat(client: httpx.Client, body: Mapping[str, Any]) -> Generator[Json, None, None]:

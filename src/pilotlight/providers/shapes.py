@@ -24,9 +24,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 from pilotlight.providers.litellm_module import shut_network_traps
 
 if TYPE_CHECKING:
-    from litellm.types.utils import ModelResponse, ModelResponseStream
+    from litellm.types.utils import (
+        EmbeddingResponse,
+        ImageResponse,
+        ModelResponse,
+        ModelResponseStream,
+    )
 
-Response = TypeVar("Response", "ModelResponse", "ModelResponseStream")
+Response = TypeVar("Response", "ModelResponse", "ModelResponseStream", "EmbeddingResponse")
 
 # What a reader may ask for without looking first: None when the answer has no such part.
 # The key is where the object hangs ("" for the answer itself).
@@ -181,6 +186,22 @@ def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
     from litellm.types.utils import ModelResponseStream  # takes seconds
 
     return _marked(ModelResponseStream(**_dumped(data)))
+
+
+def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
+    """Return the answer as a `litellm.EmbeddingResponse`; imports litellm if it must."""
+    shut_network_traps()
+    from litellm.types.utils import EmbeddingResponse  # takes seconds
+
+    return _marked(EmbeddingResponse(**data))
+
+
+def as_image_response(data: Mapping[str, Any]) -> ImageResponse:
+    """Return the answer as a `litellm.ImageResponse`; imports litellm if it must."""
+    shut_network_traps()
+    from litellm.types.utils import ImageResponse  # takes seconds
+
+    return ImageResponse(**data)
 
 
 def _dumped(data: Mapping[str, Any]) -> dict[str, Any]:

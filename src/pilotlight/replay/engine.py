@@ -183,10 +183,17 @@ class _Theatre:
         targets = stage.cast(route)
         deadline = None if route.deadline is None else self.clock() + route.deadline
         needs = frozenset(s.target for s in receipt.skipped if s.reason in FACTS_OF_THE_CALL)
-        call = Call(receipt.route, private=receipt.private, deadline=deadline, needs=needs)
+        call = Call(
+            receipt.route,
+            private=receipt.private,
+            deadline=deadline,
+            needs=needs,
+            operation=receipt.operation,
+        )
         journal = Journal(
             *(receipt.route, targets[0].name, receipt.private, self.clock),
             *(receipt.call_id, receipt.started_at),
+            operation=receipt.operation,
         )
         left: dict[str, deque[AttemptRecord]] = {}
         for each in receipt.attempts:

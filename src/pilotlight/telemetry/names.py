@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pilotlight.core.needs import Operation
+
 SCOPE: Final = "pilotlight"
 SCHEMA: Final = "https://opentelemetry.io/schemas/1.41.0"
 
@@ -22,6 +24,11 @@ SCHEMA: Final = "https://opentelemetry.io/schemas/1.41.0"
 
 CALL_SPAN: Final = "pilotlight.call"
 CHAT: Final = "chat"
+OPERATIONS: Final[Mapping[Operation, str]] = {
+    "chat": CHAT,
+    "embeddings": "embeddings",
+    "image": "generate_content",  # the conventions have no word for images alone
+}
 
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
@@ -77,6 +84,7 @@ NUMBERS: Final[Mapping[str, str]] = {
     "frequency_penalty": "gen_ai.request.frequency_penalty",
     "presence_penalty": "gen_ai.request.presence_penalty",
     "seed": "gen_ai.request.seed",
+    "dimensions": "gen_ai.embeddings.dimension.count",
 }
 """Options of a call that are numbers, and the attribute of each."""
 

@@ -18,6 +18,7 @@ from opentelemetry import metrics, trace
 
 from pilotlight import __version__
 from pilotlight.core.breaker import Breaker
+from pilotlight.core.needs import Operation
 from pilotlight.core.target import Target
 from pilotlight.registry import REGISTRY, Registry
 from pilotlight.telemetry import names
@@ -43,17 +44,18 @@ class Facts:
 
     provider: str
     model: str
+    operation: str
     labels: Labels  # without a response model
     _known: dict[tuple[str | None, str | None, str | None], Labels] = field(default_factory=dict)
     _models: set[str] = field(default_factory=set)
     _starts: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, target: Target) -> Facts:
-        """Gather what is known of a target."""
+    def of(cls, target: Target, operation: str = names.CHAT) -> Facts:
+        """Gather what is known of a target, asked for this operation."""
         provider, model = provider_name(target.model), target.model.partition("/")[2]
         labels: dict[str, str | int] = {
-            names.OPERATION: names.CHAT,
+            names.OPERATION: operation,
             names.PROVIDER: provider,
             names.REQUEST_MODEL: model,
         }
@@ -61,7 +63,7 @@ class Facts:
         if address.hostname:
             labels[names.SERVER] = address.hostname
             labels[names.PORT] = address.port or (80 if address.scheme == "http" else 443)
-        return cls(provider, model, labels)
+        return cls(provider, model, operation, labels)
 
     def measured(
         self, model: str | None = None, error: str | None = None, tokens: str | None = None
@@ -118,7 +120,7 @@ class Signals:
         self.span_events = os.environ.get(SPAN_EVENTS, "").strip() != "0"
         # The leg that tripped each breaker, for as long as the breaker lives.
         self.trips: WeakKeyDictionary[Breaker, SpanContext] = WeakKeyDictionary()
-        self._facts: WeakKeyDictionary[Target, Facts] = WeakKeyDictionary()
+        self._facts: WeakKeyDictionary[Target, dict[Operation, Facts]] = WeakKeyDictionary()
         self._later: deque[Measurement] = deque()
 
     def measure(self, *measurement: Any, at_once: bool) -> None:
@@ -139,11 +141,13 @@ class Signals:
             instrument, *what = self._later.popleft()
             instrument.record(*what)
 
-    def facts(self, target: Target) -> Facts:
-        """Return what is known of a target."""
-        found = self._facts.get(target)
-        if found is None:
-            found = self._facts[target] = Facts.of(target)
+    def facts(self, target: Target, operation: Operation) -> Facts:
+        """Return what is known of a target, asked for this operation."""
+        known = self._facts.get(target)
+        if known is None:
+            known = self._facts[target] = {}
+        if (found := known.get(operation)) is None:
+            found = known[operation] = Facts.of(target, names.OPERATIONS[operation])
         return found
 
 

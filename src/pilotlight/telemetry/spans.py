@@ -1,7 +1,7 @@
 """The spans of one call, and what is measured at their ends.
 
     pilotlight.call {route}      INTERNAL   what the application asked for
-      chat {model}               CLIENT     one target, its retries included
+      chat {model}               CLIENT     one target, its retries included; or `embeddings`
         POST ...                            a client of the application's own, if it is instrumented
 
 The call's span names no model and counts no tokens, so that nothing is counted twice.
@@ -75,11 +75,11 @@ class CallSpans:
         """Start a target's span."""
         if self._request is None:
             self._request = request_attributes(self.trip.call)
-        facts = self.signals.facts(target)
+        facts = self.signals.facts(target, self.trip.call.operation)
         attributes = facts.start(self.trip.call.route, target.name, role)
         own: dict[str, Any] = {names.INDEX: index, names.STATE: words.state(breaker)}
         span = self.signals.tracer.start_span(
-            f"{names.CHAT} {facts.model}",
+            f"{facts.operation} {facts.model}",
             trace.set_span_in_context(self.call, self._parent),
             SpanKind.CLIENT,
             {**attributes, **own, **self._request},
@@ -176,7 +176,7 @@ class CallSpans:
             }
             if served is not None:
                 target = next(each for each in self.trip.targets if each.name == served)
-                facts = self.signals.facts(target)
+                facts = self.signals.facts(target, self.trip.call.operation)
                 found[names.SERVED_TARGET] = served
                 found[names.SERVED_PROVIDER] = facts.provider
                 found[names.SERVED_MODEL] = receipt.attempts[-1].served_model or facts.model
@@ -194,6 +194,8 @@ class CallSpans:
 def request_attributes(call: Call) -> dict[str, Any]:
     """Return what the call asks for, where the conventions have a name for it."""
     found: dict[str, Any] = {names.STREAM: True} if call.stream else {}
+    if call.operation == "image":
+        found[names.OUTPUT_TYPE] = "image"
     options = call.options
     if not options:
         return found

@@ -85,7 +85,7 @@ class OpenAI(Dialect):
         if ask.variant == "embeddings":
             return _embeddings(ask)
         if ask.variant == "images":
-            return _image(answer)
+            return _images(ask, answer.text)
         message: Json = {"role": "assistant", "content": answer.text or None, "refusal": None}
         if answer.calls:
             message["tool_calls"] = [_call(call) for call in answer.calls]
@@ -121,6 +121,8 @@ class OpenAI(Dialect):
     def nothing(self, ask: Ask) -> Json:
         if ask.variant == "embeddings":
             return {**_embeddings(ask), "data": []}
+        if ask.variant == "images":
+            return {**_images(ask, ""), "data": []}
         kind = "chat.completion.chunk" if ask.stream else "chat.completion"
         return {**_base(ask.model, kind), "choices": [], "usage": _usage(ask.prompt_tokens, 0)}
 
@@ -197,12 +199,6 @@ def _texts(given: Any) -> list[str]:
     return [str(each) for each in given] if isinstance(given, list) else []
 
 
-def _image(answer: Answer) -> Json:
-    """Return one grey pixel; what the model would say of it stands in `revised_prompt`."""
-    image = {"b64_json": PIXEL, "revised_prompt": answer.text}
-    return {"created": int(time.time()), "data": [image]}
-
-
 def _embeddings(ask: Ask) -> Json:
     size = whole_number(ask.body.get("dimensions")) or 8
     packed = ask.body.get("encoding_format") == "base64"
@@ -220,3 +216,20 @@ def _embeddings(ask: Ask) -> Json:
         "data": [entry(index, message.text) for index, message in enumerate(ask.messages)],
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
+
+
+PIXEL = (  # a PNG of one grey pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+
+
+def _images(ask: Ask, said: str) -> Json:
+    """Return as many pictures as were asked for: one grey pixel, or addresses that lead nowhere.
+
+    What the model would say of it stands in `revised_prompt`.
+    """
+    picture = {"b64_json": PIXEL, "revised_prompt": said}
+    if ask.body.get("response_format") == "url":
+        picture = {"url": "http://127.0.0.1:9/picture.png", "revised_prompt": said}
+    count = whole_number(ask.body.get("n")) or 1
+    return {"created": int(time.time()), "data": [picture] * count}

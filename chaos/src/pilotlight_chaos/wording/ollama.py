@@ -101,7 +101,9 @@ TABLE: Mapping[str, Builder] = {
     "permission": permission,
     "retired": retired,
     "not_found": not_found,
-    "context": lambda ask, fault: context(5120, 4096),
+    "context": lambda ask, fault: (
+        too_long(ask, 4096) if ask.variant == "embed" else context(5120, 4096)
+    ),
     "bad_request": lambda ask, fault: error(400, BAD_THINK),
     "busy": lambda ask, fault: error(503, BUSY),
     "oom": lambda ask, fault: error(500, OOM),

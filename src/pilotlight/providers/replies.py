@@ -1,0 +1,160 @@
+"""Embeddings and images as they come back, and what makes them no answer.
+
+A wrong vector is worse than none: it goes into an index, and nobody sees it again.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from pilotlight.core.faults import Fault
+from pilotlight.core.steps import Attempt, Call
+from pilotlight.providers import shapes
+from pilotlight.providers.base import Texts
+from pilotlight.providers.evidence import evidence
+from pilotlight.providers.tap import Tap
+from pilotlight.providers.verdict import Verdict
+
+if TYPE_CHECKING:
+    from litellm import EmbeddingResponse, ImageResponse
+
+Vector = list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingReply:
+    """One vector for each text, and the whole answer: litellm's, or plain data of its shape."""
+
+    vectors: list[Vector] = field(repr=False)
+    said: Any = field(repr=False)
+
+    @property
+    def response(self) -> EmbeddingResponse:
+        """The answer as `litellm.EmbeddingResponse`; imports litellm if it must."""
+        plain = isinstance(self.said, dict)
+        return shapes.as_embedding_response(self.said) if plain else self.said
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image, as its provider gave it: an address, or base64."""
+
+    url: str | None = None
+    b64_json: str | None = field(default=None, repr=False)
+    revised_prompt: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReply:
+    """The images of an answer, and the whole answer: litellm's, or plain data of its shape."""
+
+    images: list[Image]
+    said: Any = field(repr=False)
+
+    @property
+    def response(self) -> ImageResponse:
+        """The answer as `litellm.ImageResponse`; imports litellm if it must."""
+        plain = isinstance(self.said, dict)
+        return shapes.as_image_response(self.said) if plain else self.said
+
+
+def vectors_in(data: Sequence[Any] | None) -> list[Vector] | None:
+    """Return the vectors in the order of the texts; None where that can't be told."""
+    try:
+        rows = sorted(data or (), key=lambda row: _of(row, "index") or 0)
+        places = [_of(row, "index") for row in rows]
+        if any(place is not None for place in places) and places != list(range(len(rows))):
+            return None
+        return [_numbers(_of(row, "embedding")) for row in rows]
+    except (TypeError, ValueError):
+        return None
+
+
+def _numbers(given: Any) -> Vector:
+    """Read a vector; as base64 it is 32-bit floats, little-endian (OpenAI's API reference)."""
+    if isinstance(given, str):
+        packed = base64.b64decode(given, validate=True)
+        try:
+            return list(struct.unpack(f"<{len(packed) // 4}f", packed))
+        except struct.error:
+            raise ValueError from None
+    if not isinstance(given, list):
+        raise TypeError
+    return given
+
+
+def judge_vectors(
+    call: Call, attempt: Attempt, tap: Tap, vectors: list[Vector] | None, asked: Any
+) -> Verdict | None:
+    """Return what is wrong with the vectors of a success; None if nothing is.
+
+    `asked` is the length that the call or the target's options name (`dimensions`).
+    """
+    from pilotlight.providers.classify import judge_wire
+
+    if tap.requests and (verdict := judge_wire(tap, Texts(call.messages))) is not None:
+        return verdict
+    if vectors is not None and not vectors:
+        return _verdict(tap, Fault.EMPTY_RESPONSE, "no vectors")
+    told = _odd(vectors, len(call.messages))
+    if told is None and vectors is not None:
+        told = _misplaced(len(vectors[0]), attempt, asked)
+    return None if told is None else _verdict(tap, Fault.MALFORMED_RESPONSE, told)
+
+
+def _odd(vectors: list[Vector] | None, wanted: int) -> str | None:
+    if vectors is None:
+        return "the vectors can't be read"
+    if len(vectors) != wanted:
+        return f"{len(vectors)} vectors for {wanted} texts"
+    sizes = {len(vector) for vector in vectors}
+    if len(sizes) > 1:
+        return f"vectors of {min(sizes)} to {max(sizes)} numbers in one answer"
+    if sizes == {0}:
+        return "empty vectors"
+    try:
+        finite = all(all(map(isfinite, vector)) for vector in vectors)
+    except (TypeError, OverflowError):
+        finite = False
+    return None if finite else "a vector with what is no finite number"
+
+
+def _misplaced(size: int, attempt: Attempt, asked: Any) -> str | None:
+    """Hold the vectors' length against what was asked for, or what the space has had."""
+    if isinstance(asked, int):
+        return None if size == asked else f"{size} numbers a vector where {asked} were asked for"
+    space = attempt.target.space
+    if space is None or space.agrees(size):
+        return None
+    return f"{size} numbers a vector where space {space.name} has had {space.size}"
+
+
+def images_in(data: Sequence[Any] | None) -> list[Image]:
+    """Return the images of an answer; what holds none is left out."""
+    found = [
+        Image(_of(row, "url"), _of(row, "b64_json"), _of(row, "revised_prompt"))
+        for row in data or ()
+    ]
+    return [image for image in found if image.url or image.b64_json]
+
+
+def judge_images(call: Call, tap: Tap, images: list[Image]) -> Verdict | None:
+    """Return what is wrong with the images of a success; None if nothing is."""
+    from pilotlight.providers.classify import judge_wire
+
+    if tap.requests and (verdict := judge_wire(tap, Texts(call.messages))) is not None:
+        return verdict
+    return None if images else _verdict(tap, Fault.EMPTY_RESPONSE, "no images")
+
+
+def _of(row: Any, name: str) -> Any:
+    return row.get(name) if isinstance(row, Mapping) else getattr(row, name, None)
+
+
+def _verdict(tap: Tap, fault: Fault, what: str) -> Verdict:
+    return Verdict(fault, None, tap.status, None, evidence(tap.status, None, what))
