@@ -160,7 +160,6 @@ def test_junit_is_read_by_machines():
     assert len(cases) == int(suite.get("tests"))
     assert [case.find("failure") is not None for case in cases[:3]] == [False, False, True]
     assert suite.get("failures") == "1"
-    assert suite.get("skipped") == str(len(suite.findall("testcase/skipped")))
 
 
 # The commands.

@@ -14,7 +14,7 @@ from pilotlight import listeners
 from pilotlight_chaos.lab import runner
 from pilotlight_chaos.lab.current import is_built
 from pilotlight_chaos.lab.world import World
-from pilotlight_chaos.report.reading import MISSING, told
+from pilotlight_chaos.report.reading import told
 
 FAST = ("07", "09", "10", "12", "13", "20", "21", "25")
 MINE = """
@@ -47,7 +47,7 @@ method:
       type: python
       module: pilotlight_chaos.actions
       func: let_run
-      arguments: {{seconds: 20}}
+      arguments: {{seconds: 120}}
 rollbacks:
   - name: undo
     type: action
@@ -71,9 +71,9 @@ def mine(tmp_path, world="{}", tolerance="[0, 1]"):
     return runner.find([str(path)])[0]
 
 
-def test_all_of_the_list_are_there_or_said_to_be_missing():
+def test_all_of_the_list_are_there():
     numbers = [each.number for each in runner.packaged()]
-    assert sorted([*numbers, *MISSING]) == [f"{number:02}" for number in range(1, 26)]
+    assert sorted(numbers) == [f"{number:02}" for number in range(1, 26)]
 
 
 @pytest.mark.parametrize("experiment", runner.packaged(), ids=lambda each: each.name)
@@ -121,7 +121,7 @@ def test_too_many_lost_calls_end_it_and_it_is_rolled_back(tmp_path):
     assert journal["status"] == "interrupted"
     assert "calls were lost, 3 is the budget" in journal["pilotlight"]["aborted"]
     assert [each["status"] for each in journal["rollbacks"]] == ["succeeded"]
-    assert journal["duration"] < 15, "the wait of 20 s was cut short"
+    assert journal["duration"] < 100, "the wait of 120 s was cut short"
 
 
 def test_a_deviation_during_the_fault_counts_and_is_rolled_back(tmp_path):

@@ -45,7 +45,7 @@ class Pilotlight:
     """A configuration at work: its targets and routes, each made at first use.
 
     Thread-safe.  Two of them with the same endpoint share its circuit breaker.  `drills` is
-    where `pilotlight drill` says what it wants; None: it can't.
+    where `pilotlight drill` says what it wants, if that is not the board of a shared `state`.
     """
 
     def __init__(
@@ -189,7 +189,9 @@ class Pilotlight:
 
     @property
     def game_days(self) -> GameDays | None:
-        """The game days that hold for its routes."""
+        """The game days that hold for its routes: the fleet's, where `state` is shared."""
+        if self._fleet is not None:
+            return self._fleet.days
         return None if self.drills is None else self.drills.days
 
     def make_target(self, name: str, config: TargetConfig) -> Target:
@@ -274,7 +276,7 @@ def load(
         from pilotlight.telemetry.setup import configure_telemetry  # brings OpenTelemetry's SDK
 
         configure_telemetry(**config.telemetry.model_dump())
-    drills = None if path is None else DrillFile.beside(path)
+    drills = None if path is None or config.state.shared else DrillFile.beside(path)
     if drills is not None:
         drills.look()  # the disk is being read anyway; later looks are made in the background
     return Pilotlight(config, clock=clock, drills=drills)

@@ -12,8 +12,7 @@ from pilotlight.cli.app import cli
 from pilotlight.cli.fleet import read_fleet
 from pilotlight.registry import REGISTRY
 from pilotlight.state.board import claim, put
-from pilotlight.state.drills import post_drill
-from pilotlight.state.notice import KEEP, DrillNotice, Notice, dump
+from pilotlight.state.notice import KEEP, DayNotice, Notice, dump
 from pilotlight.state.sqlite import SqliteBoard
 
 
@@ -49,11 +48,12 @@ def status(config, *options: str):
 
 def test_breakers_and_drills_are_shown(config, tmp_path):
     board = posted(config, tmp_path)
-    post_drill(board, DrillNotice("anthropic", "server_error", 0.5), 60.0)
+    board.exchange([put("drill:ab12", dump(DayNotice("anthropic", 0.5, None)), 60.0)])
     told = status(config)
     assert "gpt  open  rate_limited; trial in" in told
     assert "another configuration's  open" in told
-    assert "anthropic: server_error, 50% of the attempts" in told
+    assert told.count("ab12") == 1
+    assert "50% of the calls of every route find anthropic refused" in told
     assert "hunter2" not in told
 
 
@@ -84,3 +84,26 @@ def test_without_a_store_there_is_no_fleet(config):
     assert json.loads(status(config, "--json"))["fleet"] is None
     with pilotlight.load(config) as app:
         assert read_fleet(app) is None
+
+
+def drill(config, *options: str):
+    return CliRunner().invoke(cli, ["--config", str(config), "drill", *options])
+
+
+def test_a_drill_goes_by_the_board_to_all_who_share_it(config, tmp_path):
+    done = drill(config, "--target", "gpt", "--rate", "0.5", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "50% of the calls of every route find gpt refused, for 5 min more" in done.output
+    assert not (tmp_path / ".pilotlight").exists(), "the file is for those that share no board"
+    (told,) = json.loads(drill(config, "--json").stdout)["drills"]
+    assert told["target"] == "gpt"
+    assert json.loads(status(config, "--json"))["drills"][0]["id"] == told["id"]
+    assert "no drill is under way" in drill(config, "--stop").output
+    assert json.loads(status(config, "--json"))["drills"] == []
+
+
+def test_a_board_that_cannot_be_written_is_said(config, tmp_path):
+    (tmp_path / "board.db").write_bytes(b"garbage" * 999)
+    done = drill(config, "--target", "gpt", "--yes")
+    assert done.exit_code == 2
+    assert "board.db: DatabaseError" in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import date
 
@@ -9,16 +10,16 @@ import pytest
 from sim import CALM, KEY, Process, fleet, pass_time
 
 import pilotlight
-from pilotlight.core import drill
+from pilotlight.core import gameday
 from pilotlight.core.breaker import Breaker
 from pilotlight.core.lifecycle import Notice as EndNotice
-from pilotlight.events import BreakerChanged, StateStore
-from pilotlight.state.board import LONGEST, claim, drop, put
-from pilotlight.state.drills import clear_drills, post_drill
+from pilotlight.events import BreakerChanged, DrillEnded, DrillStarted, StateStore
+from pilotlight.state.board import LONGEST, Entry, claim, drop, put
+from pilotlight.state.drills import Drills
 from pilotlight.state.fleet import Fleet
 from pilotlight.state.member import LEASE, LOST_AFTER
 from pilotlight.state.memory import MemoryBoard
-from pilotlight.state.notice import KEEP, LONGEST_BREAK, DrillNotice
+from pilotlight.state.notice import KEEP, LONGEST_BREAK, DayNotice, dump
 
 
 @pytest.fixture
@@ -301,12 +302,13 @@ def test_news_from_the_time_without_a_store_are_told_when_it_is_back(clock, boar
      '{"state":"open","reason":"x","failed_trials":0,"by":"y","number":1,"more":2}'],
 )  # fmt: skip
 def test_nonsense_on_the_board_is_as_good_as_nothing(clock, board, value):
-    board.exchange([put(f"{kind}:{KEY}", value, 99) for kind in ("break", "end", "drill", "want")])
+    board.exchange([put(f"{kind}:{KEY}", value, 99) for kind in ("break", "end", "want")])
+    board.exchange([put("drill:ab", value, 99)])
     a = Process(clock, board)
     a.step()
     assert a.state == "closed"
     assert a.health.lifecycle.notice is None
-    assert drill.active == []
+    assert a.fleet.days.under_way == ()
     assert a.call(True)
 
 
@@ -356,45 +358,69 @@ def test_what_each_configuration_or_table_says_is_not_shared(clock, board):
     assert board.exchange() == {}
 
 
-# Drills.
+# Game days.
 
 
-def test_a_drill_begins_and_ends_in_every_process(clock, board):
+DAY = dump(DayNotice("openai", 0.5, "chat"))
+
+
+def test_a_game_day_begins_and_ends_in_every_process(clock, board):
+    heard = []
+    pilotlight.listeners.append(heard.append)
+    a, b = fleet(2, clock, board)
+    board.exchange([put("drill:ab12", DAY, 60)])
+    a.step()
+    b.step()
+    (day,) = a.fleet.days.under_way
+    assert (day.id, day.target, day.rate, day.route) == ("ab12", "openai", 0.5, "chat")
+    assert [each.id for each in b.fleet.days.under_way] == ["ab12"]
+    clock.advance(3.0)
+    a.step()
+    assert a.fleet.days.under_way == (day,), "its end stays what it was"
+    board.exchange([drop("drill:ab12", DAY)])
+    a.step()
+    b.step()
+    assert a.fleet.days.under_way == b.fleet.days.under_way == ()
+    told = [each for each in heard if isinstance(each, DrillStarted | DrillEnded)]
+    assert [type(each) for each in told] == [DrillStarted] * 2 + [DrillEnded] * 2, "once each"
+
+
+def test_a_game_day_ends_with_its_time_also_without_the_store(clock):
+    drills = Drills(clock=clock, wall_clock=clock)
+    drills.take({"drill:ab12": Entry(DAY, 0.0, 60.0)})
+    clock.advance(59.0)
+    assert drills.days.under_way
+    clock.advance(1.0)
+    assert not drills.days.under_way
+
+
+def test_a_game_day_lasts_as_long_as_the_file_lets_it(clock, board):
+    board.exchange([put("drill:ab12", DAY, 1e9)])
+    assert board.exchange()["drill:ab12"].left == LONGEST == gameday.LONGEST
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        ("drill:ab", {"target": ""}),
+        ("drill:ab", {"target": 7}),
+        ("drill:ab", {"target": "x" * 257}),
+        ("drill:ab", {"rate": 0}),
+        ("drill:ab", {"rate": 1.1}),
+        ("drill:ab", {"rate": "1"}),
+        ("drill:ab", {"rate": math.nan}),
+        ("drill:ab", {"route": ""}),
+        ("drill:ab", {"until": 1}),
+        ("drill:../x", {}),
+        ("drill:", {}),
+    ],
+)
+def test_nonsense_is_no_game_day(clock, board, field, bad):
+    said = {"target": "gpt", "rate": 1, "route": None} | bad
+    board.exchange([put(field, json.dumps(said), 60)])
     a = Process(clock, board)
-    number = post_drill(board, DrillNotice("openai", "rate_limited", 0.5, 7.0), 60)
     a.step()
-    (one,) = drill.active
-    assert (one.pattern, one.fault, one.rate, one.retry_after) == ("openai", "rate_limited", 0.5, 7)
-    a.step()
-    assert drill.active == [one]
-    assert clear_drills(board, number) == 1
-    a.step()
-    assert drill.active == []
-
-
-def test_a_drill_ends_with_its_time_also_without_the_store(clock, board, monkeypatch):
-    from kit import target
-
-    now = 50.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    a = Process(clock, board)
-    post_drill(board, DrillNotice("gpt", "server_error"), 60)
-    a.step()
-    assert drill.outcome_for(target("gpt", clock)) is not None
-    now += 61
-    assert drill.outcome_for(target("gpt", clock)) is None
-
-
-@pytest.mark.parametrize("seconds", [0, -1, LONGEST + 1, math.inf, math.nan])
-def test_a_drill_has_an_end(board, seconds):
-    with pytest.raises(ValueError, match="at most"):
-        post_drill(board, DrillNotice("gpt", "server_error"), seconds)
-
-
-@pytest.mark.parametrize("bad", [{"fault": "gremlins"}, {"rate": 0}, {"rate": 2}, {"pattern": ""}])
-def test_a_drill_is_checked(bad):
-    with pytest.raises(ValueError):
-        DrillNotice(**{"pattern": "gpt", "fault": "server_error"} | bad)
+    assert a.fleet.days.under_way == ()
 
 
 # The process.

@@ -7,11 +7,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from pilotlight.core.gameday import GameDay
+from pilotlight.state.drills import DrillBoard
+from pilotlight.state.url import parse_state
 from pilotlight_chaos import ChaosServer
 
 ROOT = Path(__file__).parents[2]
@@ -164,3 +168,26 @@ def test_redis_is_killed_in_the_outage_and_comes_back(servers, redis_server):
         workers.wait("back")
 
     outage(servers, redis_server.url, lose, regain)
+
+
+def test_a_game_day_reaches_all_processes_and_ends_in_all(servers, tmp_path):
+    primary, backup = servers
+    state = f"sqlite:///{tmp_path}/board.db"
+    board = DrillBoard(parse_state(state))
+    workers = Workers(2, primary.base("primary"), backup.base("backup"), state)
+    try:
+        assert primary.wait_hits("primary", 4, PATIENCE)
+        board.post(GameDay("ab12", "primary", 1.0, time.time() + 300, "chat"))
+        workers.wait("drill")
+        known = primary.hits("primary") + 2  # calls that were admitted before
+        assert backup.wait_hits("backup", backup.hits("backup") + 10, PATIENCE)
+        assert primary.hits("primary") <= known, "nothing is sent to it"
+        board.clear()
+        workers.wait("DrillEnded")
+        assert primary.wait_hits("primary", known + 4, PATIENCE)
+        told = workers.end()
+    except BaseException:
+        workers.kill()
+        raise
+    assert sum(each["failed"] for each in told) == 0
+    assert not any("open" in heard for heard in workers.heard), "no breaker has seen it"

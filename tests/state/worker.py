@@ -10,7 +10,14 @@ import sys
 import threading
 
 import pilotlight
-from pilotlight.events import BreakerChanged, Event, StateStore
+from pilotlight.events import (
+    BreakerChanged,
+    DrillEnded,
+    DrillStarted,
+    Event,
+    StateStore,
+    TargetPassedOver,
+)
 
 ASK = [{"role": "user", "content": "hi"}]
 BREAKER = {"reset_timeout": 0.5, "max_break": 0.5, "minimum_calls": 5}
@@ -28,6 +35,10 @@ def told(event: Event) -> None:
         say(event.new)
     elif isinstance(event, StateStore):
         say(event.state)
+    elif isinstance(event, DrillStarted | DrillEnded):
+        say(type(event).__name__)
+    elif isinstance(event, TargetPassedOver) and event.reason == "drill":
+        say("drill")
 
 
 def main(primary: str, backup: str, state: str) -> None:

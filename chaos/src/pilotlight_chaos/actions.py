@@ -19,7 +19,7 @@ def fault(target: str, kind: str, params: dict[str, Any] | None = None, add: boo
     """Let a target fail; `kind` and `params` as `ChaosServer.fault` has them."""
     world = current()
     world.server(target).fault(target, kind, add=add, **_numbers(params or {}))
-    _begin(f"{target}: {kind}")
+    begin(f"{target}: {kind}")
 
 
 def heal(target: str | None = None) -> None:
@@ -30,7 +30,7 @@ def heal(target: str | None = None) -> None:
         world.home.heal()
     else:
         world.server(target).heal(target)
-    _end(target)
+    end(target)
     if FAULT in world.marks:
         world.mark("heal")
 
@@ -38,13 +38,13 @@ def heal(target: str | None = None) -> None:
 def refuse(target: str) -> None:
     """Let the server of a target refuse every connection, and reset the open ones."""
     current().server(target).refuse()
-    _begin(f"{target}: refused")
+    begin(f"{target}: refused")
 
 
 def accept_again(target: str) -> None:
     """Let the server of a target accept connections again."""
     current().server(target).accept_again()
-    _end(target)
+    end(target)
 
 
 def undo() -> None:
@@ -55,8 +55,10 @@ def undo() -> None:
     for server in (world.hosted, world.home):
         server.heal()
         server.accept_again()
+    if world.store is not None:
+        world.store.mend()
     world.jumped = 0.0
-    _end(None)
+    end(None)
 
 
 def mark(name: str) -> None:
@@ -75,7 +77,7 @@ def flap(target: str, kind: str, up: float, down: float, times: int) -> None:
         fault(target, kind)
         let_run(down)
         current().server(target).heal(target)
-        _end(target)
+        end(target)
         let_run(up)
 
 
@@ -83,7 +85,7 @@ def divert(route: str) -> None:
     """Send the traffic down another route from now on."""
     world = current()
     world.traffic.door = world.door(route)
-    _begin(f"{route}: in use")
+    begin(f"{route}: in use")
 
 
 def jump_clock(seconds: float) -> None:
@@ -102,15 +104,16 @@ def restart(process_calls: int) -> None:
     world.workers.append(run_worker(world, process_calls))
 
 
-def _begin(what: str) -> None:
+def begin(what: str) -> None:
+    """Open the fault window of what is named before the colon; sets the mark `fault`."""
     world = current()
     target = what.partition(":")[0]
-    _end(target)
+    end(target)
     world.mark(FAULT)
     world.spans.append((what, world.now(), None))
 
 
-def _end(target: str | None) -> None:
+def end(target: str | None) -> None:
     """Close the fault windows of a target, or all."""
     world = current()
     world.spans = [

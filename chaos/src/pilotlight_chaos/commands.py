@@ -13,7 +13,7 @@ import click
 from .report.html import page
 from .report.junit import junit
 from .report.markdown import written
-from .report.reading import MISSING, JournalError, Run, pairs, read, summary, told
+from .report.reading import JournalError, Run, pairs, read, summary, told
 
 if TYPE_CHECKING:
     from .lab.runner import Experiment
@@ -46,8 +46,6 @@ def list_experiments() -> None:
     """List the experiments."""
     for each in _runner().packaged():
         click.echo(f"{each.name:20} {each.load()['title']}")
-    for number, why in MISSING.items():
-        click.echo(f"{number + '-':20} not yet. {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +201,6 @@ def _write_reports(runs: Sequence[Run], paths: Iterable[Path]) -> None:
 
 
 def _conclude(runs: Sequence[Run]) -> None:
-    for number, why in MISSING.items():
-        click.echo(f"not run: {number}. {why}")
     click.echo(summary(pairs(runs)))
     if not all(run.ok for run in runs):
         raise click.exceptions.Exit(FAILED)

@@ -19,6 +19,7 @@ from .lab.world import FAULT, World
 QUIET = 0.3  # seconds for requests that were on their way when the target was found out
 ENOUGH = 20  # calls to speak of a percentile or a ratio
 FOUND_OUT = 1.5  # seconds after the fault, at the latest
+TOLD = 10  # calls that have ended since
 
 
 def answered(since: str = FAULT) -> float:
@@ -54,15 +55,15 @@ def slow_calls(limit_ms: float, since: str = FAULT) -> int:
     return sum(call.took(now) * 1000 > limit_ms for call in _calls(since))
 
 
-def added_p90_ms(since: str = FAULT) -> int:
-    """Return the 90th percentile of what calls took beyond the answering attempt, less that of
-    the healthy baseline; 0 of fewer than twenty calls.
+def added_ms(percent: int = 90, since: str = FAULT, most_tries: int = 100) -> float:
+    """Return a percentile of what calls of so many tries at most took beyond the answering attempt,
+    less that of the healthy baseline; 0 of fewer than twenty calls.
     """
-    answered_now = [call.added() for call in _calls(since) if call.answered]
-    if len(answered_now) < ENOUGH:
-        return 0
-    healthy = _percentile((c.added() for c in _baseline(current()) if c.answered), 90)
-    return max(0, round(1000 * (_percentile(answered_now, 90) - healthy)))
+    counted = [c for c in _calls(since) if c.answered and len(c.tries) <= most_tries]
+    if len(counted) < ENOUGH:
+        return 0.0
+    healthy = _percentile((c.added() for c in _baseline(current()) if c.answered), percent)
+    return max(0.0, round(1000 * (_percentile((c.added() for c in counted), percent) - healthy), 1))
 
 
 def refusal_p90_ms(since: str = FAULT) -> int:
@@ -82,18 +83,29 @@ def requests(target: str, since: str = FAULT) -> int:
     return 0 if began is None or not world.marks else len(world.requests(target, began))
 
 
+def failed_requests(target: str, since: str = FAULT) -> int:
+    """Count the model requests that reached a target and met a fault there."""
+    world = current()
+    began = world.marks.get(since)
+    return 0 if began is None else sum(bool(r.fault) for r in world.requests(target, began))
+
+
 def requests_once_open(target: str) -> int:
     """Count the requests to a target since its breaker opened first.
 
-    A breaker that has not opened 1.5 s after the fault is held to have.
+    One that has not opened 1.5 s after the fault is held to have, if ten calls have ended since:
+    on a machine that stalls none do.
     """
     world = current()
     fault = world.marks.get(FAULT)
     if fault is None:
         return 0
+    ends = sorted(call.ended for call in _calls(FAULT) if call.ended is not None)
+    due = max(fault + FOUND_OUT, ends[TOLD - 1]) if len(ends) >= TOLD else world.now()
     opened = (c.at for c in world.notes.changes if c.target == target and c.new == "open")
-    known = min((at for at in opened if at >= fault), default=fault + FOUND_OUT)
-    return len(world.requests(target, min(known, fault + FOUND_OUT) + QUIET))
+    return len(
+        world.requests(target, min((at for at in opened if fault <= at < due), default=due) + QUIET)
+    )
 
 
 def requests_per_call(target: str, since: str = FAULT) -> float:

@@ -10,8 +10,9 @@ import click
 
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
-    from pilotlight.core.gameday import GameDay
+    from pilotlight.core.gameday import GameDay, GameDays
     from pilotlight.drills import DrillFile
+    from pilotlight.state.drills import DrillBoard
 
 MOST_MINUTES = 24 * 60
 
@@ -66,7 +67,7 @@ def command(
             if stop:
                 file.clear()
             elif target:
-                file.post(_planned(app, target, route, minutes, rate, yes))
+                file.post(_planned(app, file.days, target, route, minutes, rate, yes))
         except OSError as error:
             raise ConfigError(f"{error.filename or file.path}: {error.strerror}") from None
         if as_json:
@@ -76,14 +77,30 @@ def command(
             _tell(file)
 
 
-def board_of(app: Pilotlight) -> DrillFile:
-    """Return where drills are posted, for all processes that use this configuration."""
+def board_of(app: Pilotlight) -> DrillFile | DrillBoard:
+    """Return where drills are posted, and what is under way there.
+
+    It is the board for all processes that share a `state`, else the file for those that use this
+    configuration.  Raises ConfigError for a board that can't be read.
+    """
+    if app.config.state.shared:
+        from pilotlight.state.drills import DrillBoard
+
+        board = DrillBoard(app.config.state)
+        board.look()
+        return board
     assert app.drills is not None, "a command's configuration is a file"
     return app.drills
 
 
 def _planned(
-    app: Pilotlight, target: str, route: str | None, minutes: float, rate: float, yes: bool
+    app: Pilotlight,
+    days: GameDays,
+    target: str,
+    route: str | None,
+    minutes: float,
+    rate: float,
+    yes: bool,
 ) -> GameDay:
     """Return the game day that was asked for; raises ConfigError for one that makes no sense."""
     import secrets
@@ -100,7 +117,7 @@ def _planned(
         names = ", ".join(sorted(each.name for each in known)) or "none"
         where = f"route {route!r} has" if route else "the routes have"
         raise ConfigError(f"{where} no target {target!r}; it can be refused: {names}")
-    if (alone := _left_alone(app, day)) and not yes:
+    if (alone := _left_alone(app, (*days.under_way, day))) and not yes:
         raise ConfigError(
             f"this leaves {' and '.join(alone)} without another target: {rate:.0%} of the calls "
             "would fail; to do it all the same, add --yes"
@@ -108,9 +125,9 @@ def _planned(
     return day
 
 
-def _left_alone(app: Pilotlight, new: GameDay) -> list[str]:
-    """Name the calls for which nobody is left, if all drills strike them at once."""
-    days = (*board_of(app).days.under_way, new)
+def _left_alone(app: Pilotlight, days: tuple[GameDay, ...]) -> list[str]:
+    """Name the calls for which the last one leaves nobody, if all strike them at once."""
+    new = days[-1]
     alone = []
     for name, route in app.routes.items():
         homes = [each for each in route.targets if each.at_home]
@@ -132,7 +149,7 @@ def described(day: GameDay) -> str:
     return f"{day.rate:.0%} of the calls of {whose} find {day.target} refused, for {told} more"
 
 
-def _tell(file: DrillFile) -> None:
+def _tell(file: DrillFile | DrillBoard) -> None:
     from rich.text import Text
 
     from pilotlight.cli.screen import complain, out

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.text import Text
 
 from pilotlight.state.board import Entry
-from pilotlight.state.drills import drills_on
 from pilotlight.state.notice import KEEP, Notice, read
 from pilotlight.state.url import open_board
 
@@ -39,24 +38,12 @@ class FleetNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetDrill:
-    """A fault that is forced on purpose, and the seconds until it ends."""
-
-    id: str
-    pattern: str
-    fault: str
-    rate: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class FleetFacts:
     """A store and what stands there; `problem` is why it could not be read."""
 
     store: str
     problem: str | None = None
     notices: tuple[FleetNotice, ...] = ()
-    drills: tuple[FleetDrill, ...] = ()
 
 
 def read_fleet(app: Pilotlight) -> FleetFacts | None:
@@ -69,11 +56,7 @@ def read_fleet(app: Pilotlight) -> FleetFacts | None:
             entries = board.exchange()
     except Exception as error:
         return FleetFacts(str(url), f"{type(error).__name__}: {error}")
-    drills = (
-        FleetDrill(number, each.pattern, each.fault, each.rate, round(left, 1))
-        for number, (each, left) in drills_on(entries).items()
-    )
-    return FleetFacts(str(url), None, tuple(_notices(entries, _names(app))), tuple(drills))
+    return FleetFacts(str(url), None, tuple(_notices(entries, _names(app))))
 
 
 def _names(app: Pilotlight) -> dict[str, str]:
@@ -108,21 +91,17 @@ def _notices(entries: Mapping[str, Entry], names: Mapping[str, str]) -> Iterator
 
 
 def show_fleet(console: Console, facts: FleetFacts) -> None:
-    """Print the store, the breakers that have moved lately, and the drills."""
+    """Print the store, and the breakers that have moved lately."""
     line = Text.assemble(("fleet ", "dim"), (facts.store, "bold"))
     if facts.problem:
         line.append(f"\n      can't be read: {facts.problem}", "bold red")
-    elif not (facts.notices or facts.drills):
+    elif not facts.notices:
         line.append("  all closed", "green")
     for each in sorted(facts.notices, key=lambda notice: notice.target or "~"):
         line.append("\n      ")
         line.append(each.target or "another configuration's")
         line.append(f"  {each.state}", _STYLES[each.state])
         line.append(f"  {_told(each)}", "dim")
-    for drill in facts.drills:
-        share = "" if drill.rate >= 1 else f", {drill.rate:.0%} of the attempts"
-        line.append(f"\n      drill {drill.id}", "magenta")
-        line.append(f"  {drill.pattern}: {drill.fault}{share}; ends in {drill.seconds:.0f} s")
     console.print(line, soft_wrap=True)
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from pilotlight.cli.drill import described
+from pilotlight.cli.drill import board_of, described
 from pilotlight.cli.facts import (
     Context,
     DrillFacts,
@@ -31,6 +31,7 @@ from pilotlight.cli.facts import (
 from pilotlight.cli.fleet import FleetFacts, read_fleet
 from pilotlight.cli.gaps import gaps
 from pilotlight.cli.setting import Place
+from pilotlight.errors import ConfigError
 from pilotlight.health.checks import CHECK_TIMEOUTS, LocalCheck, check_target
 from pilotlight.health.lifecycle import outlook
 from pilotlight.health.server import connection_of, visiting
@@ -69,7 +70,7 @@ def survey(
     slow ones: the work would lengthen the times that the looks take.
     """
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    fleet = begin(partial(read_fleet, app))
+    fleet, drills = begin(partial(read_fleet, app)), begin(partial(_drills, app))
     looks = {begin(partial(_look, place, ask)): place for place in places}
     wait(looks, HEAD_START)
     imported = begin(_import_litellm)
@@ -86,7 +87,7 @@ def survey(
         tuple(_route(app, name, lost) for name in app.config.routes),
         litellm,
         _fleet(app, fleet),
-        tuple(map(_drill, app.game_days.under_way)) if app.game_days else (),
+        _known(drills),
         app.drills.problem if app.drills else None,
     )
 
@@ -96,6 +97,20 @@ def _fleet(app: Pilotlight, reading: Future[FleetFacts | None]) -> FleetFacts | 
         return reading.result(PATIENCE)
     except TimeoutError:
         return FleetFacts(str(app.config.state), f"no answer within {PATIENCE:g} s")
+
+
+def _drills(app: Pilotlight) -> tuple[DrillFacts, ...]:
+    if app.drills is None and not app.config.state.shared:
+        return ()
+    return tuple(map(_drill, board_of(app).days.under_way))
+
+
+def _known(drills: Future[tuple[DrillFacts, ...]]) -> tuple[DrillFacts, ...]:
+    """Return what was read; a store that can't be read is told of as the fleet's."""
+    try:
+        return drills.result(PATIENCE)
+    except (TimeoutError, ConfigError):
+        return ()
 
 
 def _drill(day: GameDay) -> DrillFacts:

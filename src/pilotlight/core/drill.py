@@ -1,4 +1,4 @@
-"""Faults forced on purpose, inside this process: for tests and for drills.
+"""Faults forced on purpose, inside this process: for tests.
 
 A drill answers in the place of a target: the call goes down the whole road, the
 breaker counts, the call fails over, but nothing is sent.  It can only make a
@@ -7,9 +7,6 @@ target fail, never lift a refusal, so residency is out of its reach.
 
 from __future__ import annotations
 
-import math
-import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,22 +24,13 @@ if TYPE_CHECKING:
 class Drill:
     """One forced fault; `hits` counts the attempts it answered.
 
-    `pattern` is a target's name, a model, or a provider (`openai`).  It strikes a share
-    `rate` of the attempts, until a moment of the monotonic clock.
+    `pattern` is a target's name, a model, or a provider (`openai`).
     """
 
     pattern: str
     fault: Fault
     retry_after: float | None = None
     hits: int = 0
-    rate: float = 1.0
-    until: float = math.inf
-
-    def strikes(self, target: Target) -> bool:
-        """Tell whether this attempt at the target is to fail."""
-        if not self.matches(target) or time.monotonic() >= self.until:
-            return False
-        return self.rate >= 1 or random.random() < self.rate  # noqa: S311 - no secret
 
     def matches(self, target: Target) -> bool:
         """Tell whether the target is meant."""
@@ -67,7 +55,7 @@ def drill(pattern: str, fault: Fault, retry_after: float | None = None) -> Itera
 def outcome_for(target: Target) -> Failed | None:
     """Return the failure that a drill forces on this target, if one does."""
     for one in tuple(active):  # another thread may end one
-        if one.strikes(target):
+        if one.matches(target):
             one.hits += 1
             error = ProviderFault(one.fault, target.name, "forced by a drill")
             return Failed(Report(one.fault, error, one.retry_after, evidence="drill"))

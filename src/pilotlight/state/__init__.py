@@ -2,6 +2,6 @@
 
 `url` reads the setting, `board` says what a store must do, `memory`, `sqlite` and `redis` do
 it.  `notice` is what stands on the board, `member` one endpoint's part in it, `fleet` the one
-background thread that reads and writes, `drills` the faults forced in every process.  Calls
+background thread that reads and writes, `drills` the game days of all processes.  Calls
 never touch the board.
 """

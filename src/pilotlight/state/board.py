@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-LONGEST: Final = 7200.0  # seconds that anything may stand on a board
+LONGEST: Final = 24 * 3600.0  # seconds that anything may stand on a board
 
 
 class StoreError(Exception):

@@ -1,83 +1,90 @@
-"""Drills for the whole fleet: posted on the board, and begun and ended in each process.
+"""Game days for the whole fleet: posted on the board by a command, and kept in each process.
 
-A drill can only make a target fail, never lift a refusal: residency is out of its reach.
-It ends with its time, also in a process that can't reach the board any more.
+What stands there is a `DayNotice` with the time that it has left, by the store's clock.  A game day
+ends with its time also in a process that can't reach the board any more.
 """
 
 from __future__ import annotations
 
-import secrets
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Final
 
-from pilotlight.core import drill
-from pilotlight.core.faults import Fault
-from pilotlight.state.board import LONGEST, Board, Entry, drop, put
-from pilotlight.state.notice import DrillNotice, dump, read
+from pilotlight.core.gameday import GameDay, GameDays
+from pilotlight.errors import ConfigError
+from pilotlight.state.board import Entry, Errand, drop, put
+from pilotlight.state.notice import DayNotice, dump, read
+from pilotlight.state.url import StateUrl, open_board
 
-_FIELD = "drill:"
-
-
-def post_drill(board: Board, notice: DrillNotice, seconds: float) -> str:
-    """Force a fault in every process for so many seconds, two hours at most; return the drill's id.
-
-    Each process begins with its next look, within a second or so.  Raises ValueError for
-    a time that is none, and what the store raises.
-    """
-    if not 0 < seconds <= LONGEST:
-        raise ValueError(f"a drill lasts more than 0 and at most {LONGEST:g} seconds")
-    number = secrets.token_hex(4)
-    board.exchange([put(_FIELD + number, dump(notice), seconds)])
-    return number
-
-
-def clear_drills(board: Board, number: str | None = None) -> int:
-    """End one drill, or all; return how many.  Raises what the store raises."""
-    found = {
-        field: entry.value
-        for field, entry in board.exchange().items()
-        if field.startswith(_FIELD) and number in (None, field.removeprefix(_FIELD))
-    }
-    board.exchange([drop(field, value) for field, value in found.items()])
-    return len(found)
-
-
-def drills_on(entries: Mapping[str, Entry]) -> dict[str, tuple[DrillNotice, float]]:
-    """Return the drills of an exchange by their ids, with the seconds that each has left."""
-    read_all = (
-        (field.removeprefix(_FIELD), read(DrillNotice, entry.value), entry.left)
-        for field, entry in entries.items()
-        if field.startswith(_FIELD)
-    )
-    return {number: (notice, left) for number, notice, left in read_all if notice is not None}
+FIELD: Final = "drill:"
+_ID: Final = re.compile("[0-9a-f]{1,32}")
 
 
 class Drills:
-    """The board's drills that are under way in this process."""
+    """The board's game days in this process; routes ask `days`."""
 
-    def __init__(self) -> None:
-        self._on: dict[str, drill.Drill] = {}
+    def __init__(
+        self,
+        knock: Callable[[], None] = lambda: None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.days = GameDays(knock, clock=clock, wall_clock=wall_clock)
+        self._wall_clock = wall_clock
+        self._known: dict[str, GameDay] = {}
 
     def take(self, entries: Mapping[str, Entry]) -> None:
-        """Begin those that stand on the board, and end those that stand there no more."""
-        posted = drills_on(entries)
-        for number in self._on.keys() - posted.keys():
-            self._end(self._on.pop(number))
-        now = time.monotonic()
-        for number, (notice, left) in posted.items():
-            if number not in self._on:
-                one = drill.Drill(
-                    notice.pattern, Fault(notice.fault), notice.retry_after, rate=notice.rate
-                )
-                self._on[number] = one
-                drill.active.append(one)
-            self._on[number].until = now + left
+        """Let those hold that stand on the board; one that is known keeps its end."""
+        posted = {day.id: day for day in _days_on(entries, self._wall_clock())}
+        self._known = {number: self._known.get(number, day) for number, day in posted.items()}
+        self.days.install(self._known.values())
 
-    def end(self) -> None:
+
+def _days_on(entries: Mapping[str, Entry], now: float) -> Iterator[GameDay]:
+    for field, entry in entries.items():
+        number = field.removeprefix(FIELD)
+        if number == field or not _ID.fullmatch(number):
+            continue
+        if (day := read(DayNotice, entry.value)) is not None:
+            yield GameDay(number, day.target, day.rate, now + entry.left, day.route)
+
+
+class DrillBoard:
+    """The store as a command uses it; each method raises ConfigError when it can't be used.
+
+    `path` is its name in messages, without secrets.
+    """
+
+    problem = None  # a store that can't be read raises
+
+    def __init__(self, url: StateUrl) -> None:
+        self.path = str(url)
+        self._url = url
+        self._drills = Drills()
+        self.days = self._drills.days
+
+    def look(self) -> None:
+        """Read what is under way."""
+        self._drills.take(self._exchange())
+
+    def post(self, day: GameDay) -> None:
+        """Add a game day; each process finds it with its next look, within a second or so."""
+        notice = dump(DayNotice(day.target, day.rate, day.route))
+        errand = put(FIELD + day.id, notice, day.until - time.time())
+        self._drills.take(self._exchange([errand]))
+
+    def clear(self) -> None:
         """End all of them."""
-        self.take({})
+        found = self._exchange().items()
+        errands = [drop(field, each.value) for field, each in found if field.startswith(FIELD)]
+        self._drills.take(self._exchange(errands))
 
-    @staticmethod
-    def _end(one: drill.Drill) -> None:
-        if one in drill.active:  # a test may have cleared it
-            drill.active.remove(one)
+    def _exchange(self, errands: Sequence[Errand] = ()) -> Mapping[str, Entry]:
+        try:
+            with closing(open_board(self._url)) as board:
+                return board.exchange(errands)
+        except Exception as error:
+            raise ConfigError(f"{self.path}: {type(error).__name__}: {error}") from None

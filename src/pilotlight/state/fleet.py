@@ -23,6 +23,7 @@ from pilotlight import events
 from pilotlight.core import breaker
 from pilotlight.core.breaker import Breaker
 from pilotlight.core.fork import GATE
+from pilotlight.core.gameday import GameDays
 from pilotlight.core.target import Health
 from pilotlight.state.board import Board
 from pilotlight.state.drills import Drills
@@ -52,7 +53,7 @@ class Fleet:
         self._open = opened
         self._chance = chance
         self._members: list[Member] = []
-        self._drills = Drills()
+        self._drills = Drills(self.attend)
         self._gone = False
         self.begin_afresh()
 
@@ -103,6 +104,11 @@ class Fleet:
             thread.join(patience)
 
     @property
+    def days(self) -> GameDays:
+        """The game days that stand on the board."""
+        return self._drills.days
+
+    @property
     def running(self) -> bool:
         """Whether the thread is there."""
         thread = self._thread
@@ -127,7 +133,6 @@ class Fleet:
             if not any(each.in_haste for each in self._members):
                 self._woken.wait(REFRESH * (1 - JITTER * self._chance()))
             self._halt.wait(max(0.0, began + GAP - time.monotonic()))
-        self._drills.end()
         self._leave_board()
 
     def _is_alone(self) -> bool:
@@ -159,7 +164,7 @@ class Fleet:
         with GATE:
             for each, health in members:
                 each.take(health, entries, self.worker)
-            self._drills.take(entries)
+        self._drills.take(entries)
         self._well()
 
     def _trouble(self, error: Exception) -> None:

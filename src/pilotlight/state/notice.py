@@ -1,10 +1,10 @@
-"""What stands on the board: breakers, leases for trials, retirements, drills.
+"""What stands on the board: breakers, leases for trials, retirements, game days.
 
     break:KEY   a `Notice`; stands for `KEEP` seconds longer than its break lasts
     trial:KEY   the worker that may try the endpoint; prolonged while it lives
     want:KEY    a worker with calls for the endpoint, and without that lease
     end:KEY     a `Retirement` that a provider announced
-    drill:ID    a `DrillNotice`, for as long as it goes on
+    drill:ID    a `DayNotice`, for as long as it goes on
 
 A value that can't be read, whoever wrote it, is as good as none.
 """
@@ -12,17 +12,16 @@ A value that can't be read, whoever wrote it, is as good as none.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final, Literal, TypeVar
 
-from pilotlight.core.faults import Fault
 from pilotlight.core.lifecycle import Notice as EndNotice
 
 KEEP: Final = 600.0  # seconds that a notice outlives its break, for those who come late
 LONGEST_BREAK: Final = 3600.0  # seconds; a break "for good" is looked at anew by another process
 _WORD: Final = 64  # characters of a reason
+_NAME: Final = 256  # characters of a target's name, or a route's
 
 T = TypeVar("T")
 
@@ -74,23 +73,19 @@ class Retirement:
 
 
 @dataclass(frozen=True, slots=True)
-class DrillNotice:
-    """A fault forced in every process; `pattern` as in `core.drill.Drill`, `rate` from 0 to 1."""
+class DayNotice:
+    """A game day: `target`, `rate` and `route` as in `core.gameday.GameDay`."""
 
-    pattern: str
-    fault: str
-    rate: float = 1.0
-    retry_after: float | None = None
+    target: str
+    rate: float
+    route: str | None
 
     def __post_init__(self) -> None:
-        Fault(self.fault)
-        _check(isinstance(self.pattern, str) and bool(self.pattern))
+        _check(_is_name(self.target) and (self.route is None or _is_name(self.route)))
         _check(isinstance(self.rate, int | float) and 0 < self.rate <= 1)
-        wait = self.retry_after
-        _check(wait is None or (isinstance(wait, int | float) and 0 <= wait < math.inf))
 
 
-def dump(record: Notice | Retirement | DrillNotice) -> str:
+def dump(record: Notice | Retirement | DayNotice) -> str:
     """Return a record as it stands on the board."""
     return json.dumps(asdict(record), separators=(",", ":"))
 
@@ -102,6 +97,10 @@ def read(kind: type[T], value: str) -> T | None:
         return kind(**data)
     except (ValueError, TypeError, RecursionError):
         return None
+
+
+def _is_name(said: object) -> bool:
+    return isinstance(said, str) and 0 < len(said) <= _NAME
 
 
 def _check(holds: bool) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pilotlight import Route, failover
+from pilotlight.state.url import open_board, parse_state
 
 from .setting import Plain
 
@@ -66,6 +69,27 @@ def plain(target: Plain) -> Door:
             return text_of(await litellm.acompletion(messages=messages(prompt), **options))
         chunks = await litellm.acompletion(messages=messages(prompt), stream=True, **options)
         return await aheard(chunks, hear)
+
+    return Door(ask, aask)
+
+
+def asking(door: Door, url: str) -> Door:
+    """Return a door that asks the shared store in each call, as breakers with a remote storage do.
+
+    It goes on without the store when that fails.
+    """
+
+    def look() -> None:
+        with suppress(Exception), closing(open_board(parse_state(url))) as board:
+            board.exchange()
+
+    def ask(shape: str, prompt: str, hear: Hear) -> str:
+        look()
+        return door.ask(shape, prompt, hear)
+
+    async def aask(shape: str, prompt: str, hear: Hear) -> str:
+        await asyncio.to_thread(look)
+        return await door.aask(shape, prompt, hear)
 
     return Door(ask, aask)
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pilotlight import Receipt
-from pilotlight.events import Alert, AttemptEnded, AttemptStarted, BreakerChanged, Event
+from pilotlight.events import (
+    Alert,
+    AttemptEnded,
+    AttemptStarted,
+    BreakerChanged,
+    Event,
+    StateStore,
+)
 
 Verdict = Literal["whole", "partial", "wrong", "none"]
 """What came out of a call: the expected text, the beginning of it, something else, nothing."""
@@ -105,6 +112,7 @@ class Notes:
         self.changes: list[Change] = []
         self.alerts: list[Raised] = []
         self.trials: list[Trial] = []
+        self.stores: list[tuple[float, str]] = []  # when the store was said to be gone, and back
 
     def listen(self, event: Event) -> None:
         """Be told of an event, in the thread of the call that made it."""
@@ -125,5 +133,7 @@ class Notes:
                         self._now(), target, event.old, event.new, event.reason, event.retry_after
                     )
                 )
+            case StateStore(state=state):
+                self.stores.append((self._now(), state))
             case Alert(target=target, reason=reason) if target in self._targets:
                 self.alerts.append(Raised(self._now(), target, reason))

@@ -11,7 +11,9 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
+
+from .store import StoreKind
 
 Table = dict[str, Any]
 
@@ -59,7 +61,7 @@ class Traffic:
     """
 
     route: str
-    door: Literal["pilotlight", "litellm", "images"]
+    door: Literal["pilotlight", "litellm", "images", "asks store"]
     shapes: tuple[str, ...]
     rate: float
     private: bool
@@ -106,6 +108,7 @@ class Setting:
     hold_closed: tuple[str, ...] = ()  # breakers that are closed again as soon as they open
     seed: int = 0
     negative: bool = False
+    store: StoreKind = "none"  # what several processes would share
 
 
 def read(configuration: Mapping[str, Any]) -> Setting:
@@ -129,9 +132,19 @@ def read(configuration: Mapping[str, Any]) -> Setting:
             hold_closed=hold_closed,
             seed=int(configuration.get("seed", 0)),
             negative=negative,
+            store=_store(configuration.get("store", "none")),
         )
     except TypeError as error:
         raise SettingError(f"configuration.world: {error}") from None
+
+
+def _store(said: object) -> StoreKind:
+    for kind in get_args(StoreKind):
+        if said == kind:
+            return cast("StoreKind", kind)
+    raise SettingError(
+        f"configuration.store is {said!r}; it can be: {', '.join(get_args(StoreKind))}"
+    )
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Table:

@@ -24,13 +24,14 @@ from ..answers import Ask
 from ..models import LocalModel
 from ..server import ChaosServer
 from ..state import RequestRecord
-from .doors import Door, guarded, images, plain
+from .doors import Door, asking, guarded, images, plain
 from .notes import Notes
 from .setting import Plain, Setting
+from .store import Store, make_store
 from .traffic import CANARY, Stream, answer_to
 
 BASELINE = 12  # calls that are answered before an experiment begins
-PATIENCE = 30.0  # seconds for the baseline: a cold, busy machine
+PATIENCE = 60.0  # seconds for the baseline: a cold, busy machine
 PATHS = {"openai": "/v1", "gemini": "/v1beta"}
 FAULT = "fault"  # the mark that the first fault sets; measures count from there
 
@@ -62,6 +63,7 @@ class World:
             latency=servers.local_latency, reply=reply, seed=setting.seed, models=local
         )
         self.notes = Notes(self.now, frozenset(setting.pilotlight["targets"]))
+        self.store: Store | None = None
         self._stack = ExitStack()
         self.app: pilotlight.Pilotlight
         self.traffic: Stream
@@ -80,6 +82,9 @@ class World:
         pilotlight.preload().join()  # takes seconds, and is no part of the experiment
         self.zero, self.epoch = time.monotonic(), time.time()
         testing.reset()
+        self.store = make_store(self.setting.store)
+        if self.store is not None:
+            self._stack.callback(self.store.close)
         self._stack.callback(testing.reset)
         for server in (self.hosted, self.home):
             server.start()
@@ -157,7 +162,8 @@ class World:
         for target in targets.values():
             if not target["model"].startswith("ollama"):
                 target.setdefault("api_key", f"key-{uuid.uuid4().hex}")
-        return config | {"targets": targets}
+        shared = {} if self.store is None else {"state": self.store.url}
+        return config | shared | {"targets": targets}
 
     def base(self, name: str, model: str) -> str:
         """Return the address at which a target is played."""
@@ -178,9 +184,17 @@ class World:
         plan, route = self.setting.traffic, self.app.route(name)
         if plan.door == "images":
             return images(route)
-        if plan.door == "pilotlight":
-            return guarded(route, private=plan.private)
+        if plan.door != "litellm":
+            door = guarded(route, private=plan.private)
+            return asking(door, self.shared.url) if plan.door == "asks store" else door
         return plain(self.plainly(route.targets[0].name))
+
+    @property
+    def shared(self) -> Store:
+        """The store; raises ValueError when the experiment has none."""
+        if self.store is None:
+            raise ValueError("this world shares no store: say `store: sqlite` in `configuration`")
+        return self.store
 
     def plainly(self, name: str) -> Plain:
         """Return a target as litellm alone would be told of it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
-from .reading import MISSING, Measure, Pair, Run, summary
+from .reading import Measure, Pair, Run, summary
 from .svg import PLACES, picture
 
 KEY = (
@@ -46,7 +46,7 @@ switched off: it has to deviate, and at the first figure.</p>
 <div class="scroll"><table>
 <tr><th class="n">#</th><th>experiment</th><th>result</th><th>protection switched off</th>
 <th>result</th></tr>
-{"".join(map(_verdict, found))}{"".join(map(_missing, MISSING.items()))}</table></div>
+{"".join(map(_verdict, found))}</table></div>
 </section>
 {"".join(map(_section, found))}</body>
 </html>
@@ -62,11 +62,6 @@ def _verdict(pair: Pair) -> str:
         f'<td class="soft">{escape(control.switched_off) if control else ""}</td>'
         f"<td>{_result(control)}</td></tr>\n"
     )
-
-
-def _missing(entry: tuple[str, str]) -> str:
-    number, why = entry
-    return f'<tr><td class="n">{number}</td><td colspan="4" class="soft">{escape(why)}</td></tr>\n'
 
 
 def _result(run: Run | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from .reading import MISSING, Run
+from .reading import Run
 
 
 def junit(runs: Sequence[Run]) -> str:
@@ -13,16 +13,12 @@ def junit(runs: Sequence[Run]) -> str:
     suite = ElementTree.Element(
         "testsuite",
         name="pilotlight chaos",
-        tests=str(len(runs) + len(MISSING)),
+        tests=str(len(runs)),
         failures=str(sum(not run.ok for run in runs)),
-        skipped=str(len(MISSING)),
         time=f"{sum(run.duration for run in runs):.3f}",
     )
     for run in runs:
         _add(suite, run)
-    for number, why in MISSING.items():
-        case = ElementTree.SubElement(suite, "testcase", classname=f"chaos.{number}", name=why)
-        ElementTree.SubElement(case, "skipped", message="not run")
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

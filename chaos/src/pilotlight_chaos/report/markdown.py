@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from .reading import MISSING, Measure, Pair, Run, summary
+from .reading import Measure, Pair, Run, summary
 
 HEAD = (
     "| # | experiment | figure, over the fault | threshold | measured | switched off | measured |",
@@ -39,7 +39,6 @@ def table(found: Sequence[Pair]) -> str:
     lines = [*HEAD]
     for _, group in groupby(found, key=lambda pair: pair.any.name):
         lines += _rows(list(group))
-    lines += [f"| {number} | {why} | not run | | | | |" for number, why in MISSING.items()]
     return "\n".join(lines) + "\n"
 
 

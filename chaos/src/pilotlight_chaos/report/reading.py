@@ -14,10 +14,6 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-MISSING = {
-    "23": "The shared store is lost or slow: pilotlight has no shared store yet",
-}
-"""Experiments of the list that can't be run yet, and why; told in every report."""
 
 
 class JournalError(ValueError):
