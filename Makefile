@@ -7,13 +7,13 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live test-backends lint types format bench bench-peers soak docs constraints clean
+.PHONY: help setup demo chaos test test-live test-backends test-django lint types format bench bench-peers soak docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One environment for everything, made with uv when it is there and with pip when it is not.
-$(READY): pyproject.toml chaos/pyproject.toml $(CONSTRAINTS)
+$(READY): pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pilotlight needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) tools/setup_env.py --python $(PYTHON) $(VENV) $(CONSTRAINTS)
@@ -42,6 +42,9 @@ test-backends: $(READY) ## Telemetry at a real Prometheus and Phoenix, and besid
 	@test -d .venv-instrumentors || $(BIN)/python -m pip install -q --no-deps \
 		--target .venv-instrumentors -r tests/backends/instrumentors.txt
 	@$(BIN)/pytest tests/backends -m "backends or instrumentors" -q -p no:cacheprovider $(ARGS)
+
+test-django: $(READY) ## The Django plugin under gunicorn, uvicorn and Chromium, where they are
+	@$(BIN)/pytest plugins/django/tests -m "processes or not processes" -q -p no:cacheprovider $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """Make the development environment: the one script behind `make`.
 
 Uses uv where it is installed, else the environment's own pip.  What is installed
-is pinned, with hashes, by the constraints file; the two distributions of this
+is pinned, with hashes, by the constraints file; the distributions of this
 repository are installed as editable.
 """
 
@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MEMBERS = (".", "chaos")
+MEMBERS = (".", "chaos", "plugins/django")
 BUILD = ("hatchling", "editables")  # so that editable installs need no isolated download
 
 
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def requirements() -> list[str]:
-    """Return what both distributions and the development group ask for."""
+    """Return what all distributions and the development group ask for."""
     wanted: list[str] = list(BUILD)
     for member in MEMBERS:
         data = tomllib.loads((ROOT / member / "pyproject.toml").read_text("utf-8"))

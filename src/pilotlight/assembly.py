@@ -25,7 +25,7 @@ from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
 from pilotlight.core.gameday import GameDays
 from pilotlight.core.lifecycle import Notice
-from pilotlight.core.target import Target
+from pilotlight.core.target import Checked, Target
 from pilotlight.drills import DrillFile
 from pilotlight.errors import ConfigError
 from pilotlight.providers.abilities import lacks
@@ -138,6 +138,32 @@ class Pilotlight:
             if name not in self._targets:
                 self._targets[name] = self.make_target(name, self.config.targets[name])
             return self._targets[name]
+
+    def look(self, name: str) -> Checked | None:
+        """Look at a target now, without a call of its model; None where that can't be done.
+
+        Takes up to five seconds.  What is learnt of the model is kept; the circuit
+        breaker stays as it is.  Raises ConfigError for an unknown target.
+        """
+        from pilotlight.health.checks import check_target  # bring httpx
+        from pilotlight.health.verdict import learn
+
+        target = self.target(name)
+        check = check_target(target)
+        if check is not None:
+            target.health.check = check
+            learn([target], check)
+        return check
+
+    def missing_key(self, name: str) -> str | None:
+        """Return what to do about a target's missing API key; None when none is missing.
+
+        Raises ConfigError for an unknown target.
+        """
+        from pilotlight.health.server import connection_of
+
+        connection = connection_of(self.target(name))
+        return None if connection is None else connection.keyless
 
     def adhoc(self, models: Sequence[str]) -> Route:
         """Return a route of bare model strings, with the defaults for everything else.

@@ -1,0 +1,49 @@
+"""The log of events in the admin: to be read, filtered and counted, never edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from django_pilotlight.chart import bars
+from django_pilotlight.conf import own
+from django_pilotlight.models import FailoverEvent
+
+
+@admin.register(FailoverEvent)
+class FailoverEventAdmin(admin.ModelAdmin):
+    """Needs the view permission alone; nobody may add, change or delete by hand."""
+
+    list_display = ("at", "kind", "route", "target", "to_target", "reason", "request_id")
+    list_filter = ("kind", "route", "target", "reason")
+    search_fields = ("=request_id", "=call_id")
+    date_hierarchy = "at"
+    list_per_page = 50
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FailoverEvent]:
+        return super().get_queryset(request).using(own().database)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Add the chart of the events that are listed, the filters applied."""
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and response.context_data:
+            listed = response.context_data.get("cl")
+            if listed is not None:
+                response.context_data["bars"] = bars(listed.queryset)
+        return response

@@ -1,0 +1,1 @@
+"""Integrations with other apps, each imported only by who uses it."""

@@ -1,0 +1,1 @@
+"""Management commands; the command `drill` is `manage.py pilotlight_drill`, and so on."""

@@ -1,0 +1,116 @@
+"""How this worker sees its targets just now: for the status page, its JSON and the commands.
+
+Reading it sends nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from django_pilotlight.conf import app
+
+if TYPE_CHECKING:
+    from pilotlight import Route
+    from pilotlight.core.target import Target
+
+Standing = Literal["ok", "degraded", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """A target; `retry_after` in seconds, `inside` and `waiting` are calls.
+
+    `breaker` is closed, open or half-open; `limit` and `queue` are None where calls are
+    not limited; `check` is the last health check's word, empty when there was none.
+    """
+
+    name: str
+    model: str
+    local: bool
+    breaker: str
+    reason: str
+    retry_after: float | None
+    inside: int
+    limit: int | None
+    waiting: int
+    queue: int | None
+    check: str
+    problem: str
+
+    @property
+    def admits(self) -> bool:
+        """Whether its breaker would let a call through now."""
+        return self.retry_after is None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """A route: `ok` on its first target, `degraded` on another, `down` without any."""
+
+    name: str
+    targets: tuple[str, ...]
+    private: bool
+    deadline: float | None
+    standing: Standing
+    serving: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One worker's view; `standing` is that of its worst route."""
+
+    worker: int
+    standing: Standing
+    routes: tuple[RouteState, ...]
+    targets: tuple[TargetState, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, ready for JSON."""
+        return asdict(self)
+
+
+def take() -> Snapshot:
+    """Look at this process's targets; raises `pilotlight.ConfigError`."""
+    pilotlight = app()
+    states = {name: _target(target) for name, target in pilotlight.targets.items()}
+    routes = tuple(_route(route, states) for route in pilotlight.routes.values())
+    standings = [route.standing for route in routes]
+    worst = next((each for each in ("down", "degraded") if each in standings), "ok")
+    return Snapshot(os.getpid(), worst, routes, tuple(states.values()))  # type: ignore[arg-type]
+
+
+def _target(target: Target) -> TargetState:
+    health = target.health
+    breaker, bulkhead, check = health.breaker, health.bulkhead, health.check
+    wait = breaker.retry_after
+    return TargetState(
+        name=target.name,
+        model=target.model,
+        local=target.at_home,
+        breaker=breaker.state.name,
+        reason=breaker.reason,
+        retry_after=None if wait is None else round(wait, 1),
+        inside=bulkhead.inside if bulkhead else 0,
+        limit=bulkhead.concurrency if bulkhead else None,
+        waiting=bulkhead.waiting if bulkhead else 0,
+        queue=bulkhead.queue if bulkhead else None,
+        check=check.state if check else "",
+        problem=(check.problem or "") if check else "",
+    )
+
+
+def _route(route: Route, states: dict[str, TargetState]) -> RouteState:
+    able = [each for each in route.targets if each.at_home or not route.private]
+    names = tuple(each.name for each in able)
+    serving = next((name for name in names if states[name].admits), None)
+    standing: Standing = "ok" if serving == names[0] else "degraded" if serving else "down"
+    return RouteState(
+        route.name,
+        tuple(each.name for each in route.targets),
+        route.private,
+        route.deadline,
+        standing,
+        serving,
+    )

@@ -1,0 +1,148 @@
+"""The commands of an operator."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from django_pilotlight.models import FailoverEvent, Order
+
+from .conftest import config
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    out = StringIO()
+    try:
+        call_command(*arguments, stdout=out, no_color=True)
+    except SystemExit as end:
+        return end.code, out.getvalue()
+    return 0, out.getvalue()
+
+
+@pytest.fixture
+def heard(chaos, settings):
+    settings.PILOTLIGHT = config(chaos, LOG_EVENTS=True)
+    return chaos
+
+
+def test_status(heard):
+    FailoverEvent.objects.create(kind="failed_over", target="gpt", to_target="local", reason="cut")
+    code, text = run("pilotlight_status")
+    assert code == 0
+    assert "route default: gpt -> local" in text
+    assert "target local: ollama/llama3.2, local" in text
+    assert "failed over: gpt → local cut" in text
+
+
+def test_status_as_json(heard):
+    code, text = run("pilotlight_status", "--json")
+    told = json.loads(text)
+    assert code == 0
+    assert [each["name"] for each in told["targets"]] == ["gpt", "local"]
+    assert told["events"] == []
+
+
+def test_status_of_nothing_exits_with_one(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings.PILOTLIGHT = {}
+    assert run("pilotlight_status")[0] == 1
+
+
+def test_status_of_a_bad_configuration(settings):
+    settings.PILOTLIGHT = {"ROUTES": {"default": {"targets": ["nobody"]}}}
+    with pytest.raises(CommandError, match="unknown target 'nobody'"):
+        run("pilotlight_status")
+
+
+def test_probe(heard):
+    assert run("pilotlight_probe", "local") == (0, "local: cold\n")
+    assert heard.hits() == 0, "no model is called"
+    heard.refuse()
+    code, text = run("pilotlight_probe")
+    assert code == 1
+    assert "gpt: unreachable" in text
+    assert "local: unreachable" in text
+
+
+def test_probe_of_a_missing_key(settings):
+    settings.PILOTLIGHT = {"ROUTES": {"default": {"targets": ["openai/gpt-4o"]}}}
+    code, text = run("pilotlight_probe")
+    assert code == 1
+    assert "OPENAI_API_KEY" in text
+
+
+@pytest.mark.parametrize("name", ["probe", "trip", "reset"])
+def test_a_name_that_is_none(name, heard):
+    with pytest.raises(CommandError, match="unknown target 'gtp'; did you mean 'gpt'"):
+        run(f"pilotlight_{name}", "gtp")
+
+
+def orders() -> list[tuple[str, str]]:
+    return list(Order.objects.order_by("pk").values_list("kind", "target"))
+
+
+def test_trip_and_reset(heard):
+    assert "taken out for 10 min" in run("pilotlight_trip", "gpt")[1]
+    assert orders() == [("trip", "gpt")]
+    assert "may be asked again" in run("pilotlight_reset", "gpt")[1]
+    assert orders() == [("reset", "gpt")]
+    run("pilotlight_trip", "gpt", "--minutes", "1")
+    assert orders() == [("trip", "gpt")]
+    left = Order.objects.get().until - timezone.now()
+    assert timedelta(seconds=50) < left <= timedelta(seconds=60)
+
+
+def test_a_drill_by_target_and_by_route(heard):
+    run("pilotlight_drill", "--target", "gpt")
+    run("pilotlight_drill", "--route", "default", "--minutes", "10")
+    assert orders() == [("drill", "gpt"), ("drill", "gpt")]
+    assert run("pilotlight_drill", "--stop")[1].startswith("2 drills ended")
+    assert orders() == []
+
+
+def test_a_drill_that_leaves_nobody(chaos, settings):
+    routes = {
+        "default": {"targets": ["gpt"]},
+        "home": {"targets": ["gpt", "local"], "private": True},
+    }
+    settings.PILOTLIGHT = config(chaos, ROUTES=routes, LOG_EVENTS=True)
+    with pytest.raises(CommandError, match="nobody to answer on default"):
+        run("pilotlight_drill", "--target", "gpt")
+    with pytest.raises(CommandError, match="nobody to answer on home"):
+        run("pilotlight_drill", "--target", "local")
+    assert orders() == []
+    run("pilotlight_drill", "--target", "gpt", "--yes")
+    assert orders() == [("drill", "gpt")]
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "100000"])
+@pytest.mark.parametrize("command", [("trip", "gpt"), ("drill", "--target", "gpt")])
+def test_minutes_that_make_no_sense(command, minutes, heard):
+    name, *rest = command
+    with pytest.raises(CommandError, match="--minutes"):
+        run(f"pilotlight_{name}", *rest, "--minutes", minutes)
+
+
+@pytest.mark.parametrize(
+    "command", [("trip", "gpt"), ("reset", "gpt"), ("drill", "--target", "gpt")]
+)
+def test_an_order_that_nobody_would_hear(command, site):
+    name, *rest = command
+    with pytest.raises(CommandError, match="LOG_EVENTS is off"):
+        run(f"pilotlight_{name}", *rest)
+
+
+def test_purge(heard):
+    for days in (1, 29, 31):
+        FailoverEvent.objects.create(at=timezone.now() - timedelta(days=days))
+    assert run("pilotlight_purge_events")[1] == "1 events deleted.\n"
+    assert run("pilotlight_purge_events", "--days", "7")[1] == "1 events deleted.\n"
+    with pytest.raises(CommandError, match="0 or more"):
+        run("pilotlight_purge_events", "--days", "-1")
