@@ -7,13 +7,13 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live test-backends test-django lint types format bench bench-peers soak docs constraints clean
+.PHONY: help setup demo chaos test test-live test-backends test-django test-langchain lint types format bench bench-peers soak docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One environment for everything, made with uv when it is there and with pip when it is not.
-$(READY): pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml $(CONSTRAINTS)
+$(READY): pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/langchain/pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pilotlight needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) tools/setup_env.py --python $(PYTHON) $(VENV) $(CONSTRAINTS)
@@ -30,6 +30,9 @@ chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARG
 
 test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
 	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto --dist=worksteal $(ARGS)
+
+test-langchain: $(READY) ## LangChain's standard suites, all well and in an outage, and the plugin's own tests
+	@cd plugins/langchain && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q -n auto --dist=worksteal $(ARGS)
 
 test-live: $(READY) ## The Ollama contract against a real server: OLLAMA_HOST, PILOTLIGHT_LIVE_MODEL
 	@$(BIN)/pytest tests/live -m live -q -p no:cacheprovider $(ARGS)

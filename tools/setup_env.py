@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MEMBERS = (".", "chaos", "plugins/django")
+MEMBERS = (".", "chaos", "plugins/django", "plugins/langchain")
 BUILD = ("hatchling", "editables")  # so that editable installs need no isolated download
 
 
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def requirements() -> list[str]:
-    """Return what all distributions and the development group ask for."""
+    """Return what the distributions and their development groups ask for."""
     wanted: list[str] = list(BUILD)
     for member in MEMBERS:
         data = tomllib.loads((ROOT / member / "pyproject.toml").read_text("utf-8"))

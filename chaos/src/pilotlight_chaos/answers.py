@@ -5,6 +5,7 @@ Owns the rules of the scripted model:
 * Text: the server's `reply`, or a sentence that says which model answered and echoes the user.
 * A tool call when tools are given and either the tool choice forces it, or the last message is
   the user's and contains a tool's name or the word "tool".  Tool choice "none" wins over all.
+  With `eager_tools` the user need not mention it.
 * JSON when a response format asks for it: a value made up from the schema.
 * The answer is cut at the token limit, with finish "length".
 
@@ -112,9 +113,9 @@ class Answer:
         return len(self.pieces) + sum(count_tokens(json.dumps(c.arguments)) for c in self.calls)
 
 
-def answer(ask: Ask, reply: str | Replier | None) -> Answer:
+def answer(ask: Ask, reply: str | Replier | None, *, eager_tools: bool = False) -> Answer:
     """Say what the scripted model answers; deterministic but for the ids of tool calls."""
-    calls = tuple(_tool_calls(ask))
+    calls = tuple(_tool_calls(ask, eager_tools))
     text = "" if calls else _text(ask, reply)
     pieces = tuple(split(text))
     finish: Finish = "tool" if calls else "stop"
@@ -134,7 +135,7 @@ def _text(ask: Ask, reply: str | Replier | None) -> str:
     return f'This is {ask.model} at {ask.name}. You said: "{heard}"'
 
 
-def _tool_calls(ask: Ask) -> list[ToolCall]:
+def _tool_calls(ask: Ask, eager: bool) -> list[ToolCall]:
     if not ask.tools or ask.choice.mode == "none":
         return []
     hint = ask.last_user_text
@@ -145,7 +146,7 @@ def _tool_calls(ask: Ask) -> list[ToolCall]:
         return []
     else:
         wanted = [tool for tool in ask.tools if tool.name in hint]
-        if not wanted and re.search(r"\btools?\b", hint, re.IGNORECASE):
+        if not wanted and (eager or re.search(r"\btools?\b", hint, re.IGNORECASE)):
             wanted = list(ask.tools[:1])
     return [ToolCall(new_id("call_"), each.name, _arguments(each, hint)) for each in wanted]
 

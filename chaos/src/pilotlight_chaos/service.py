@@ -41,6 +41,7 @@ class Settings:
     local: tuple[LocalModel, ...] = LOCAL_MODELS
     hosted: tuple[HostedModel, ...] = HOSTED_MODELS
     reply: str | Replier | None = None
+    eager_tools: bool = False  # call a tool whenever there is one, whatever the user says
     latency: float = 0.0  # seconds before an answer
     token_latency: float = 0.0  # seconds before each token
     registry: frozenset[str] | None = None
@@ -136,7 +137,7 @@ class Service:
         line = await self._line(exchange, ask, self.settings.latency)
         if await self._struck(exchange, line):
             return
-        said = answer(ask, self.settings.reply)
+        said = answer(ask, self.settings.reply, eager_tools=self.settings.eager_tools)
         record.said = said.text
         async with AsyncExitStack() as stack:
             if place.dialect == "ollama":

@@ -1,0 +1,291 @@
+"""A LangChain chat model as a target of the core: it asks, and hands up what came of it.
+
+The model's protected methods are called, not `invoke`: its callbacks would count every call
+and every token twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from langchain_pilotlight._convert import Notes, as_chunk, portable, portable_tools, says, with_ids
+from langchain_pilotlight._errors import is_signal
+from langchain_pilotlight._vendors import wired
+from pilotlight.plugin import (
+    Adapter,
+    Answered,
+    Attempt,
+    Call,
+    Ended,
+    Endpoint,
+    Failed,
+    Hearing,
+)
+
+# What every provider has, by OpenAI's name, where a class has the field under another.
+_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "max_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
+    "max_completion_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
+}
+_COMMON: Final = ("temperature", "top_p", "seed", *_ALIASES)
+
+
+class ModelProvider(Adapter):
+    """Asks one chat model.
+
+    `own_words`: what is bound is in this model's own language, as it is for the primary and
+    for models of the same class; the others are given what all have in common.
+    """
+
+    def __init__(
+        self, model: BaseChatModel, endpoint: Endpoint, *, primary: bool, own_words: bool
+    ) -> None:
+        self.model = model
+        self.hold = False
+        self._endpoint = endpoint
+        self._primary = primary
+        self._own_words = own_words
+        self._ready: BaseChatModel | None = None
+        self._provider = str(model._get_ls_params().get("ls_provider", ""))
+
+    def prepare(self) -> None:
+        """Make the copy that does not retry by itself, over the clients that listen."""
+        if self._ready is None:
+            self._ready = cast("BaseChatModel", wired(self.model, self._endpoint)[0])
+
+    def asked(self, call: Call, hearing: Hearing) -> tuple[BaseChatModel, dict[str, Any]]:
+        """Return the model to ask, and with what."""
+        self.prepare()
+        assert self._ready is not None
+        model, given = self._ready, dict(call.options)
+        messages = portable(cast("Sequence[BaseMessage]", call.messages), self._provider)
+        tools, choice = given.pop("tools", None), given.pop("tool_choice", None)
+        stop = given.pop("stop", None)
+        if not self._primary:
+            given.pop("model", None)
+        if not self._own_words:
+            tools = portable_tools(tools or ())
+            given, settings = _in_common(model, given)
+            model = model.model_copy(update=settings) if settings else model
+        if tools:
+            given = _bound(model, tools, choice, given)
+        if hearing.timeouts.total is not None and _takes_timeout(model):
+            given.setdefault("timeout", hearing.timeouts.total)
+        return model, {"messages": messages, "stop": stop, **given}
+
+    def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        """Ask once."""
+        _wait_for_rate(self.model)
+        hearing = self._endpoint.hear(call, attempt)
+        if (away := hearing.vouch()) is not None:
+            return away
+        try:
+            with hearing:
+                model, asked = self.asked(call, hearing)
+                result = model._generate(**asked)
+        except Exception as error:
+            return _failed(hearing, error)
+        return _judged(hearing, result)
+
+    async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
+        """Ask once, without blocking the event loop."""
+        import asyncio
+
+        await _await_rate(self.model)
+        hearing = self._endpoint.hear(call, attempt)
+        if (away := await hearing.avouch()) is not None:
+            return away
+        try:
+            with hearing:
+                model, asked = self.asked(call, hearing)
+                async with asyncio.timeout(hearing.timeouts.total):
+                    result = await model._agenerate(**asked)
+        except Exception as error:
+            return _failed(hearing, error)
+        return _judged(hearing, result)
+
+    def stream(self, call: Call, attempt: Attempt) -> ModelSource:
+        """Return the stream; the request is made by its first `next`."""
+        return ModelSource(self, call, self._endpoint.hear(call, attempt))
+
+    def astream(self, call: Call, attempt: Attempt) -> AsyncModelSource:
+        """Return the stream; the request is made by its first `anext`."""
+        return AsyncModelSource(self, call, self._endpoint.hear(call, attempt))
+
+
+def _in_common(
+    model: BaseChatModel, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return of what is bound what goes into the call, and what are settings of this class."""
+    fields = type(model).model_fields
+    settings: dict[str, Any] = {}
+    for name in _COMMON:
+        if given.get(name) is not None:
+            names = (each for each in _ALIASES.get(name, (name,)) if each in fields)
+            if (field := next(names, None)) is not None:
+                settings[field] = given[name]
+    wanted = given.get("response_format")
+    return ({} if wanted is None else {"response_format": wanted}), settings
+
+
+def _bound(
+    model: BaseChatModel, tools: Sequence[Any], choice: Any, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what this model's own `bind_tools` makes of the tools."""
+    options = dict(given)
+    if choice is not None:
+        options["tool_choice"] = choice
+    binding = cast("Any", model.bind_tools(tools, **options))
+    return dict(binding.kwargs)
+
+
+def _takes_timeout(model: BaseChatModel) -> bool:
+    """Tell whether the SDK takes a time limit with each call."""
+    roots = {str(kind.__module__).partition(".")[0] for kind in type(model).__mro__}
+    return bool(roots & {"langchain_openai", "langchain_anthropic"})
+
+
+def _wait_for_rate(model: BaseChatModel) -> None:
+    if model.rate_limiter is not None:
+        model.rate_limiter.acquire(blocking=True)
+
+
+async def _await_rate(model: BaseChatModel) -> None:
+    if model.rate_limiter is not None:
+        await model.rate_limiter.aacquire(blocking=True)
+
+
+def _failed(hearing: Hearing, error: Exception) -> Failed:
+    if is_signal(error):
+        raise error
+    return hearing.failed(error)
+
+
+def _judged(hearing: Hearing, result: ChatResult) -> Answered | Failed:
+    notes = Notes()
+    for generation in result.generations[:1]:
+        notes.add(generation)
+        with_ids(cast("Any", generation.message))
+    return hearing.answered(result, notes.view, notes.facts)
+
+
+class _Source:
+    """What the two colours of stream share."""
+
+    def __init__(self, provider: ModelProvider, call: Call, hearing: Hearing) -> None:
+        self._provider = provider
+        self._call = call
+        self._hearing = hearing
+        self._notes = Notes()
+        self._chunks: Any = None
+
+    def commits(self, chunk: ChatGenerationChunk) -> bool:
+        """Tell whether this chunk carries text or a tool call; a stream that is held never does."""
+        return says(chunk) and not self._provider.hold
+
+    def failed(self, error: Exception) -> Ended | Failed:
+        """Diagnose what interrupted the stream."""
+        if isinstance(error, _Away):
+            return error.failure
+        if is_signal(error):
+            raise error
+        return self._hearing.broken_off(error, self._notes.view)
+
+    def ended(self) -> Ended | Failed:
+        """Judge a stream that ran out."""
+        return self._hearing.ended(self._notes.view, self._notes.facts)
+
+    def _note(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        self._notes.add(chunk)
+        return chunk
+
+
+class _Away(Exception):
+    """The model is not at home, and the call is private."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__()
+        self.failure = failure
+
+
+class ModelSource(_Source):
+    """A stream of one chat model, in plain iteration."""
+
+    def __iter__(self) -> Iterator[ChatGenerationChunk]:
+        return self
+
+    def __next__(self) -> ChatGenerationChunk:
+        if self._chunks is None:
+            _wait_for_rate(self._provider.model)
+            if (away := self._hearing.vouch()) is not None:
+                raise _Away(away)
+        with self._hearing:
+            if self._chunks is None:
+                self._chunks = self._open()
+            try:
+                return self._note(next(self._chunks))
+            except StopIteration:
+                self._hearing.drain()
+                raise
+
+    def _open(self) -> Iterator[ChatGenerationChunk]:
+        model, asked = self._provider.asked(self._call, self._hearing)
+        if type(model)._stream is not BaseChatModel._stream and not _whole(model):
+            return model._stream(**asked)
+        result = model._generate(**asked)
+        return iter([as_chunk(generation.message) for generation in result.generations[:1]])
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if (close := getattr(self._chunks, "close", None)) is not None:
+            close()
+        self._hearing.close()
+
+
+class AsyncModelSource(_Source):
+    """A stream of one chat model, in async iteration."""
+
+    def __aiter__(self) -> AsyncIterator[ChatGenerationChunk]:
+        return self
+
+    async def __anext__(self) -> ChatGenerationChunk:
+        if self._chunks is None:
+            await _await_rate(self._provider.model)
+            if (away := await self._hearing.avouch()) is not None:
+                raise _Away(away)
+        with self._hearing:
+            if self._chunks is None:
+                self._chunks = self._open()
+            try:
+                return self._note(await anext(self._chunks))
+            except StopAsyncIteration:
+                await self._hearing.adrain()
+                raise
+
+    async def _open(self) -> AsyncIterator[ChatGenerationChunk]:
+        model, asked = self._provider.asked(self._call, self._hearing)
+        kind = type(model)
+        native = kind._astream is not BaseChatModel._astream
+        if (native or kind._stream is not BaseChatModel._stream) and not _whole(model):
+            async for chunk in model._astream(**asked):
+                yield chunk
+            return
+        result = await model._agenerate(**asked)
+        for generation in result.generations[:1]:
+            yield as_chunk(generation.message)
+
+    async def aclose(self) -> None:
+        """Give the connection back."""
+        if (close := getattr(self._chunks, "aclose", None)) is not None:
+            await close()
+        await self._hearing.aclose()
+
+
+def _whole(model: BaseChatModel) -> bool:
+    """Tell whether its owner wants no streams of it."""
+    return model.disable_streaming is True

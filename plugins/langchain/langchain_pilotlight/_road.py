@@ -1,0 +1,112 @@
+"""From a list of chat models to a route of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from langchain_core.language_models import BaseChatModel
+
+import pilotlight
+from langchain_pilotlight._errors import NotAllowed
+from langchain_pilotlight._provider import ModelProvider
+from langchain_pilotlight._vendors import can_be_wired, identity
+from pilotlight import BreakerPolicy, Route
+from pilotlight.plugin import Endpoint, Target, Trip
+
+ROUTE: Final = "langchain"
+_ABILITIES: Final[Mapping[str, str]] = {
+    "tool_calling": "tools",
+    "image_inputs": "images",
+    "audio_inputs": "audio",
+    "structured_output": "json_schema",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """The route of some models, and whom it was made for."""
+
+    models: tuple[BaseChatModel, ...]
+    hold: bool
+    route: Route
+
+    @property
+    def first(self) -> str:
+        """The name of the first target."""
+        return self.route.targets[0].name
+
+    def leads_to(self, models: Sequence[BaseChatModel], hold: bool) -> bool:
+        """Tell whether it was made for just these objects."""
+        same = len(models) == len(self.models) and hold == self.hold
+        return same and all(a is b for a, b in zip(models, self.models, strict=True))
+
+    def with_rules(self, deadline: float | None, private: bool) -> Road:
+        """Return it with a deadline in seconds, and for private calls only."""
+        if (deadline, private) == (self.route.deadline, self.route.private):
+            return self
+        return replace(self, route=replace(self.route, deadline=deadline, private=private))
+
+    def trip(
+        self,
+        messages: Sequence[Any],
+        stop: list[str] | None,
+        kwargs: Mapping[str, Any],
+        *,
+        stream: bool = False,
+    ) -> Trip:
+        """Put a call on its way."""
+        options = dict(kwargs) if not stop else {**kwargs, "stop": stop}
+        try:
+            return self.route.journey(messages, options, stream=stream)
+        except pilotlight.ConfigError as refused:
+            raise NotAllowed(
+                "this call is private, and none of the models is proven local: nothing was "
+                'sent; add fallback=ChatOllama(model="...") at a loopback address'
+            ) from refused
+
+
+def road(models: tuple[BaseChatModel, ...], breaker: BreakerPolicy | None, hold: bool) -> Road:
+    """Make the targets; contacts nobody."""
+    targets: list[Target] = []
+    for model in models:
+        targets.append(_target(model, models[0], breaker, hold, [each.name for each in targets]))
+    return Road(models, hold, Route(ROUTE, tuple(targets)))
+
+
+def _target(
+    model: BaseChatModel,
+    primary: BaseChatModel,
+    breaker: BreakerPolicy | None,
+    hold: bool,
+    taken: Sequence[str],
+) -> Target:
+    whom = identity(model)
+    endpoint = Endpoint(
+        free_name(whom.model, taken), whom.model, api_base=whom.base_url, api_key=whom.api_key
+    )
+    provider = ModelProvider(
+        model, endpoint, primary=model is primary, own_words=type(model) is type(primary)
+    )
+    provider.hold = hold
+    profile: Mapping[str, Any] = model.profile or {}
+    window = profile.get("max_input_tokens")
+    return endpoint.target(
+        provider,
+        provable=can_be_wired(model),
+        breaker=breaker,
+        lacks=frozenset(
+            ours for theirs, ours in _ABILITIES.items() if profile.get(theirs) is False
+        ),
+        window=window if isinstance(window, int) else None,
+    )
+
+
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """Return the name, with a number behind it where two models are called the same."""
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name} #{number}"
+    return found

@@ -1,0 +1,53 @@
+"""LangChain's standard suite for `ChatPilotlight`: all well, and with the primary out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+
+from langchain_pilotlight import ChatPilotlight
+
+from ..conftest import config
+from .suites import Suite, providers  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("no_downloads")
+
+
+class ChatSuite(Suite, ChatModelIntegrationTests):
+    @property
+    def chat_model_class(self) -> type[ChatPilotlight]:
+        return ChatPilotlight
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"route": "chat", "config": config(self.server)}
+
+    @property
+    def supports_image_inputs(self) -> bool:
+        return True
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def supports_model_override(self) -> bool:
+        return False  # which model answers is the route's affair
+
+
+class TestHealthy(ChatSuite):
+    pass
+
+
+class TestOutage(ChatSuite):
+    outage = True
+
+
+class TestByTools(ChatSuite):
+    """The other way to structured output."""
+
+    @property
+    def structured_output_kwargs(self) -> dict[str, Any]:
+        return {"method": "function_calling"}
