@@ -250,8 +250,13 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Shake hands on the clock that the connection started."""
-        with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
-            return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, seconds))
+        try:
+            with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+                inner = await self._inner.start_tls(ssl_context, server_hostname, seconds)
+        except asyncio.CancelledError:  # at a failure httpcore does it
+            await self.aclose()
+            raise
+        return AsyncStream(inner)
 
     def get_extra_info(self, info: str) -> Any:
         """Tell what the socket tells."""

@@ -202,13 +202,29 @@ def _report(target: Named, verdict: Verdict, error: Exception, tap: Tap | None =
             evidence = f"{evidence}; use {known.replacement}"
     return Report(
         verdict.fault,
-        error,
+        _told(target, verdict, error, tap, evidence),
         verdict.retry_after,
         verdict.status,
         evidence,
         verdict.code,
         rule=_rule(verdict, tap),
     )
+
+
+def _told(
+    target: Named, verdict: Verdict, error: Exception, tap: Tap | None, evidence: str
+) -> Exception:
+    """Return what a caller may be shown: the refusal, where only the rest of it went amiss."""
+    from pilotlight.providers.failures import chain, status_of, transport_fault
+
+    if tap is None or (tap.status or 0) < 300 or status_of(error) == tap.status:
+        return error
+    half = not tap.complete and transport_fault(chain(error)) is not None
+    if not (half or isinstance(error, TimeoutError)):
+        return error
+    refusal = ProviderFault(verdict.fault, target.name, evidence, verdict.retry_after)
+    refusal.__cause__ = error
+    return refusal
 
 
 def _rule(verdict: Verdict, tap: Tap | None) -> ResidencyRule | None:

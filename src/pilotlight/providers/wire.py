@@ -22,6 +22,7 @@ import httpcore
 import httpx
 
 from pilotlight.providers.backend import AsyncBackend, Backend, Pin
+from pilotlight.providers.kept import KeptHTTPProxy, KeptPool, KeptSOCKSProxy
 from pilotlight.providers.tap import Tap, Wire
 from pilotlight.providers.transport import AsyncWireTransport, HostRefused, WireTransport
 
@@ -184,9 +185,9 @@ class Pool:
 
     def _open_async(self) -> Any:
         return self._open(
-            httpcore.AsyncConnectionPool,
-            httpcore.AsyncHTTPProxy,
-            httpcore.AsyncSOCKSProxy,
+            KeptPool,
+            KeptHTTPProxy,
+            KeptSOCKSProxy,
             AsyncBackend,
         )
 
