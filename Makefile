@@ -30,6 +30,7 @@ chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARG
 
 test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
 	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto --dist=worksteal $(ARGS)
+	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 
 test-langchain: $(READY) ## LangChain's standard suites, all well and in an outage, and the plugin's own tests
 	@cd plugins/langchain && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q -n auto --dist=worksteal $(ARGS)
@@ -47,7 +48,7 @@ test-backends: $(READY) ## Telemetry at a real Prometheus and Phoenix, and besid
 	@$(BIN)/pytest tests/backends -m "backends or instrumentors" -q -p no:cacheprovider $(ARGS)
 
 test-django: $(READY) ## The Django plugin under gunicorn, uvicorn and Chromium, where they are
-	@$(BIN)/pytest plugins/django/tests -m "processes or not processes" -q -p no:cacheprovider $(ARGS)
+	@cd plugins/django && ../../$(BIN)/pytest -m "processes or not processes" -q -p no:cacheprovider $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .

@@ -157,7 +157,11 @@ def rows(
     answered = sum(outcomes.get(name, 0) for name in ("answered", "left"))
     worst = max(late, default=0.0)
     # The mean and not the most: idle connections come and go by the dozen, a leak stays.
-    sockets = statistics.fmean(s.sockets for s in half), statistics.fmean(s.sockets for s in first)
+    last_quarter = half[len(half) // 2 :]
+    sockets = (
+        statistics.fmean(s.sockets for s in last_quarter),
+        statistics.fmean(s.sockets for s in first),
+    )
     threads = max(s.threads for s in half), max(s.threads for s in first)
     return [
         Row("calls", f"{calls:,}, {answered / max(calls, 1):.0%} answered", "-"),
@@ -177,7 +181,7 @@ def rows(
         ),
         Row("held at rest, in any sample", kept or "nothing", "nothing", not kept),
         Row(
-            "sockets at rest: mean of the 2nd half, of the 1st",
+            "sockets at rest: mean of the last quarter, of the 1st half",
             f"{sockets[0]:.1f}, {sockets[1]:.1f}",
             "no more than before",
             sockets[0] <= sockets[1] + SPARE,

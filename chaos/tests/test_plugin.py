@@ -14,6 +14,7 @@ def pytest_of(*arguments: str | Path, **environment: str) -> subprocess.Complete
     import os
 
     command = [sys.executable, "-m", "pytest", "-p", PLUGIN, "-p", "no:cacheprovider", "-q"]
+    command += ["-p", "no:asyncio"]  # where it is installed it warns, and warnings are errors here
     command += ["-c", os.devnull, "--strict-markers", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=300, env=os.environ | environment

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))  # `testapp`
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "testapp.settings")
 
 import django
