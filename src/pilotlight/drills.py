@@ -24,6 +24,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pilotlight.core import background
+from pilotlight.core.fork import GATE
 from pilotlight.core.gameday import LONGEST, GameDay, GameDays
 
 EVERY: Final = 1.0  # seconds between two looks
@@ -209,6 +210,4 @@ class Watcher:
 
 WATCHER: Final = Watcher()
 """The process's own."""
-
-if hasattr(os, "register_at_fork"):  # a child inherits no thread
-    os.register_at_fork(after_in_child=WATCHER._begin_afresh)
+GATE.in_child(WATCHER._begin_afresh)  # a child inherits no thread

@@ -22,7 +22,7 @@ import os, sys, threading
 from pilotlight import load
 from pilotlight.health.prober import PROBER
 from pilotlight.health.warmup import WARMER
-from pilotlight.health import fork
+from pilotlight.core import fork
 
 def make(base):
     local = {"model": "ollama/llama3.2:3b", "api_base": base, "probe_interval": 0.05}

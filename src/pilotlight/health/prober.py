@@ -18,10 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from pilotlight.core.fork import GATE
 from pilotlight.core.target import Health, Target
 from pilotlight.health import verdict
 from pilotlight.health.checks import LocalCheck, check_target
-from pilotlight.health.fork import GATE
 from pilotlight.health.pull import PULLS
 from pilotlight.health.warmup import WARMER, Warmer
 

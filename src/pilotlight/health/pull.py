@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from pilotlight.core.fork import GATE
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.errors import PullFailed
-from pilotlight.health.fork import GATE
 from pilotlight.health.server import connection_of, visiting
 from pilotlight.providers.base import Connection
 from pilotlight.providers.ollama_names import display_name, is_cloud_name

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
 from pilotlight.core.breaker import Permit
+from pilotlight.core.fork import GATE
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import CircuitOpen
 from pilotlight.health.checks import HEALTH_CHECK, LocalCheck, embeds
-from pilotlight.health.fork import GATE
 from pilotlight.health.hosted import HostedCheck
 from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
 from pilotlight.providers.ollama_embed import embed_request

@@ -19,11 +19,11 @@ from typing import Final
 
 from pilotlight import events
 from pilotlight.core.breaker import Breaker
+from pilotlight.core.fork import GATE
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.health import loading
 from pilotlight.health.checks import LocalCheck, check_target
-from pilotlight.health.fork import GATE
 from pilotlight.health.server import connection_of
 from pilotlight.providers.ollama_names import display_name
 
