@@ -31,6 +31,7 @@ from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault, Rule
 from pilotlight.core.lifecycle import PRECEDENCE
 from pilotlight.core.receipt import AttemptRecord, Receipt, SkipRecord
 from pilotlight.core.steps import Timeouts
+from pilotlight.providers import direct_rules
 from pilotlight.providers.catalog import CATALOG
 from pilotlight.providers.fault_rows import ROWS
 from pilotlight.providers.row import CLIENT, REFUSED, SERVER, Row, Statuses
@@ -113,6 +114,8 @@ MEANING: Mapping[str, str] = {
     "targets.breaker": "this target's own breaker numbers",
     "targets.retry": "this target's own retry numbers",
     "targets.options": "provider options added to every call, such as `api_version`",
+    "targets.via": "`litellm` sends every call through litellm; not set: straight to an "
+    "OpenAI-style server where that is the same",
     "routes.targets": "names of targets, in the order in which they are asked",
     "routes.deadline": "time for a call with all its attempts, a stream's end included",
     "routes.priority": "the rank of its calls in the queue of a target that is full",
@@ -244,6 +247,16 @@ def _providers() -> str:
             address = "`http://127.0.0.1:11434`"
         rows.append([f"`{name}/`", _codes(known.keys), address, _codes(known.bases)])
     return table(("prefix", "key variable", "address", "address variable"), rows)
+
+
+def _direct() -> str:
+    rows = [
+        [f"`{name}/`", _codes(sorted(dialect.options)), "yes" if dialect.parts else "no"]
+        for name, dialect in direct_rules.DIALECTS.items()
+    ]
+    reasoning = direct_rules.REASONING
+    rows.insert(1, ["`openai/gpt-5`", _codes(sorted(reasoning.options)), "yes"])
+    return table(("prefix", "options", "images"), rows)
 
 
 def _codes(names: Iterable[str]) -> str:
@@ -523,6 +536,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "telemetry-metrics": _metrics,
     "telemetry-words": _closed_sets,
     "providers": _providers,
+    "direct": _direct,
     "faults": _faults,
     "faults-short": _faults_short,
     "rows": _rows,

@@ -160,6 +160,9 @@ class TargetConfig(_Table):
     `health`: an Ollama target is checked unless it is "off"; a hosted one only with
     "models" (or "on"), by its provider's free list of models.  `warm` and `pull` are
     for Ollama: when to load the model ahead, and whether to pull a missing one.
+
+    `via = "litellm"` sends every call through litellm, also those that would go straight to
+    an OpenAI-style server because litellm would send them unchanged.
     """
 
     model: str
@@ -184,6 +187,7 @@ class TargetConfig(_Table):
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
     options: dict[str, Any] = Field(default={}, repr=False)  # may hold a secret
+    via: Literal["litellm"] | None = None
 
     @property
     def provider(self) -> str:
@@ -211,6 +215,7 @@ class TargetConfig(_Table):
             context=self.context,
             keep_alive=self.keep_alive,
             options=self.options,
+            via=self.via,
         )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pilotlight.assembly import Pilotlight, default
 from pilotlight.config import TargetConfig
 from pilotlight.core.line import Priority
+from pilotlight.providers.litellm_module import litellm
 from pilotlight.route import Route
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ def _route_for(
     pilot: Pilotlight, model: str, options: dict[str, Any], *, any_model: bool = True
 ) -> tuple[Route, dict[str, Any]]:
     """Return the route for a model, and the options less those that chose it."""
+    litellm()  # its classes are what is returned, and what a mistake raises
     fallbacks = [name for name in options.get("fallbacks") or () if isinstance(name, str)]
     rest = {name: value for name, value in options.items() if name not in _OURS}
     address = {name: str(rest.pop(name)) for name in _ADDRESS if rest.get(name)}

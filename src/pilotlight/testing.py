@@ -176,13 +176,15 @@ class ScriptedReply:
 
     @property
     def response(self) -> Any:
-        """The answer in OpenAI's shape."""
-        from pilotlight.providers.shapes import completion
+        """The answer in OpenAI's shape; litellm's class if litellm is there anyway."""
+        from pilotlight.providers import shapes
 
         message = {"role": "assistant", "content": self.text}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         head = {"id": "scripted", "object": "chat.completion", "created": 0, "model": "scripted"}
-        return completion({**head, "choices": [choice], "usage": None})
+        data = {**head, "choices": [choice], "usage": None}
+        loaded = shapes.litellm_loaded()
+        return shapes.as_model_response(data, "scripted") if loaded else shapes.Shape(data)
 
 
 def _scripted_vectors(call: Call, _line: str) -> EmbeddingReply:
@@ -341,12 +343,12 @@ def _words(text: str) -> list[str]:
 
 
 def _chunk(text: str) -> Any:
-    from pilotlight.providers.shapes import chunk
+    from pilotlight.providers.shapes import Shape
 
     delta = {"role": "assistant", "content": text}
     choice = {"index": 0, "delta": delta, "finish_reason": None}
     head = {"id": "scripted", "object": "chat.completion.chunk", "created": 0, "model": "scripted"}
-    return chunk({**head, "choices": [choice]})
+    return Shape({**head, "choices": [choice]})
 
 
 def outage(

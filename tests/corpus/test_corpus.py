@@ -29,6 +29,8 @@ from pilotlight.assembly import Pilotlight
 from pilotlight.config import parse
 from pilotlight.core.faults import RULES, Effect, Elsewhere
 from pilotlight.core.flow import Policy
+from pilotlight.providers.catalog import Spec
+from pilotlight.providers.direct_rules import dialect_of
 from pilotlight.providers.litellm_module import litellm
 from pilotlight.registry import Registry
 from pilotlight.testing import ScriptedTarget
@@ -54,9 +56,11 @@ def _close() -> Any:
 ARGUED: dict[tuple[str, str], str] = {}
 
 CASES = [
-    pytest.param(entry, mode, id=f"{entry['id']}-{mode}")
+    pytest.param(entry, mode, via, id=f"{entry['id']}-{mode}{'-litellm' if via else ''}")
     for entry in CORPUS
     for mode in entry["modes"]
+    # Straight where that is the same, and then through litellm as well.
+    for via in ((None, "litellm") if dialect_of(Spec("t", entry["model"]), True) else (None,))
 ]
 
 
@@ -70,7 +74,9 @@ def server() -> Any:
         yield running
 
 
-def route_to(entry: dict[str, Any], base: str, policy: Policy = Policy()) -> Route:
+def route_to(
+    entry: dict[str, Any], base: str, via: str | None = None, policy: Policy = Policy()
+) -> Route:
     provider = entry["provider"]
     versioned = provider in (
         "openai",
@@ -96,6 +102,7 @@ def route_to(entry: dict[str, Any], base: str, policy: Policy = Policy()) -> Rou
         "timeout": {**clocks, "total": 1.5 if silent else 30},
         "context": 8192,
         "retry": {"base": 0.001, "cap": 0.001},
+        "via": via,
     }
     pilot = Pilotlight(parse({"targets": {"t": target}}, "test"), registry=Registry())
     OPENED.append(pilot)
@@ -150,14 +157,16 @@ async def draw(route: Route) -> Any:
     return await route.aimage(PROMPT)
 
 
-@pytest.mark.parametrize(("entry", "mode"), CASES)
-def test_the_fault_is_told_for_what_it_is(server: CorpusServer, entry: Any, mode: str) -> None:
+@pytest.mark.parametrize(("entry", "mode", "via"), CASES)
+def test_the_fault_is_told_for_what_it_is(
+    server: CorpusServer, entry: Any, mode: str, via: str | None
+) -> None:
     expected, run = entry["expected_class"], f"run{next(RUNS)}"
-    route = route_to(entry, server.base(entry, run))
+    route = route_to(entry, server.base(entry, run), via)
     receipt, text, raised = ask(route, mode)
     tries = [a for a in receipt.attempts if a.target == "t"] if receipt else []
     if receipt is None:  # raised before an answer could carry it
-        receipt, text, raised, tries = again_with_receipt(entry, server, run, mode)
+        receipt, text, raised, tries = again_with_receipt(entry, server, run, mode, via)
     reached = (entry.get("transport") or {}).get("kind") not in ("refused", "dns", "tls")
     assert server.requests[run] == (len(tries) if reached else 0), "hidden retries"
     if expected in FINE:
@@ -170,11 +179,11 @@ def test_the_fault_is_told_for_what_it_is(server: CorpusServer, entry: Any, mode
 
 
 def again_with_receipt(
-    entry: Any, server: CorpusServer, run: str, mode: str
+    entry: Any, server: CorpusServer, run: str, mode: str, via: str | None
 ) -> tuple[Any, str, Any, Any]:
     server.requests[run] = 0
     with receipts() as log:
-        _, text, raised = ask(route_to(entry, server.base(entry, run)), mode)
+        _, text, raised = ask(route_to(entry, server.base(entry, run), via), mode)
     return log[0], text, raised, [a for a in log[0].attempts if a.target == "t"]
 
 

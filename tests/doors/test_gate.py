@@ -11,7 +11,7 @@ from pilotlight import load
 from pilotlight.core.faults import Fault
 from pilotlight.core.needs import ABILITIES
 from pilotlight.errors import AllTargetsFailed, PromptTruncated, StreamInterrupted
-from pilotlight.providers import abilities
+from pilotlight.providers import abilities, model_table
 from pilotlight.providers.litellm_module import litellm
 from pilotlight.route import Route
 from pilotlight.testing import ScriptedTarget
@@ -92,7 +92,7 @@ def test_litellms_table_counts_where_it_says_no(monkeypatch):
     assert lacks(monkeypatch, row, model="mistral/strange") == set()
     assert lacks(monkeypatch, row, api_base="http://127.0.0.1:9/v1") == set()
     assert lacks(monkeypatch, row, model="azure/strange", api_base="http://127.0.0.1:9") == set()
-    monkeypatch.setattr(abilities, "loaded", lambda: None)
+    monkeypatch.setattr(model_table, "known", lambda: None)
     assert lacks(monkeypatch, row) == set()
 
 

@@ -63,7 +63,7 @@ def streamed(include_usage: bool = False) -> list[dict[str, Any]]:
 def litellm() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        shapes.as_model_response(REPLY)
+        shapes.as_model_response(REPLY, "ollama")
         return sys.modules["litellm"]
 
 
@@ -152,14 +152,11 @@ class TestShape:
         assert {"choices", "usage", "model_dump"} <= set(dir(reply))
 
 
-class TestChoice:
-    """Which of the two a builder returns."""
+class TestWithout:
+    """Nothing heavy is imported for a shape."""
 
-    def test_without_litellm_it_is_a_shape(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(shapes, "litellm_loaded", lambda: False)
-        assert type(shapes.completion(REPLY)) is Shape
-        chunks = [shapes.chunk(chunk) for chunk in streamed()]
-        assert all(type(chunk) is Shape for chunk in chunks)
+    def test_chunks_read_as_litellms_do(self) -> None:
+        chunks = [Shape(chunk) for chunk in streamed()]
         assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello!"
         assert chunks[0].usage is None and chunks[0].choices[0].delta.role == "assistant"
 
@@ -181,7 +178,7 @@ import sys
 from pilotlight.providers import ollama_http, ollama_wire, shapes
 body, _ = ollama_wire.chat_request("m", [{"role": "user", "content": "x"}], {}, stream=False)
 said = {"message": {"content": "hi"}, "done": True, "done_reason": "stop"}
-reply = shapes.completion(ollama_wire.completion_from(said, model="m", created=1, id="x"))
+reply = shapes.Shape(ollama_wire.completion_from(said, model="m", created=1, id="x"))
 assert reply.choices[0].message.content == "hi"
 print(sorted({"litellm", "ollama", "openai", "pydantic"} & set(sys.modules)))
 """
@@ -201,13 +198,13 @@ print(sorted({"litellm", "ollama", "openai", "pydantic"} & set(sys.modules)))
 class TestLitellm:
     """The same answers as litellm's own objects."""
 
-    def test_is_taken_once_it_is_loaded(self, litellm: Any) -> None:
-        assert type(shapes.completion(REPLY)) is litellm.ModelResponse
-        assert type(shapes.chunk(streamed()[0])) is litellm.ModelResponseStream
+    def test_is_what_is_asked_for(self, litellm: Any) -> None:
+        assert type(shapes.as_model_response(REPLY, "ollama")) is litellm.ModelResponse
+        assert type(shapes.as_model_response_stream(streamed()[0])) is litellm.ModelResponseStream
         assert os.environ["LITELLM_LOCAL_MODEL_COST_MAP"]
 
     def test_answer(self) -> None:
-        reply: Any = shapes.as_model_response(Shape(REPLY))
+        reply: Any = shapes.as_model_response(Shape(REPLY), "ollama")
         choice = reply.choices[0]
         assert choice.message.content is None
         assert choice.message.tool_calls[0].id == "call_1"
@@ -220,7 +217,7 @@ class TestLitellm:
 
     @pytest.mark.parametrize("reason", ["stop", "length", None])
     def test_no_finish_reason_is_made_up(self, reason: str | None) -> None:
-        reply: Any = shapes.as_model_response(spoken("hi", reason))
+        reply: Any = shapes.as_model_response(spoken("hi", reason), "ollama")
         assert reply.choices[0].finish_reason == reason
         assert reply.model_dump()["choices"][0]["finish_reason"] == reason
 
@@ -262,6 +259,6 @@ class TestLitellm:
             ],
         }
         reply = completion_from(said, model="m", created=1, id="x")
-        whole: Any = shapes.as_model_response(reply)
+        whole: Any = shapes.as_model_response(reply, "ollama")
         (entry,) = whole.choices[0].logprobs.content
         assert (entry.token, entry.top_logprobs[0].token) == ("a", "b")

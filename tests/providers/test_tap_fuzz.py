@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,9 +39,8 @@ chunks = st.lists(st.binary(max_size=40) | st.sampled_from(PIECES), max_size=8)
 
 def put_through(wire, path, status, raw_headers, pieces, ended) -> None:
     tap = Tap(wire, Timeouts())
-    request = httpx.Request("POST", f"http://localhost{path}", content=b'{"stream": true}')
-    watch = Watch(tap, request)
-    watch.answered(status, raw_headers)
+    watch = Watch(tap, path, streaming=True)
+    watch.answered(status, raw_headers, None)
     for piece in pieces:
         watch.resume()
         watch.saw(piece)

@@ -451,36 +451,6 @@ def test_the_clients_own_limit_is_not_ours(server: Server, pool: Pool, colour: s
 
 
 @COLOURS
-def test_a_full_pool_is_ended_by_total(server: Server, colour: str) -> None:
-    """Waiting for a free connection is part of the attempt."""
-    server.script = Peer.wait
-    pool = Pool(server.url, wire="openai", limits=httpx.Limits(max_connections=1))
-    tap = tap_of(total=0.1)
-
-    async def two() -> None:
-        hanging = asyncio.create_task(_get(pool.abound(tap_of(total=1)), server.url))
-        await asyncio.sleep(0.02)
-        with pytest.raises(httpx.PoolTimeout):
-            await _get(pool.abound(tap), server.url)
-        hanging.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await hanging
-
-    if colour == "async":
-        asyncio.run(two())
-    else:
-        client = pool.bound(tap_of(total=0.5))
-        thread = threading.Thread(target=lambda: _ignore(client, server.url))
-        thread.start()
-        _until(lambda: bool(server.requests))
-        with pytest.raises(httpx.PoolTimeout):
-            pool.bound(tap).get(server.url)
-        thread.join()
-        pool.close()
-    assert tap.expired == "total"
-
-
-@COLOURS
 def test_a_tls_handshake_that_hangs_is_ended_by_connect(server: Server, colour: str) -> None:
     """TCP and TLS run on one clock; here TCP succeeds and the handshake never comes."""
     pool = Pool(server.url.replace("http:", "https:"), wire="openai", verify=False)

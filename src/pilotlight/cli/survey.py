@@ -37,7 +37,6 @@ from pilotlight.health.lifecycle import outlook
 from pilotlight.health.server import connection_of, visiting
 from pilotlight.health.verdict import Check, learn
 from pilotlight.providers.abilities import from_ollama
-from pilotlight.providers.litellm_module import loaded
 
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
@@ -240,10 +239,8 @@ def _target(place: Place, look: _Look, began: str) -> TargetFacts:
 
 
 def _sent(place: Place) -> int | None:
-    """Return the context of a call; a closed model's is in litellm's table, if that is there."""
-    if place.is_ollama or loaded() is not None:
-        return place.target.window()
-    return place.config.context
+    """Return the context of a call; a closed model's is in litellm's table."""
+    return place.target.window()
 
 
 def _route(

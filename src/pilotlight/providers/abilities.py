@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight.core.needs import ABILITIES
-from pilotlight.providers.litellm_module import loaded
+from pilotlight.providers import model_table
 
 if TYPE_CHECKING:
     from pilotlight.providers.base import Connection
@@ -79,12 +79,12 @@ def _row(connection: Connection) -> Mapping[str, Any]:
     """Return what litellm's table says of the model, where the name can only mean that one.
 
     At an address of the user's own, and on Azure, a name may stand for anything.
-    litellm is not imported for it: that takes seconds.
+    The table is not read for it: the first call of a hosted model does that.
     """
-    module = loaded()
-    if module is None or connection.given_base or connection.spec.provider.startswith("azure"):
+    table = model_table.known()
+    if table is None or connection.given_base or connection.spec.provider.startswith("azure"):
         return {}
-    table, spec = module.model_cost, connection.spec
+    spec = connection.spec
     row = table.get(spec.model)
     if row is None:
         row = table.get(spec.bare_model, {})

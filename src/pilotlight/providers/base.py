@@ -105,9 +105,9 @@ class Connection:
             return asked_context(self.context, self.spec.options, {})
         if self.spec.context is not None:
             return self.spec.context
-        from pilotlight.providers.litellm import known_window
+        from pilotlight.providers import model_table
 
-        return known_window(self.spec.model)
+        return model_table.window(self.spec.model)
 
     def room(self, options: Mapping[str, Any]) -> int | None:
         """Return how many tokens a call can have at most, where that is certain.
@@ -124,6 +124,13 @@ def _provider(connection: Connection) -> Provider:
         from pilotlight.providers.ollama import OllamaProvider
 
         return OllamaProvider(connection)
+    if connection.base_url and connection.spec.via is None:
+        from pilotlight.providers.direct_rules import dialect_of
+
+        if (dialect := dialect_of(connection.spec, bool(connection.given_base))) is not None:
+            from pilotlight.providers.direct import DirectProvider
+
+            return DirectProvider(connection, dialect)
     from pilotlight.providers.litellm import LiteLLMProvider
 
     return LiteLLMProvider(connection)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from pilotlight.providers.tap import Wire
 
@@ -42,6 +42,7 @@ class Spec:
     context: int | None = None
     keep_alive: str | float | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a secret
+    via: Literal["litellm"] | None = None  # None: straight, where that is the same
 
     @property
     def provider(self) -> str:

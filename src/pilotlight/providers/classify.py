@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pilotlight.core.faults import Fault
+from pilotlight.errors import ProviderFault
 from pilotlight.providers import failures
 from pilotlight.providers.evidence import evidence
 from pilotlight.providers.judge import AnswerView, blocked_answer, judge, judge_in_band, judge_wire
@@ -65,8 +66,13 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
     known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
     if known is None:
         known = _from_errors(errors, tap.wire, prompt_texts)
-    if known is not None:
-        return known
+    return _at_its_word(tap, error, prompt_texts) if known is None else known
+
+
+def _at_its_word(tap: Tap, error: BaseException | None, prompt_texts: Sequence[str]) -> Verdict:
+    """Believe our own providers, which could not read an answer; else nothing is known."""
+    if isinstance(error, ProviderFault):
+        return _said(tap, Fault(error.fault), error.evidence, prompt_texts)
     what = type(error).__name__ if error is not None else "no answer"
     return _said(tap, Fault.UNKNOWN, what, prompt_texts)
 

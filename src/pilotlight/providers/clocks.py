@@ -28,7 +28,7 @@ _STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
 
 
 def asks_for_stream(request: httpx.Request, wire: str) -> bool:
-    """Tell whether the request wants its answer in pieces."""
+    """Tell whether somebody else's request wants its answer in pieces."""
     path = request.url.path
     if "streamGenerateContent" in path:
         return True
@@ -56,7 +56,10 @@ def dialect(path: str, wire: Wire) -> Wire:
 
 
 class Watch:
-    """One request on its way: fills the tap and knows how long the attempt may still take."""
+    """One request on its way: fills the tap and knows how long the attempt may still take.
+
+    `streaming` tells whether it asks for its answer in pieces.
+    """
 
     __slots__ = (
         "_between",
@@ -73,11 +76,11 @@ class Watch:
         "tap",
     )
 
-    def __init__(self, tap: Tap, request: httpx.Request) -> None:
+    def __init__(self, tap: Tap, path: str, *, streaming: bool) -> None:
         limits = tap.timeouts
         self.tap = tap
-        self._dialect = dialect(request.url.path, tap.wire)
-        self.streaming = asks_for_stream(request, tap.wire)
+        self._dialect = dialect(path, tap.wire)
+        self.streaming = streaming
         self.readable = True
         self._scanner: Scanner | BodyScanner | None = None
         self._inflate: zlib._Decompress | None = None
@@ -116,15 +119,20 @@ class Watch:
             self.expire(clock)
             raise httpx.ReadTimeout(f"the {clock} clock ran out")
 
+    def hurry(self, seconds: float) -> None:
+        """Allow this much time from now on, where no more was left anyway."""
+        self._total_until = min(self._total_until, self.tap.clock() + seconds)
+
     def expire(self, clock: Clock) -> None:
         """Note which clock ended the attempt."""
         self.tap.expired = clock
 
     # The answer.
 
-    def answered(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
-        """Note the head of the response."""
+    def answered(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: object) -> None:
+        """Note the head of the response, and its body that is to be read."""
         tap = self.tap
+        tap.body = body
         tap.first_byte_at = tap.clock()
         tap.status = status
         tap.headers = names = _lower(headers)

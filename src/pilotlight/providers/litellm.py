@@ -249,13 +249,3 @@ class AsyncLiteLLMSource(_Source):
     async def aclose(self) -> None:
         """Give the connection back."""
         await self._tap.aclose()
-
-
-def known_window(model: str) -> int | None:
-    """Return the input window that litellm's own table gives a model, in tokens.
-
-    The question only arises after a call has failed, mostly one of litellm's own.
-    """
-    row = litellm().model_cost.get(model) or litellm().model_cost.get(model.partition("/")[2]) or {}
-    window = row.get("max_input_tokens") or row.get("max_tokens")
-    return window if isinstance(window, int) else None

@@ -7,7 +7,6 @@ Sunset is when the model stops; Deprecation alone only says that it will.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
@@ -15,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from pilotlight.core.lifecycle import Notice
-from pilotlight.providers import retired
+from pilotlight.providers import model_table, retired
 
 MISTRAL: Final = "x-model-deprecation-timestamp"
 SUNSET: Final = "sunset"
@@ -37,11 +36,11 @@ def notice_in(headers: Mapping[str, str]) -> Notice | None:
 
 @lru_cache(maxsize=256)
 def notice_in_table(model: str) -> Notice | None:
-    """Return the end that litellm's table gives a model; None while litellm is not loaded.
+    """Return the end that litellm's table gives a model.
 
     `model` is litellm's `provider/model` or the name alone.
     """
-    table = getattr(sys.modules.get("litellm"), "model_cost", None) or {}
+    table = model_table.table()
     for name in (model, model.partition("/")[2]):
         day = _day(str((table.get(name) or {}).get("deprecation_date", "")))
         if day is not None:

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pilotlight.core.boundary import ResidencyRule
@@ -38,36 +39,19 @@ from pilotlight.providers.ollama_context import cut
 from pilotlight.providers.ollama_embed import TOO_OLD, embed_request, embedding_from, too_old
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
-from pilotlight.providers.replies import EmbeddingReply, judge_vectors, vectors_in
+from pilotlight.providers.post import AsyncJsonClient, JsonClient
+from pilotlight.providers.replies import ChatReply, EmbeddingReply, judge_vectors, vectors_in
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.traceparent import trace_headers
 
 if TYPE_CHECKING:
     import httpx
-    from litellm import ModelResponse
 
     from pilotlight.providers.wire import Pool
 
 Json = dict[str, Any]
 _PRIVATE = Call("decorated", private=True)
 PROOF_LASTS = 60.0  # seconds: a model can be replaced by a stub of the same name
-
-
-@dataclass(frozen=True, slots=True)
-class OllamaReply:
-    """An answer in OpenAI's shape, litellm's class only when asked for."""
-
-    data: Json
-
-    @property
-    def text(self) -> str:
-        """The text of the answer."""
-        return self.data["choices"][0]["message"]["content"] or ""
-
-    @property
-    def response(self) -> ModelResponse:
-        """The answer as `litellm.ModelResponse`; imports litellm if it must."""
-        return shapes.as_model_response(self.data)
 
 
 class OllamaProvider:
@@ -85,9 +69,8 @@ class OllamaProvider:
             talk = _talk(call.operation)
             body = talk.body(self, call)
             with listening(tap):
-                client = self.pool.client()
-                self.prove(call, client)
-                said = talk.post(self.addressed(client), body)
+                self.prove(call)
+                said = talk.post(self.client, body)
             self.check_answer(call, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
@@ -100,9 +83,8 @@ class OllamaProvider:
             talk = _talk(call.operation)
             body = talk.body(self, call)
             with listening(tap):
-                client = self.pool.aclient()
-                await self.aprove(call, client)
-                said = await talk.apost(self.addressed(client), body)
+                await self.aprove(call)
+                said = await talk.apost(self.aclient, body)
             self.check_answer(call, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
@@ -125,7 +107,7 @@ class OllamaProvider:
         tap = new_tap("ollama", attempt.timeouts)
         try:
             with listening(tap):
-                self.prove(_PRIVATE, self.pool.client())
+                self.prove(_PRIVATE)
         except Exception as error:
             return self.failed(attempt, tap, error, _PRIVATE)
         return None
@@ -135,7 +117,7 @@ class OllamaProvider:
         tap = new_tap("ollama", attempt.timeouts)
         try:
             with listening(tap):
-                await self.aprove(_PRIVATE, self.pool.aclient())
+                await self.aprove(_PRIVATE)
         except Exception as error:
             return self.failed(attempt, tap, error, _PRIVATE)
         return None
@@ -145,14 +127,21 @@ class OllamaProvider:
 
     # What the four shapes share.
 
-    @property
-    def pool(self) -> Pool:
-        """The connections to the server; its address is always known."""
-        return cast("Pool", self.connection.pool)
+    @cached_property
+    def client(self) -> JsonClient:
+        """The way to the server, with its key, and with the trace if it is at home."""
+        return JsonClient(*self._way())
 
-    def addressed(self, client: Any) -> Any:
-        """Return the client with the server's address and key on it."""
-        return _Addressed(client, self.connection.base_url, self.connection.spec.api_key)
+    @cached_property
+    def aclient(self) -> AsyncJsonClient:
+        """The same for async."""
+        return AsyncJsonClient(*self._way())
+
+    def _way(self) -> tuple[Pool, str, Mapping[str, str], Callable[[], Mapping[str, str]]]:
+        connection = self.connection
+        key = connection.spec.api_key
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return self._pool(), connection.base_url, headers, trace_headers
 
     def body(self, call: Call) -> Json:
         """Return the request; raises UnsupportedInput for what Ollama can't be asked."""
@@ -177,17 +166,20 @@ class OllamaProvider:
             keep_alive=spec.keep_alive,
         )
 
-    def prove(self, call: Call, client: httpx.Client) -> None:
+    def prove(self, call: Call) -> None:
         """Ask the server whether the model is its own, before a private prompt goes to it."""
         if call.private and time.monotonic() >= self._proven_until:
-            shown = client.post(**self._show())
+            shown = self._pool().client().post(**self._show())
             self._judge_proof(shown)
 
-    async def aprove(self, call: Call, client: httpx.AsyncClient) -> None:
+    async def aprove(self, call: Call) -> None:
         """As `prove`."""
         if call.private and time.monotonic() >= self._proven_until:
-            shown = await client.post(**self._show())
+            shown = await self._pool().aclient().post(**self._show())
             self._judge_proof(shown)
+
+    def _pool(self) -> Pool:
+        return cast("Pool", self.connection.pool)  # its address is always known
 
     def _show(self) -> Json:
         return {"url": f"{self.connection.base_url}/api/show", "json": {"model": self.model}}
@@ -264,7 +256,7 @@ class OllamaProvider:
             tap.status,
             flags,
         )
-        return Answered(OllamaReply(data), facts)
+        return Answered(ChatReply(data, "ollama"), facts)
 
     def judged_vectors(
         self, call: Call, attempt: Attempt, tap: Tap, said: Json
@@ -315,24 +307,6 @@ def _talk(operation: Operation) -> _Talk:
 
 class _LeftHome(ProviderFault):
     """A model with a local name that runs elsewhere."""
-
-
-class _Addressed:
-    """A shared httpx client with one server's address and key, and the trace if it is at home."""
-
-    __slots__ = ("_base", "_client", "_headers")
-
-    def __init__(self, client: Any, base: str, key: str | None) -> None:
-        self._client = client
-        self._base = base
-        self._headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._headers.update(trace_headers())
-
-    def post(self, path: str, **options: Any) -> Any:
-        return self._client.post(self._base + path, headers=self._headers, **options)
-
-    def stream(self, method: str, path: str, **options: Any) -> Any:
-        return self._client.stream(method, self._base + path, headers=self._headers, **options)
 
 
 class _Source:
@@ -402,13 +376,13 @@ class _Source:
         """Return the chunk of a line, or None if it has nothing to say."""
         self._provider.check_answer(self._call, line)
         data = self._built.feed(line)
-        return None if data is None else shapes.chunk(data)
+        return None if data is None else shapes.Shape(data)
 
     def _last(self) -> Any:
         """Return the usage chunk that was asked for, once."""
         data = None if self._usage_sent else self._built.usage_chunk()
         self._usage_sent = True
-        return None if data is None else shapes.chunk(data)
+        return None if data is None else shapes.Shape(data)
 
 
 class OllamaSource(_Source):
@@ -424,9 +398,8 @@ class OllamaSource(_Source):
         try:
             if self._lines is None:
                 body = self._provider.body(self._call)
-                client = self._provider.pool.client()
-                self._provider.prove(self._call, client)
-                self._lines = ollama_http.stream_chat(self._provider.addressed(client), body)
+                self._provider.prove(self._call)
+                self._lines = ollama_http.stream_chat(self._provider.client, body)
             for line in self._lines:
                 if (chunk := self._chunk(line)) is not None:
                     return chunk
@@ -456,9 +429,8 @@ class AsyncOllamaSource(_Source):
         try:
             if self._lines is None:
                 body = self._provider.body(self._call)
-                client = self._provider.pool.aclient()
-                await self._provider.aprove(self._call, client)
-                self._lines = ollama_http.astream_chat(self._provider.addressed(client), body)
+                await self._provider.aprove(self._call)
+                self._lines = ollama_http.astream_chat(self._provider.aclient, body)
             async for line in self._lines:
                 if (chunk := self._chunk(line)) is not None:
                     return chunk

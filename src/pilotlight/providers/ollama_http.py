@@ -23,8 +23,9 @@ from typing import Any, Final
 
 import httpx
 
-from pilotlight.errors import PilotlightError, ProviderFault
+from pilotlight.errors import PilotlightError
 from pilotlight.providers.ollama_names import display_name, is_cloud_name, normalise_host
+from pilotlight.providers.post import AsyncJsonClient, JsonClient, Said, parsed
 
 __all__ = [
     "NdjsonDecoder",
@@ -77,7 +78,7 @@ def client_options(api_base: str | None = None, api_key: str | None = None) -> J
     }
 
 
-def post_chat(client: httpx.Client, body: Mapping[str, Any]) -> Json:
+def post_chat(client: httpx.Client | JsonClient, body: Mapping[str, Any]) -> Json:
     """Ask for a whole answer; `body` should hold `"stream": false`.
 
     `"done": false` in what comes back means that the answer was cut.
@@ -85,22 +86,24 @@ def post_chat(client: httpx.Client, body: Mapping[str, Any]) -> Json:
     return _answer(client.post(_CHAT, json=body, follow_redirects=False))
 
 
-async def apost_chat(client: httpx.AsyncClient, body: Mapping[str, Any]) -> Json:
+async def apost_chat(client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any]) -> Json:
     """Ask for a whole answer, as `post_chat` does."""
     return _answer(await client.post(_CHAT, json=body, follow_redirects=False))
 
 
-def post_embed(client: httpx.Client, body: Mapping[str, Any]) -> Json:
+def post_embed(client: httpx.Client | JsonClient, body: Mapping[str, Any]) -> Json:
     """Ask for vectors."""
     return _answer(client.post(_EMBED, json=body, follow_redirects=False))
 
 
-async def apost_embed(client: httpx.AsyncClient, body: Mapping[str, Any]) -> Json:
+async def apost_embed(client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any]) -> Json:
     """Ask for vectors, as `post_embed` does."""
     return _answer(await client.post(_EMBED, json=body, follow_redirects=False))
 
 
-def stream_chat(client: httpx.Client, body: Mapping[str, Any]) -> Generator[Json, None, None]:
+def stream_chat(
+    client: httpx.Client | JsonClient, body: Mapping[str, Any]
+) -> Generator[Json, None, None]:
     """Yield the lines of a streamed answer; `body` should hold `"stream": true`.
 
     The request is sent with the first `next()`; `close()` gives the connection
@@ -122,7 +125,7 @@ def stream_chat(client: httpx.Client, body: Mapping[str, Any]) -> Generator[Json
 
 
 async def astream_chat(
-    client: httpx.AsyncClient, body: Mapping[str, Any]
+    client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any]
 ) -> AsyncGenerator[Json, None]:
     """Yield the lines of a streamed answer, as `stream_chat` does; end it with `aclose()`."""
     async with client.stream("POST", _CHAT, json=body, follow_redirects=False) as response:
@@ -169,38 +172,19 @@ class NdjsonDecoder:
 
     def _line(self, line: bytes) -> Iterator[Json]:
         if line.strip():
-            said = _object(line)
+            said = parsed(line)
             if said.get("error"):
                 raise _refusal(line.decode("utf-8", "replace"), -1)
             self.done = self.done or said.get("done") is True
             yield said
 
 
-def _answer(response: httpx.Response) -> Json:
+def _answer(response: httpx.Response | Said) -> Json:
     if not response.is_success:
         raise _refusal(response.text, response.status_code)
-    said = _object(response.content)
+    said = parsed(response.content)
     if said.get("error"):
         raise _refusal(response.text, response.status_code)
-    return said
-
-
-def _object(data: bytes) -> Json:
-    """Read one JSON object; the complaint never quotes JSON, which may hold what was said."""
-    try:
-        said = json.loads(data)
-    except (ValueError, RecursionError):
-        text = data.decode("utf-8", "replace").strip()
-        if text.startswith("{") and not text.endswith("}"):
-            evidence = f"JSON that breaks off after {len(data)} bytes"
-            raise ProviderFault("stream_truncated", evidence=evidence) from None
-        evidence = (
-            f"broken JSON, {len(data)} bytes" if text[:1] == "{" else f"not JSON: {text[:80]!r}"
-        )
-        raise ProviderFault("malformed_response", evidence=evidence) from None
-    if not isinstance(said, dict):
-        evidence = f"a JSON {type(said).__name__} in place of an object"
-        raise ProviderFault("malformed_response", evidence=evidence)
     return said
 
 

@@ -21,7 +21,7 @@ from pilotlight.providers.tap import Tap
 from pilotlight.providers.verdict import Verdict
 
 if TYPE_CHECKING:
-    from litellm import EmbeddingResponse, ImageResponse
+    from litellm import EmbeddingResponse, ImageResponse, ModelResponse
 
 Vector = list[float]
 
@@ -61,6 +61,46 @@ class ImageReply:
         """The answer as `litellm.ImageResponse`; imports litellm if it must."""
         plain = isinstance(self.said, dict)
         return shapes.as_image_response(self.said) if plain else self.said
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """A chat's answer in OpenAI's shape, litellm's class only when asked for."""
+
+    data: dict[str, Any] = field(repr=False)
+    provider: str
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice."""
+        return self.data["choices"][0]["message"].get("content") or ""
+
+    @property
+    def response(self) -> ModelResponse:
+        """The answer as `litellm.ModelResponse`; imports litellm if it must."""
+        return shapes.as_model_response(self.data, self.provider)
+
+
+def flattened(data: dict[str, Any], part: str = "message") -> dict[str, Any]:
+    """Make one text of content that comes in parts, as of Mistral's reasoning models."""
+    choices = data.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        said = choice.get(part) if isinstance(choice, dict) else None
+        if isinstance(said, dict) and isinstance(content := said.get("content"), list):
+            said["content"] = _text_of(content)
+            if reasons := _text_of([each for one in content for each in _thoughts(one)]):
+                said["reasoning_content"] = reasons
+    return data
+
+
+def _text_of(parts: Sequence[Any]) -> str:
+    texts = [each.get("text") for each in parts if isinstance(each, dict)]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _thoughts(part: Any) -> Sequence[Any]:
+    thoughts = part.get("thinking") if isinstance(part, dict) else None
+    return thoughts if isinstance(thoughts, list) else ()
 
 
 def vectors_in(data: Sequence[Any] | None) -> list[Vector] | None:

@@ -1,11 +1,10 @@
 """OpenAI-shaped answers without litellm.
 
-Importing litellm costs seconds, and a route that only ever asks the local model
-has no need of it.  So an answer of the local leg is litellm's own object when
-the program has litellm loaded anyway, and a `Shape` that reads the same when
-it has not:
+Importing litellm costs seconds, and each of its objects more than the rest of a call.  So
+what comes straight from a server is a `Shape`, which reads the same, and litellm's own class
+where somebody asks for that: `Answer.response`, and the drop-in.
 
-    reply = completion({...})
+    reply = Shape({...})
     reply.choices[0].message.content
     reply["usage"]["total_tokens"]
     reply.model_dump()
@@ -19,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 from pilotlight.providers.litellm_module import shut_network_traps
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ModelResponseStream,
     )
 
+FINGERPRINT: Final = "fp_ollama"  # by which a chunk of Ollama's is known
 Response = TypeVar("Response", "ModelResponse", "ModelResponseStream", "EmbeddingResponse")
 
 # What a reader may ask for without looking first: None when the answer has no such part.
@@ -54,7 +55,7 @@ class Shape(dict[str, Any]):
 
     What OpenAI calls optional (`usage`, `tool_calls`, ...) reads as None when it
     is absent, but is no key; any other unknown name is an AttributeError.  Nested
-    dicts and lists are wrapped as they are read.
+    dicts and lists are wrapped when they are first read.
     """
 
     __slots__ = ("_place",)
@@ -65,16 +66,23 @@ class Shape(dict[str, Any]):
         object.__setattr__(self, "_place", place)
 
     def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            pass
         if name.startswith("_"):  # also: copy and pickle ask before `_place` is there
             raise AttributeError(name)
-        if name in self:
-            return self[name]
         if name in _OPTIONAL.get(self._place, _NONE):
             return None
         raise AttributeError(f"this {self._place or 'answer'} has no {name!r}, only {list(self)}")
 
     def __getitem__(self, key: str) -> Any:
-        return _wrapped(super().__getitem__(key), key)
+        value = dict.__getitem__(self, key)
+        if type(value) in _PLAIN:
+            return value
+        if (wrapped := _wrapped(value, key)) is not value:
+            dict.__setitem__(self, key, wrapped)
+        return wrapped
 
     def __iter__(self) -> Iterator[str]:  # spelt out so that `dict(shape)` wraps as well
         return super().__iter__()
@@ -128,14 +136,19 @@ class Shape(dict[str, Any]):
     __ior__ = clear = pop = popitem = setdefault = update = _refuse
 
 
+_PLAIN: Final[frozenset[type]] = frozenset((str, int, float, bool, type(None), Shape))
+
+
 def _wrapped(value: Any, place: str) -> Any:
-    if isinstance(value, Shape):
+    """Return the value with everything in it wrapped; itself where there is nothing to wrap."""
+    kind = type(value)
+    if kind in _PLAIN:
         return value
-    if isinstance(value, Mapping):
-        return Shape(value, place)
-    if isinstance(value, list | tuple):
-        return [_wrapped(item, place) for item in value]
-    return value
+    if kind is list or isinstance(value, list | tuple):
+        items = [_wrapped(item, place) for item in value]
+        same = kind is list and all(map(is_, items, value))
+        return value if same else items
+    return Shape(value, place) if isinstance(value, Mapping) else value
 
 
 def _plain(value: Any, exclude_none: bool) -> Any:
@@ -150,16 +163,6 @@ def _plain(value: Any, exclude_none: bool) -> Any:
     return value
 
 
-def completion(data: Mapping[str, Any]) -> ModelResponse | Shape:
-    """Return the answer as litellm's object if litellm is loaded, else as a `Shape`."""
-    return as_model_response(data) if litellm_loaded() else Shape(data)
-
-
-def chunk(data: Mapping[str, Any]) -> ModelResponseStream | Shape:
-    """Return one piece of a stream as litellm's object if litellm is loaded, else as a `Shape`."""
-    return as_model_response_stream(data) if litellm_loaded() else Shape(data)
-
-
 def litellm_loaded() -> bool:
     """Tell whether litellm is there for the taking: imported, and not half-way through it."""
     module = sys.modules.get("litellm")
@@ -168,7 +171,7 @@ def litellm_loaded() -> bool:
     return not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
-def as_model_response(data: Mapping[str, Any]) -> ModelResponse:
+def as_model_response(data: Mapping[str, Any], provider: str) -> ModelResponse:
     """Return the answer as a `litellm.ModelResponse`; imports litellm if it must."""
     shut_network_traps()
     from litellm.types.utils import ModelResponse  # takes seconds
@@ -177,7 +180,7 @@ def as_model_response(data: Mapping[str, Any]) -> ModelResponse:
     for choice, said in zip(response.choices, data.get("choices") or (), strict=True):
         if said.get("finish_reason") is None:  # litellm would make up "stop"
             choice.finish_reason = None  # type: ignore[assignment]
-    return _marked(response)
+    return _marked(response, provider)
 
 
 def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
@@ -185,7 +188,8 @@ def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
     shut_network_traps()
     from litellm.types.utils import ModelResponseStream  # takes seconds
 
-    return _marked(ModelResponseStream(**_dumped(data)))
+    provider = "ollama" if data.get("system_fingerprint") == FINGERPRINT else None
+    return _marked(ModelResponseStream(**_dumped(data)), provider)
 
 
 def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
@@ -193,7 +197,7 @@ def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
     shut_network_traps()
     from litellm.types.utils import EmbeddingResponse  # takes seconds
 
-    return _marked(EmbeddingResponse(**data))
+    return _marked(EmbeddingResponse(**data), "ollama")
 
 
 def as_image_response(data: Mapping[str, Any]) -> ImageResponse:
@@ -209,7 +213,8 @@ def _dumped(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**plain, "choices": plain.get("choices") or []}
 
 
-def _marked(response: Response) -> Response:
+def _marked(response: Response, provider: str | None) -> Response:
     """Note the provider where litellm's cost functions look for it; else they print a complaint."""
-    response._hidden_params = {"custom_llm_provider": "ollama"}
+    if provider is not None:
+        response._hidden_params = {"custom_llm_provider": provider}
     return response

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import httpcore
 import httpx
 
 from pilotlight.providers.backend import Refused, Strayed
-from pilotlight.providers.clocks import Allowance, Watch
+from pilotlight.providers.clocks import Allowance, Watch, asks_for_stream
 from pilotlight.providers.tap import Tap, current_tap
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ HTTPCORE_ERRORS: Final = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
-
-
-_CLOSING: set[Any] = set()  # the loop itself holds tasks weakly
 
 
 class HostRefused(httpx.ConnectError):
@@ -45,7 +43,7 @@ class WireTransport(httpx.BaseTransport):
         try:
             response = self._pool.connections().handle_request(_outgoing(request, watch))
         except HTTPCORE_ERRORS as error:
-            _reraise(error, watch)
+            reraise(error, watch)
         return _incoming(response, Body(response, watch), watch)
 
 
@@ -63,7 +61,7 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
         try:
             response = await connections.handle_async_request(_outgoing(request, watch))
         except HTTPCORE_ERRORS as error:
-            _reraise(error, watch)
+            reraise(error, watch)
         return _incoming(response, AsyncBody(response, watch), watch)
 
 
@@ -94,9 +92,20 @@ class Body(httpx.SyncByteStream):
         except HTTPCORE_ERRORS as error:
             if watch is not None:
                 watch.tap.broken = True
-            _reraise(error, watch)
+            reraise(error, watch)
         watch.saw(piece)
         return piece
+
+    def rest(self, seconds: float) -> None:
+        """Read what is left after the last word: read to its end, a connection can be used again.
+
+        For so long at most, and a failure says nothing any more.
+        """
+        if self._watch is not None:
+            self._watch.hurry(seconds)
+        with suppress(Exception):
+            while True:
+                next(self._pieces or iter(()))
 
     def close(self) -> None:
         """Give the connection back, or up if the body was not read to its end."""
@@ -130,22 +139,21 @@ class AsyncBody(httpx.AsyncByteStream):
         except HTTPCORE_ERRORS as error:
             if watch is not None:
                 watch.tap.broken = True
-            _reraise(error, watch)
+            reraise(error, watch)
         watch.saw(piece)
         return piece
 
+    async def arest(self, seconds: float) -> None:
+        """The same for async."""
+        if self._watch is not None:
+            self._watch.hurry(seconds)
+        with suppress(Exception):
+            while self._pieces is not None:
+                await anext(self._pieces)
+
     async def aclose(self) -> None:
-        """Give the connection back, or up if the body was not read to its end.
-
-        In a task of its own: httpcore's shield holds against anyio's cancellation, not against
-        a task's `cancel()`, and one that is interrupted here keeps its connection for ever.
-        """
-        import asyncio
-
-        closing = asyncio.ensure_future(self._stream.aclose())
-        _CLOSING.add(closing)
-        closing.add_done_callback(_CLOSING.discard)
-        await asyncio.shield(closing)
+        """Give the connection back, or up if the body was not read to its end."""
+        await self._stream.aclose()
 
 
 def _begin(pool: Pool, request: httpx.Request, tap: Tap | None) -> Watch | None:
@@ -158,7 +166,7 @@ def _begin(pool: Pool, request: httpx.Request, tap: Tap | None) -> Watch | None:
         raise HostRefused(f"{host} is not one of this target's hosts")
     if tap is None:
         return None
-    watch = Watch(tap, request)
+    watch = Watch(tap, request.url.path, streaming=asks_for_stream(request, tap.wire))
     watch.check()
     return watch
 
@@ -167,7 +175,7 @@ def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
     url = request.url
     extensions: dict[str, Any] = request.extensions
     if watch is not None:
-        extensions = {**extensions, "timeout": _limits(extensions.get("timeout") or {}, watch)}
+        extensions = {**extensions, "timeout": limits(extensions.get("timeout") or {}, watch)}
     return httpcore.Request(
         method=request.method,
         url=httpcore.URL(
@@ -179,22 +187,16 @@ def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
     )
 
 
-def _limits(own: dict[str, float | None], watch: Watch) -> dict[str, float | None]:
+def limits(own: Mapping[str, float | None], watch: Watch) -> dict[str, float | None]:
     """Send the attempt's clocks along with the client's own limits."""
-    limits: dict[str, float | None] = {
-        name: Allowance(own.get(name), watch) for name in ("connect", "read", "write")
-    }
-    # The wait for a free connection is no socket operation, so it gets a plain number.
-    limits["pool"], _ = Allowance(own.get("pool"), watch).left()
-    return limits
+    return {name: Allowance(own.get(name), watch) for name in ("connect", "read", "write")}
 
 
 def _incoming(
     response: httpcore.Response, body: Body | AsyncBody, watch: Watch | None
 ) -> httpx.Response:
     if watch is not None:
-        watch.answered(response.status, response.headers)
-        watch.tap.body = body
+        watch.answered(response.status, response.headers, body)
     return httpx.Response(
         status_code=response.status,
         headers=response.headers,
@@ -203,12 +205,8 @@ def _incoming(
     )
 
 
-def _reraise(error: Exception, watch: Watch | None) -> NoReturn:
+def reraise(error: Exception, watch: Watch | None) -> NoReturn:
     """Raise httpx's exception of the same name as httpcore's."""
-    if isinstance(error, httpcore.PoolTimeout) and watch is not None:
-        seconds, clock = watch.left()
-        if seconds <= 0:
-            watch.expire(clock)
     if isinstance(error, Strayed) and watch is not None:
         watch.tap.strayed = str(error)
     twin = HostRefused if isinstance(error, Refused) else getattr(httpx, type(error).__name__)

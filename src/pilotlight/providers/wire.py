@@ -22,16 +22,13 @@ import httpcore
 import httpx
 
 from pilotlight.providers.backend import AsyncBackend, Backend, Pin
-from pilotlight.providers.kept import KeptHTTPProxy, KeptPool, KeptSOCKSProxy
+from pilotlight.providers.kept import AsyncConnections, Connections
 from pilotlight.providers.tap import Tap, Wire
 from pilotlight.providers.transport import AsyncWireTransport, HostRefused, WireTransport
 
 __all__ = ["AsyncSharedClient", "HostRefused", "Pool", "SharedClient"]
 
-# Unlimited, for how many calls may run is the bulkhead's business; a few idle ones are kept.
-LIMITS: Final = httpx.Limits(
-    max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0
-)
+KEEPALIVE: Final = 30.0  # seconds that an idle connection is kept
 # For requests without a tap; those with one have the attempt's own clocks.
 TIMEOUT: Final = httpx.Timeout(600.0, connect=10.0, pool=None)
 # Compressed bodies could not be read in passing, and compression holds tokens back.
@@ -82,7 +79,6 @@ class Pool:
         verify: bool | ssl.SSLContext = True,
         proxy: bool = False,
         pin: Pin | None = None,
-        limits: httpx.Limits = LIMITS,
     ) -> None:
         self.origin = httpx.URL(origin_url)
         self.wire = wire
@@ -94,7 +90,6 @@ class Pool:
         self._verify = verify
         self._trust_env = proxy
         self._pin = pin
-        self._limits = limits
         self._proxy = _proxy_for(self.origin) if proxy else None
         self._ssl: ssl.SSLContext | None = None
         self._start()
@@ -109,7 +104,7 @@ class Pool:
     def _start(self) -> None:
         """Begin without any connection."""
         self._lock = threading.Lock()
-        self._sync: httpcore.ConnectionPool | None = None
+        self._sync: Connections | None = None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopConnections] = (
             WeakKeyDictionary()
         )
@@ -160,18 +155,20 @@ class Pool:
 
     # Connections, for the transports.
 
-    def connections(self) -> httpcore.ConnectionPool:
+    def connections(self) -> Connections:
         """Return the connections that the threads share."""
         if self._sync is not None:
             return self._sync
         with self._lock:
             if self._sync is None:
-                self._sync = self._open(
-                    httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy, Backend
+                self._sync = Connections(
+                    self._maker(
+                        httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy, Backend
+                    )
                 )
             return self._sync
 
-    async def aconnections(self) -> httpcore.AsyncConnectionPool:
+    async def aconnections(self) -> AsyncConnections:
         """Return the connections of the running loop, which end with it."""
         loop = asyncio.get_running_loop()
         entry = self._loops.get(loop)
@@ -179,28 +176,23 @@ class Pool:
             with self._lock:  # other threads may have loops of their own
                 for old in [old for old in self._loops if old.is_closed()]:
                     del self._loops[old]  # closed without shutting its generators down
-                entry = self._loops[loop] = _LoopConnections(self._open_async())
+                made = AsyncConnections(
+                    self._maker(
+                        httpcore.AsyncConnectionPool,
+                        httpcore.AsyncHTTPProxy,
+                        httpcore.AsyncSOCKSProxy,
+                        AsyncBackend,
+                    )
+                )
+                entry = self._loops[loop] = _LoopConnections(made)
             await anext(entry.keeper)
         return entry.connections
 
-    def _open_async(self) -> Any:
-        return self._open(
-            KeptPool,
-            KeptHTTPProxy,
-            KeptSOCKSProxy,
-            AsyncBackend,
-        )
-
-    def _open(self, direct: Any, http_proxy: Any, socks_proxy: Any, backend: Any) -> Any:
-        """Make a connection pool, of either colour, over our own backend."""
+    def _maker(self, direct: Any, http_proxy: Any, socks_proxy: Any, backend: Any) -> Any:
+        """Return what makes connections, of either colour, over our own backend."""
         if self._ssl is None and self.origin.scheme == "https":
             self._ssl = _ssl_context(self._verify, trust_env=self._trust_env)
-        options: dict[str, Any] = {
-            "ssl_context": self._ssl,
-            "max_connections": self._limits.max_connections,
-            "max_keepalive_connections": self._limits.max_keepalive_connections,
-            "keepalive_expiry": self._limits.keepalive_expiry,
-        }
+        options: dict[str, Any] = {"ssl_context": self._ssl, "keepalive_expiry": KEEPALIVE}
         proxy = self._proxy
         if proxy is None:
             return direct(**options, network_backend=backend(self.allowed_hosts, self._pin))
@@ -230,12 +222,12 @@ class Pool:
 class _LoopConnections:
     """One event loop's connections, closed when the loop shuts down its async generators."""
 
-    def __init__(self, connections: httpcore.AsyncConnectionPool) -> None:
+    def __init__(self, connections: AsyncConnections) -> None:
         self.connections = connections
         self.keeper = _keep(connections)
 
 
-async def _keep(connections: httpcore.AsyncConnectionPool) -> AsyncGenerator[None]:
+async def _keep(connections: AsyncConnections) -> AsyncGenerator[None]:
     """Wait, once started, for the end of the loop (`asyncio.run` ends these generators)."""
     try:
         yield

@@ -14,7 +14,7 @@ class Prices(Protocol):
 
 
 class PriceMap:
-    """litellm's map, loaded when first asked: that takes seconds."""
+    """litellm's map, read when first asked."""
 
     def __init__(self, table: Mapping[str, Any] | None = None) -> None:
         self._table = table
@@ -33,9 +33,9 @@ class PriceMap:
     def table(self) -> Mapping[str, Any]:
         """The map itself."""
         if self._table is None:
-            from pilotlight.providers.litellm_module import litellm
+            from pilotlight.providers.model_table import table
 
-            self._table = litellm().model_cost
+            self._table = table()
         return self._table
 
 

@@ -1,0 +1,83 @@
+"""A refusal as the caller knows it: the exception of the library that the program uses.
+
+A mistake of the caller reaches it as the provider's own exception.  Where no SDK stands in
+between there is none, so it is made: litellm's if litellm is imported, for whoever catches it
+has imported it; else the openai SDK's; else httpx's.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from pilotlight.providers.litellm_module import litellm
+from pilotlight.providers.shapes import litellm_loaded
+
+if TYPE_CHECKING:
+    from pilotlight.providers.post import Said
+
+
+def status_error(said: Said, url: str, provider: str, model: str) -> Exception:
+    """Return the exception of an answer with an error status."""
+    response = httpx.Response(
+        said.status_code,
+        headers=[(n, v) for n, v in said.headers if n.lower() not in _OF_THE_WIRE],
+        content=said.content,
+        request=httpx.Request("POST", url),
+    )
+    return _own(lambda openai: _by_sdk(openai, response), provider, model) or _by_httpx(response)
+
+
+def in_band_error(event: Mapping[str, Any], url: str, provider: str, model: str) -> Exception:
+    """Return the exception of an error that stands in a stream under status 200."""
+    request = httpx.Request("POST", url)
+    error = event.get("error")
+    told = error.get("message") if isinstance(error, Mapping) else error
+    message = str(told or "an error in the stream")
+    own = _own(lambda openai: openai.APIError(message, request, body=error), provider, model)
+    return own or httpx.RemoteProtocolError(message, request=request)
+
+
+_OF_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
+def _by_httpx(response: httpx.Response) -> Exception:
+    said = f"HTTP {response.status_code} from {response.request.url.host}"
+    return httpx.HTTPStatusError(said, request=response.request, response=response)
+
+
+def _by_sdk(openai: Any, response: httpx.Response) -> Exception:
+    """Let the SDK choose its class, and word its message, as for a request of its own."""
+    client = openai.OpenAI(api_key="none", base_url=str(response.request.url), http_client=_CLIENT)
+    made: Exception = client._make_status_error_from_response(response)
+    return made
+
+
+_CLIENT = httpx.Client(trust_env=False)  # sends nothing: the SDK wants one
+
+
+def _own(made: Callable[[Any], Exception], provider: str, model: str) -> Exception | None:
+    """Return litellm's exception, or the SDK's; None where neither is imported."""
+    try:
+        if litellm_loaded():
+            import openai  # litellm has it
+
+            return _mapped(made(openai), provider, model)
+        openai_module = sys.modules.get("openai")
+        return None if openai_module is None else made(openai_module)
+    except Exception:  # an SDK of another age: httpx's exception tells the same
+        return None
+
+
+def _mapped(error: Exception, provider: str, model: str) -> Exception:
+    """Return what litellm makes of the SDK's exception; it tells by raising."""
+    try:
+        litellm().exception_type(
+            model=model, original_exception=error, custom_llm_provider=provider
+        )
+    except Exception as mapped:
+        return mapped
+    return error
