@@ -51,12 +51,9 @@ def _by_httpx(response: httpx.Response) -> Exception:
 
 def _by_sdk(openai: Any, response: httpx.Response) -> Exception:
     """Let the SDK choose its class, and word its message, as for a request of its own."""
-    client = openai.OpenAI(api_key="none", base_url=str(response.request.url), http_client=_CLIENT)
+    client = openai.OpenAI.__new__(openai.OpenAI)  # it needs no key and no connections for that
     made: Exception = client._make_status_error_from_response(response)
     return made
-
-
-_CLIENT = httpx.Client(trust_env=False)  # sends nothing: the SDK wants one
 
 
 def _own(made: Callable[[Any], Exception], provider: str, model: str) -> Exception | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
@@ -117,7 +116,7 @@ class Post:
             "accept-encoding": "identity",  # a compressed body can't be read in passing
             "connection": "keep-alive",
             "content-type": "application/json",
-            "user-agent": f"pilotlight/{version('pilotlight')}",
+            "user-agent": "pilotlight",
             **headers,
         }
         self._headers = _raw(given)
