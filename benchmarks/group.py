@@ -9,6 +9,8 @@ from importlib import import_module
 GROUPS = (
     "concurrency",
     "overhead",
+    "calls",
+    "streams",
     "imports",
     "tap",
     "outage",
