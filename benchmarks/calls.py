@@ -10,7 +10,7 @@ from benchmarks.canned import canned
 from benchmarks.clients import Client, has_via, ollama_wire, openai_wire
 from benchmarks.measure import Spent, ablock, ainterleaved, block, interleaved, settle
 from benchmarks.rows import Row
-from benchmarks.versus import versus
+from benchmarks.versus import NATIVE, RAW, versus
 
 ROUNDS, TIMES, WARM = 12, 25, 10
 CALL, LOCAL = 1.4, 1.5  # times raw httpx, times the raw ollama client
@@ -27,8 +27,8 @@ async def _rows(wire: Mapping[str, Client], local: Mapping[str, Client]) -> list
     path = "" if has_via() else " (through litellm: there is no other way yet)"
     made = []
     for told, clients, base, limit, promise in (
-        (f"whole call, OpenAI wire{path}", wire, "raw httpx", CALL, "call"),
-        ("whole call, Ollama", local, "raw ollama client", LOCAL, "ollama"),
+        (f"whole call, OpenAI wire{path}", wire, RAW, CALL, "call"),
+        ("whole call, Ollama", local, NATIVE, LOCAL, "ollama"),
     ):
         made += [
             versus(f"{told}, sync", _found(clients), base, limit, promise),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import httpx
 
 import pilotlight
-from benchmarks.versus import LITELLM, OURS
+from benchmarks.versus import LITELLM, NATIVE, OURS, RAW, SDK
 
 ASK = [{"role": "user", "content": "hi"}]
 MODEL = "gpt-4o"
@@ -52,10 +53,11 @@ class Ours:
 class Httpx:
     """httpx and json, and nothing more: nobody who stands on httpx can be cheaper."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._client = httpx.Client(trust_env=False, limits=LOOSE)
-        self._aclient = httpx.AsyncClient(trust_env=False, limits=LOOSE, timeout=None)
+    def __init__(self, base: str, verify: ssl.SSLContext | bool = True) -> None:
+        self._url = f"{base}/chat/completions"
+        options: dict[str, Any] = {"trust_env": False, "limits": LOOSE, "verify": verify}
+        self._client = httpx.Client(**options)
+        self._aclient = httpx.AsyncClient(**options, timeout=None)
 
     def ask(self) -> str:
         answer = self._client.post(self._url, json=BODY)
@@ -134,9 +136,9 @@ def openai_wire(server: str, wait: int = 0, gap: int = 0) -> dict[str, Client]:
     base = f"{server}/{wait}/{gap}/v1"
     target = {"model": f"openai/{MODEL}", "api_base": base, "api_key": "k"}
     made: dict[str, Client] = {
-        "raw httpx": Httpx(f"{base}/chat/completions"),
+        RAW: Httpx(base),
         OURS: Ours(target),
-        "openai SDK": OpenAI(base),
+        SDK: OpenAI(base),
     }
     if has_via():
         made[LITELLM] = Ours({**target, "via": "litellm"})
@@ -148,7 +150,7 @@ def ollama_wire(server: str) -> dict[str, Client]:
     base = f"{server}/0/0"
     quiet = {"health": "off", "warm": "never"}
     return {
-        "raw ollama client": Ollama(base),
+        NATIVE: Ollama(base),
         OURS: Ours({"model": "ollama/m", "api_base": base, **quiet}),
     }
 

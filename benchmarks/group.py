@@ -11,6 +11,7 @@ GROUPS = (
     "overhead",
     "calls",
     "streams",
+    "flight",
     "imports",
     "tap",
     "outage",

@@ -149,13 +149,33 @@ def quiet_collector() -> Iterator[None]:
 
 def each(call: Callable[[], object], times: int) -> float:
     """Return the median seconds of one call."""
-    spent = []
+    return each_spent(call, times).wall
+
+
+def each_spent(call: Callable[[], object], times: int) -> Spent:
+    """Return the median seconds of one call by the clock, and the mean of their CPU."""
+    walls = []
     with quiet_collector():
+        cpu = time.process_time_ns()
         for _ in range(times):
             began = time.perf_counter_ns()
             call()
-            spent.append(time.perf_counter_ns() - began)
-    return statistics.median(spent) / 1e9
+            walls.append(time.perf_counter_ns() - began)
+        cpu = time.process_time_ns() - cpu
+    return Spent(statistics.median(walls) / 1e9, cpu / times / 1e9)
+
+
+async def aeach_spent(call: Callable[[], Awaitable[object]], times: int) -> Spent:
+    """Do the same with a coroutine function."""
+    walls = []
+    with quiet_collector():
+        cpu = time.process_time_ns()
+        for _ in range(times):
+            began = time.perf_counter_ns()
+            await call()
+            walls.append(time.perf_counter_ns() - began)
+        cpu = time.process_time_ns() - cpu
+    return Spent(statistics.median(walls) / 1e9, cpu / times / 1e9)
 
 
 def together(call: Callable[[], object], threads: int) -> float:

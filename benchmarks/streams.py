@@ -14,10 +14,9 @@ from benchmarks.chart import Bar, Chart, bar
 from benchmarks.clients import Client, ollama_wire, openai_wire
 from benchmarks.measure import Figure, Spent, ainterleaved, interleaved, less, settle, spending
 from benchmarks.rows import Row
-from benchmarks.versus import OURS, kind, versus
+from benchmarks.versus import NATIVE, OURS, RAW, kind, versus
 
 ROUNDS, TIMES, WARM = 10, 8, 5
-RAW, NATIVE = "raw httpx", "raw ollama client"
 CPU, LOCAL = 2.0, 1.5  # times raw httpx, times the raw ollama client
 GAP = 5  # milliseconds between two chunks, where they do not come at once
 

@@ -10,6 +10,7 @@ from benchmarks.rows import Row
 
 OURS = "pilotlight"
 LITELLM = "pilotlight via litellm"
+RAW, SDK, NATIVE = "raw httpx", "openai SDK", "raw ollama client"
 
 
 def versus(
