@@ -50,6 +50,7 @@ def _row(server: ChaosServer, shape: str, callers: Callable[[Route], int], trial
         hits == trials and answered == CALLERS,
         PEERS,
         {"hits": hits, "trial_calls": trials, "answered": answered},
+        "herd",
     )
 
 
