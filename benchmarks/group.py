@@ -13,6 +13,7 @@ GROUPS = (
     "streams",
     "flight",
     "imports",
+    "memory",
     "tap",
     "outage",
     "herd",
