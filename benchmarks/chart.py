@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any, Literal
 
 Kind = Literal["ours", "base", "peer"]
@@ -43,6 +44,5 @@ def chart_of(data: Mapping[str, Any]) -> Chart:
 def bar(name: str, rounds: Sequence[float], kind: Kind, scale: float = 1e3) -> Bar:
     """Return the bar of some rounds, in milliseconds unless told otherwise."""
     scaled = sorted(each * scale for each in rounds)
-    middle = scaled[len(scaled) // 2]
     quarter = len(scaled) // 4
-    return Bar(name, middle, kind, scaled[quarter], scaled[-1 - quarter])
+    return Bar(name, median(scaled), kind, scaled[quarter], scaled[-1 - quarter])

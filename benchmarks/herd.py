@@ -13,7 +13,7 @@ from pilotlight.route import Route
 from pilotlight_chaos import ChaosServer
 
 CALLERS = 50
-BREAK = 0.5
+BREAK, SLOW = 0.5, 1.0  # seconds of the break, and of an attempt at what hangs
 PEERS = f"Router {CALLERS} of {CALLERS} ({PEERS_AS_OF}); purgatory, aiobreaker the same"
 
 
@@ -30,15 +30,14 @@ def rows() -> list[Row]:
 def _row(server: ChaosServer, shape: str, callers: Callable[[Route], int], trials: int) -> Row:
     primary, backup = fresh(PRIMARY), fresh(BACKUP)
     breaker = {"reset_timeout": BREAK, "trial_calls": trials}
-    route = route_over(
-        {primary: target(server, primary, breaker=breaker), backup: target(server, backup)}
-    )
+    dying = target(server, primary, breaker=breaker, timeout=SLOW)
+    route = route_over({primary: dying, backup: target(server, backup)})
     server.fault(primary, "server_error")
     guard = route.targets[0].health.breaker
     while guard.retry_after is None:
         route.complete(ASK)
     before = server.hits(primary)
-    server.fault(primary, "slow", seconds=2.0, add=True)  # still dead, and slow to say so
+    server.fault(primary, "hang")  # still dead, and it takes the whole timeout to see it
     while guard.retry_after is not None:
         time.sleep(0.005)
     answered = callers(route)

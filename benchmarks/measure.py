@@ -202,9 +202,9 @@ def together(call: Callable[[], object], threads: int) -> float:
     return time.perf_counter() - began
 
 
-def fresh(code: str) -> str:
+def fresh(code: str, python: str = sys.executable) -> str:
     """Run code in a fresh interpreter and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [python, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     return done.stdout.strip()

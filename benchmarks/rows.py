@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 HEADER = ("figure", "measured", "target", "verdict", "peers")
@@ -78,3 +82,18 @@ def promises(rows: Sequence[Row]) -> str:
             for number, row in enumerate(held)
         ] or [(told, "not measured in this run", "-", "-", "-")]
     return markdown(("promise", "figure", "measured", "target", "verdict"), lines)
+
+
+def machine() -> dict[str, Any]:
+    """Return what was measured on, as far as it may be told: no names of hosts or paths."""
+    named = ("pilotlight", "litellm", "openai", "httpx", "httpcore", "aiohttp", "ollama")
+    versions = {}
+    for name in named:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions_here": versions,
+    }
