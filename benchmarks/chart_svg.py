@@ -69,7 +69,10 @@ def _drawn(chart: Chart, top: float) -> Iterator[str]:
     yield _text(16, top + 24, f"{chart.title}{unit}{better}", "title")
     first, last = top + TOP, top + height(chart) - FOOT
     yield _line("axis", LABEL, first - 4, last)
-    bars = [_bar(bar, first + row * (BAR + GAP), x) for row, bar in enumerate(_sorted(chart))]
+    limit = x(chart.limit) if chart.limit is not None else 0.0
+    bars = [
+        _bar(each, first + row * (BAR + GAP), x, limit) for row, each in enumerate(_sorted(chart))
+    ]
     yield from (part for parts, _ in bars for part in parts)
     if chart.limit is not None:
         yield _line("limit", x(chart.limit), first - 6, last)
@@ -87,14 +90,13 @@ def _sorted(chart: Chart) -> list[Bar]:
     return sorted(chart.bars, key=lambda each: (rank[each.kind], sign * each.value))
 
 
-def _bar(each: Bar, y: float, x: Callable[[float], float]) -> tuple[list[str], str]:
+def _bar(each: Bar, y: float, x: Callable[[float], float], limit: float) -> tuple[list[str], str]:
     """Return the bar's parts, and its value, which stands in front of the target's line."""
     middle, end = y + BAR / 2 + 4.5, x(each.value)
-    parts = [
-        _text(LABEL - 10, middle, each.name, "mine" if each.kind == "ours" else "", "end"),
-        f'<rect class="{each.kind}" x="{LABEL:.1f}" y="{y:.1f}" '
-        f'width="{max(end - LABEL, 1.5):.1f}" height="{BAR:.1f}" rx="2"/>',
-    ]
+    name = _text(LABEL - 10, middle, each.name, "mine" if each.kind == "ours" else "", "end")
+    wide = max(end - LABEL, 1.5)
+    box = f'x="{LABEL:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{BAR:.1f}"'
+    parts = [name, f'<rect class="{each.kind}" {box} rx="2"/>']
     if each.low is not None and each.high is not None and x(each.high) - x(each.low) > 3:
         at = y + BAR / 2
         parts.append(
@@ -102,7 +104,10 @@ def _bar(each: Bar, y: float, x: Callable[[float], float]) -> tuple[list[str], s
             f'x2="{x(each.high):.1f}" y2="{at:.1f}"/>'
         )
     told = each.note or _number(each.value)
-    return parts, _text(max(end, x(each.high or 0.0)) + 8, middle, told)
+    at = max(end, x(each.high or 0.0)) + 8
+    if at - 6 < limit < at + 8 * len(told):
+        at = limit + 6
+    return parts, _text(at, middle, told)
 
 
 def _number(value: float) -> str:

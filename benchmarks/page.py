@@ -30,7 +30,8 @@ svg{display:block;width:100%;height:auto}
 table{border-collapse:collapse;width:100%;font-size:13px;line-height:1.4}
 th,td{text-align:left;vertical-align:top;padding:6px 10px;border-bottom:1px solid var(--line)}
 th{font-weight:600;color:var(--soft)}
-.dense table{font-size:11.5px}.dense th,.dense td{padding:5px 6px}.dense td:first-child{min-width:7em}
+.wide{margin-top:14px}.dense table{font-size:11.5px}
+.dense th,.dense td{padding:5px 6px}.dense td:first-child{min-width:7em}
 tbody tr:nth-child(even){background:var(--zebra)}
 td:first-child{font-weight:500;min-width:15em}
 .ok{color:var(--ok);font-weight:600}.MISS{color:var(--miss);font-weight:600}
