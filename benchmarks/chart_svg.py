@@ -39,7 +39,7 @@ def svg(charts: Sequence[Chart], title: str) -> str:
 
 def inline(chart: Chart) -> str:
     """Return one chart for a page that has the style already."""
-    return _picture(_drawn(chart, 0.0), height(chart), chart.title, "")
+    return _picture(list(_drawn(chart, 0.0)), height(chart), chart.title, "")
 
 
 def height(chart: Chart) -> float:

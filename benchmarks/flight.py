@@ -29,7 +29,7 @@ from benchmarks.versus import LITELLM, OURS, RAW, SDK, kind
 
 WAIT = 50  # milliseconds that the server takes
 LIMIT = 0.8  # of the floor's throughput
-PATIENCE = 30.0  # seconds for a round of one contestant
+PATIENCE = 20.0  # seconds for a round of one contestant
 THREADS = 32
 FLOOR, AIOHTTP = "httpx, a client a task", "aiohttp"
 SHARED = f"{RAW}, one client"

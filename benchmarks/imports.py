@@ -97,8 +97,8 @@ def _against(found: Mapping[str, list[float]], name: str, promised: bool) -> Row
     times = ratio(found, name, "pydantic").median
     base = Figure(found["pydantic"])
     bars = [
-        bar(STATEMENTS[each], found[each], mark)
-        for each, mark in ((name, "ours"), ("pydantic", "base"))
+        bar(STATEMENTS[name], found[name], "ours"),
+        bar(STATEMENTS["pydantic"], found["pydantic"], "base"),
     ]
     return Row(
         STATEMENTS[name],

@@ -146,7 +146,7 @@ def _stream_rows(walls: Rounds, cpus: Rounds) -> list[Row]:
             case = f"{colour} {kind}"
             added = less(cpus, case, base), less(walls, case, base)
             made.append(_row(f"adds to a stream, {colour} {told}", *added, limit))
-            chunk = [_per_chunk(found, case, base) for found in (cpus, walls)]
+            chunk = _per_chunk(cpus, case, base), _per_chunk(walls, case, base)
             made.append(_row(f"adds to each of its chunks, {colour} {told}", *chunk, None))
     return made
 
