@@ -39,7 +39,7 @@ ROUNDS, CALLS, STREAMS = 8, 15, 5
 CROWDS, THREADS = 4, 32
 IMPORTED = 4
 OUTAGE, CAP = 200, 20.0  # calls; seconds for all of them
-HERD, PAUSE, SLOW = 50, 1.0, 2.0  # callers; seconds of the break, and of the timeout
+HERD, PAUSE, SLOW = 50, 2.5, 2.0  # callers; seconds of the break, and of the timeout
 WAITED, MET = 95.0, 7  # seconds after which nobody waits for a 429; times that we meet one
 FAULTS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "refused": ("", {}),
