@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live test-backends test-django test-langchain lint types format bench bench-peers soak docs constraints clean
+.PHONY: help setup demo chaos test test-live test-backends test-django test-langchain lint types format bench bench-peers bench-docs soak docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,11 +63,16 @@ format: $(READY) ## Let ruff format and mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Print the numbers the README promises, beside the peers' (minutes)
+bench: $(READY) ## Print the numbers that are promised (about 5 min); ARGS="--html bench.html"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-peers: $(READY) ## What callers get from pilotlight and its peers; ARGS="--write docs/comparison.md"
+bench-peers: $(READY) ## What pilotlight and its peers cost, and what their callers get (about 8 min)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-docs: $(READY) ## Run both, and write docs/performance.md and docs/comparison.md anew
+	@$(BIN)/python -m benchmarks --json bench.json
+	@$(BIN)/python -m benchmarks.peers --json bench-peers.json --write docs/comparison.md
+	@$(BIN)/python -m benchmarks.publish bench.json bench-peers.json --html bench.html
 
 soak: $(READY) ## 50,000 calls under changing faults, and what is left of them (10 min)
 	@$(BIN)/python -W ignore -m benchmarks.soak $(ARGS)

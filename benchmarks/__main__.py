@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.group import GROUPS
-from benchmarks.rows import Row, row_of, table
+from benchmarks.page import html
+from benchmarks.rows import Row, machine, promises, row_of, table
 from benchmarks.surge_svg import picture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,13 +25,16 @@ def main() -> int:
     options = _parser().parse_args()
     began = time.monotonic()
     rows = [row for name in options.only or GROUPS for row in _measured(name)]
-    print(table(rows))
+    print(table(rows), promises(rows), sep="\n\n")
     missed = [row for row in rows if row.ok is False]
     print(f"\n{len(rows)} figures, {len(missed)} missed, in {time.monotonic() - began:.0f} s")
     if options.plot:
         options.plot.write_text(picture(rows), "utf-8")
+    report = _report(rows)
     if options.json:
-        options.json.write_text(json.dumps(_report(rows), indent=2) + "\n", "utf-8")
+        options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    if options.html:
+        options.html.write_text(html(report, {}), "utf-8")
     return 1 if missed and options.strict else 0
 
 
@@ -39,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     parser.add_argument("--plot", type=Path, help="draw the surge there, as SVG")
+    parser.add_argument("--html", type=Path, help="draw all figures there, on one page")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--only", nargs="+", choices=GROUPS, help="measure only these groups")
     return parser
@@ -63,7 +67,7 @@ def _measured(name: str) -> list[Row]:
 def _report(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
+        **machine(),
         "rows": [row.as_json() for row in rows],
     }
 

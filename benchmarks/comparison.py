@@ -37,7 +37,7 @@ In streams, "after 3 tokens" means that the caller had been given three of ten t
 **How it was set up.** One second for each attempt, the SDKs' retries off (`max_retries=0`,
 `num_retries=0`), otherwise the defaults, each library as its documentation shows it: a `Route` of
 two targets, `Router(fallbacks=...)`, `ChatOpenAI(...).with_fallbacks([...])`, an
-`Agent(FallbackModel(...))`.  Each fault meets fresh clients.  Source: `benchmarks/peer_worker.py`
+`Agent(FallbackModel(...))`.  Each fault meets fresh clients.  Source: `benchmarks/contestants.py`
 (the set-ups) and `benchmarks/contest.py` (the faults).
 
 ## Notes, in fairness

@@ -80,8 +80,8 @@ SCENARIOS = (
 class Worker:
     """A contestant's process; started anew when a call never ends."""
 
-    def __init__(self, python: str, name: str) -> None:
-        self._command = [python, "-m", "benchmarks.peer_worker", name]
+    def __init__(self, python: str, name: str, module: str = "peer_worker") -> None:
+        self._command = [python, "-m", f"benchmarks.{module}", name]
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str] = queue.Queue()
         self.versions: dict[str, str] = {}

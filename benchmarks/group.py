@@ -9,7 +9,11 @@ from importlib import import_module
 GROUPS = (
     "concurrency",
     "overhead",
+    "calls",
+    "streams",
+    "flight",
     "imports",
+    "memory",
     "tap",
     "outage",
     "herd",

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+T = TypeVar("T")
 US = 1e6
 MS = 1e3
 
@@ -30,11 +31,18 @@ class Figure:
     def told(self, unit: str) -> str:
         """Return the median and the spread of the rounds, such as `41 us (39-55)`."""
         scale, digits = {"us": (US, 1), "ms": (MS, 1), "s": (1.0, 2)}[unit]
+        return self._told(scale, digits, f" {unit}")
+
+    def times(self) -> str:
+        """Return the same of a ratio, such as `1.31x (1.26-1.40)`."""
+        return self._told(1.0, 2, "x")
+
+    def _told(self, scale: float, digits: int, unit: str) -> str:
         median, low, high = (
-            round(value * scale, digits)
+            f"{value * scale:.{digits}f}"
             for value in (self.median, min(self.rounds), max(self.rounds))
         )
-        return f"{median} {unit} ({low}-{high})"
+        return f"{median}{unit} ({low}-{high})"
 
     def values(self) -> dict[str, Any]:
         return {"median": self.median, "rounds": list(self.rounds)}
@@ -50,13 +58,82 @@ def ratio(cases: Mapping[str, Sequence[float]], case: str, base: str) -> Figure:
     return Figure([a / b for a, b in zip(cases[case], cases[base], strict=True)])
 
 
-def interleaved(cases: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def interleaved(cases: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
     """Run every case once a round, so that a busy machine is busy for all of them."""
-    found: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(rounds):
-        for name, case in cases.items():
-            found[name].append(case())
+    found: dict[str, list[T]] = {name: [] for name in cases}
+    for number in range(rounds):
+        for name in _turned(cases, number):
+            found[name].append(cases[name]())
     return found
+
+
+async def ainterleaved(
+    cases: Mapping[str, Callable[[], Awaitable[T]]], rounds: int
+) -> dict[str, list[T]]:
+    """Do the same with coroutines."""
+    found: dict[str, list[T]] = {name: [] for name in cases}
+    for number in range(rounds):
+        for name in _turned(cases, number):
+            found[name].append(await cases[name]())
+    return found
+
+
+def _turned(cases: Mapping[str, Any], number: int) -> list[str]:
+    """Let each round begin with another case: the first of a round is slower."""
+    names = list(cases)
+    first = number % len(names)
+    return names[first:] + names[:first]
+
+
+class Spent(NamedTuple):
+    """Seconds of one call, by the clock and of this process's CPU, all threads."""
+
+    wall: float
+    cpu: float
+
+
+@contextmanager
+def spending(spent: list[Spent], times: int = 1) -> Iterator[None]:
+    """Add what one of so many calls of the body took."""
+    began, cpu = time.perf_counter(), time.process_time()
+    yield
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - began
+    spent.append(Spent(wall / times, cpu / times))
+
+
+def block(call: Callable[[], object], times: int) -> Spent:
+    """Return the mean of so many calls, one after the other, the collector at work."""
+    spent: list[Spent] = []
+    with spending(spent, times):
+        for _ in range(times):
+            call()
+    return spent[0]
+
+
+async def ablock(call: Callable[[], Awaitable[object]], times: int) -> Spent:
+    """Do the same with a coroutine function."""
+    spent: list[Spent] = []
+    with spending(spent, times):
+        for _ in range(times):
+            await call()
+    return spent[0]
+
+
+def split(found: Mapping[str, Sequence[Spent]]) -> tuple[dict[str, list[float]], ...]:
+    """Return the rounds by the clock and in CPU."""
+    return (
+        {name: [spent.wall for spent in rounds] for name, rounds in found.items()},
+        {name: [spent.cpu for spent in rounds] for name, rounds in found.items()},
+    )
+
+
+def settle() -> None:
+    """Take what the imports left out of the collector's rounds, so that no case pays for another's.
+
+    litellm's import leaves some 380,000 objects, and each full collection would walk them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
@@ -72,13 +149,33 @@ def quiet_collector() -> Iterator[None]:
 
 def each(call: Callable[[], object], times: int) -> float:
     """Return the median seconds of one call."""
-    spent = []
+    return each_spent(call, times).wall
+
+
+def each_spent(call: Callable[[], object], times: int) -> Spent:
+    """Return the median seconds of one call by the clock, and the mean of their CPU."""
+    walls = []
     with quiet_collector():
+        cpu = time.process_time_ns()
         for _ in range(times):
             began = time.perf_counter_ns()
             call()
-            spent.append(time.perf_counter_ns() - began)
-    return statistics.median(spent) / 1e9
+            walls.append(time.perf_counter_ns() - began)
+        cpu = time.process_time_ns() - cpu
+    return Spent(statistics.median(walls) / 1e9, cpu / times / 1e9)
+
+
+async def aeach_spent(call: Callable[[], Awaitable[object]], times: int) -> Spent:
+    """Do the same with a coroutine function."""
+    walls = []
+    with quiet_collector():
+        cpu = time.process_time_ns()
+        for _ in range(times):
+            began = time.perf_counter_ns()
+            await call()
+            walls.append(time.perf_counter_ns() - began)
+        cpu = time.process_time_ns() - cpu
+    return Spent(statistics.median(walls) / 1e9, cpu / times / 1e9)
 
 
 def together(call: Callable[[], object], threads: int) -> float:
@@ -105,9 +202,9 @@ def together(call: Callable[[], object], threads: int) -> float:
     return time.perf_counter() - began
 
 
-def fresh(code: str) -> str:
+def fresh(code: str, python: str = sys.executable) -> str:
     """Run code in a fresh interpreter and return what it printed."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [python, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     return done.stdout.strip()

@@ -3,65 +3,120 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.house import ASK, BACKUP, PRIMARY, fresh, house, pair, route_over, target
 from benchmarks.measure import MS, Figure
 from benchmarks.rows import PEERS_AS_OF, Row
+from pilotlight import StreamInterrupted
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.route import Route
 from pilotlight_chaos import ChaosServer
 
 CALLS = 200
 THROTTLED = 15
-FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "refused": ("", {}),
-    "500": ("server_error", {}),
-    "429": ("rate_limit", {"retry_after": 20}),
-}
+ALLOWED = 0.005  # seconds that a 429 may add
+QUICK = {"timeout": 0.5}  # a primary that hangs is found out after so many seconds
 UNTUNED = f"Router num_retries=0 {CALLS}, tuned 2 ({PEERS_AS_OF})"
-PEERS = {
-    "refused": UNTUNED,
-    "500": UNTUNED,
-    "429": f"{UNTUNED}; at defaults it sleeps 61 s a call",
-}
 WAITERS = f"Router 92 s, LangChain and pydantic-ai 60 s at defaults ({PEERS_AS_OF})"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A way in which a primary is dead; `shown` when its callers have seen text before it dies."""
+
+    kind: str = ""  # refused
+    params: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = False
+    shown: bool = False
+    peers: str = ""
+
+
+DEATHS = {
+    "refused": Death(peers=UNTUNED),
+    "500": Death("server_error", peers=UNTUNED),
+    "429": Death(
+        "rate_limit", {"retry_after": 20}, peers=f"{UNTUNED}; at defaults it sleeps 61 s a call"
+    ),
+    "hang, 0.5 s each": Death("hang", options=QUICK, peers="Router num_retries=0 all, tuned 2"),
+    "stream cut before content": Death("cut", {"after": 0}, stream=True),
+    "stream cut after 3 tokens": Death("cut", {"after": 3}, stream=True, shown=True),
+}
 
 
 def rows() -> list[Row]:
     """Measure."""
     with house() as server:
-        made = [_dead(server, kind) for kind in FAULTS]
+        made = [_dead(server, told, death) for told, death in DEATHS.items()]
         made.append(_throttled(server))
         return made
 
 
-def _dead(server: ChaosServer, kind: str) -> Row:
+def _dead(server: ChaosServer, told: str, death: Death) -> Row:
     """Make sequential calls with a primary that is dead from the start."""
     primary, backup = fresh(PRIMARY), fresh(BACKUP)
-    fault, params = FAULTS[kind]
-    if fault:
-        server.fault(primary, fault, **params)
-        route = pair(server, primary, backup)
+    if death.kind:
+        server.fault(primary, death.kind, **death.params)
+        route = pair(server, primary, backup, **death.options)
     else:
         route = route_over(_refusing(server, primary, backup))
     began = time.perf_counter()
-    asked, spent = _calls(route, primary)
+    calls = [_stream(route) if death.stream else _call(route) for _ in range(CALLS)]
     elapsed = time.perf_counter() - began
-    hits = server.hits(primary) if fault else asked
+    asked = sum(call.asked.count(primary) for call in calls)
+    hits = server.hits(primary) if death.kind else asked
+    interrupted = sum(call.interrupted for call in calls)
+    assert bool(interrupted) == death.shown
     trials = _trials_due(elapsed)
     allowed = BreakerPolicy().minimum_calls + trials
-    counted = "at the server" if fault else "connections tried"
+    counted = "at the server" if death.kind else "connections tried"
+    ends = f"{interrupted} told of it in mid-stream, all others" if interrupted else "all"
+    spent = [call.seconds for call in calls]
     return Row(
-        f"dead primary ({kind}): its requests in {CALLS} calls",
-        f"{hits} {counted}; all answered; call 1 {spent[0] * MS:.0f} ms, "
-        f"median of 2nd half {median(spent[CALLS // 2 :]) * MS:.1f} ms",
+        f"dead primary ({told}): its requests in {CALLS} calls",
+        f"{hits} {counted}; {ends} answered; {_costs(spent)}",
         f"<= {allowed} (minimum_calls {allowed - trials} + {trials} trials due)",
         hits <= allowed,
-        PEERS[kind],
-        {"hits": hits, "allowed": allowed, "seconds": elapsed},
+        death.peers,
+        {"hits": hits, "allowed": allowed, "seconds": elapsed, "calls": spent},
+        "dead",
     )
+
+
+def _costs(spent: Sequence[float]) -> str:
+    picked = {"1st": spent[0], "2nd": spent[1], "6th": spent[5]}
+    told = ", ".join(f"{name} {seconds * MS:.0f}" for name, seconds in picked.items())
+    return f"calls {told} ms, median of 2nd half {median(spent[CALLS // 2 :]) * MS:.1f} ms"
+
+
+class Ended(NamedTuple):
+    """One call: how long it took, whom it asked, and whether it ended in mid-stream."""
+
+    seconds: float
+    asked: list[str]
+    interrupted: bool = False
+
+
+def _call(route: Route) -> Ended:
+    began = time.perf_counter()
+    answer = route.complete(ASK)
+    return Ended(time.perf_counter() - began, [each.target for each in answer.receipt.attempts])
+
+
+def _stream(route: Route) -> Ended:
+    began, interrupted = time.perf_counter(), False
+    stream = route.stream(ASK)
+    try:
+        for _ in stream:
+            pass
+    except StreamInterrupted:
+        interrupted = True
+    asked = [each.target for each in stream.receipt.attempts]
+    return Ended(time.perf_counter() - began, asked, interrupted)
 
 
 def _refusing(server: ChaosServer, primary: str, backup: str) -> dict[str, dict[str, object]]:
@@ -69,18 +124,6 @@ def _refusing(server: ChaosServer, primary: str, backup: str) -> dict[str, dict[
     with ChaosServer() as gone:
         dead = target(gone, primary)
     return {primary: dead, backup: target(server, backup)}
-
-
-def _calls(route: Route, primary: str) -> tuple[int, list[float]]:
-    """Return how often the primary was asked, and the seconds of each call."""
-    asked, spent = 0, []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        answer = route.complete(ASK)
-        spent.append(time.perf_counter() - began)
-        asked += sum(each.target == primary for each in answer.receipt.attempts)
-        assert answer.served_by != primary
-    return asked, spent
 
 
 def _trials_due(elapsed: float) -> int:
@@ -110,10 +153,11 @@ def _throttled(server: ChaosServer) -> Row:
     return Row(
         "429 with Retry-After 30: time added to the second target's own",
         f"{added * MS:.1f} ms: {Figure(met).told('ms')} over {Figure(plain).told('ms')}",
-        "<= 50 ms",
-        added <= 0.05,
+        f"<= {ALLOWED * MS:.0f} ms",
+        added <= ALLOWED,
         WAITERS,
         {"added": added, "with_429": met, "alone": plain},
+        "throttle",
     )
 
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from benchmarks.measure import US, Figure, each, interleaved, less, quiet_collector
+from benchmarks.measure import (
+    US,
+    Figure,
+    Spent,
+    aeach_spent,
+    ainterleaved,
+    each_spent,
+    interleaved,
+    less,
+    split,
+)
 from benchmarks.noop import CHUNK, AsyncSource, Noop, Source, route_to
 from benchmarks.rows import PEERS_AS_OF, Row
 from pilotlight import failover
 from pilotlight.core.steps import Attempt, Call
 
+Rounds = Mapping[str, list[float]]
 SYNC, ASYNC = 60e-6, 80e-6
 TIMES = 300
 ROUNDS = 11
@@ -30,11 +39,11 @@ def rows() -> list[Row]:
     """Measure."""
     found = interleaved(_sync_cases(), ROUNDS + 1)
     found |= asyncio.run(_async_found())
-    found = {name: spent[1:] for name, spent in found.items()}  # the first round warms up
-    return [*_call_rows(found), *_stream_rows(found)]
+    walls, cpus = split({name: spent[1:] for name, spent in found.items()})  # the first warms up
+    return [*_call_rows(walls, cpus), *_stream_rows(walls, cpus)]
 
 
-def _sync_cases() -> dict[str, Callable[[], float]]:
+def _sync_cases() -> dict[str, Callable[[], Spent]]:
     provider = Noop()
     route = route_to(provider)
     call, attempt = Call("bench", ASK), Attempt(route.targets[0], route.targets[0].timeouts)
@@ -68,16 +77,14 @@ def _sync_cases() -> dict[str, Callable[[], float]]:
         "sync generator": (lambda: list(words(1)), TIMES),
         "sync generator long": (lambda: list(words(LONG)), 20),
     }
-    return {name: partial(each, case, times) for name, (case, times) in cases.items()}
+    return {name: partial(each_spent, case, times) for name, (case, times) in cases.items()}
 
 
-async def _async_found() -> dict[str, list[float]]:
-    cases = _async_cases()
-    found: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(ROUNDS + 1):
-        for name, (case, times) in cases.items():
-            found[name].append(await _aeach(case, times))
-    return found
+async def _async_found() -> dict[str, list[Spent]]:
+    cases = {
+        name: partial(aeach_spent, case, times) for name, (case, times) in _async_cases().items()
+    }
+    return await ainterleaved(cases, ROUNDS + 1)
 
 
 def _async_cases() -> Mapping[str, tuple[Callable[[], Awaitable[object]], int]]:
@@ -116,50 +123,47 @@ def _async_cases() -> Mapping[str, tuple[Callable[[], Awaitable[object]], int]]:
     }
 
 
-async def _aeach(call: Callable[[], Awaitable[object]], times: int) -> float:
-    spent = []
-    with quiet_collector():
-        for _ in range(times):
-            began = time.perf_counter_ns()
-            await call()
-            spent.append(time.perf_counter_ns() - began)
-    return statistics.median(spent) / 1e9
-
-
-def _call_rows(found: Mapping[str, list[float]]) -> list[Row]:
+def _call_rows(walls: Rounds, cpus: Rounds) -> list[Row]:
     doors = {
         "sync": (SYNC, "Route.complete", "@failover function"),
         "async": (ASYNC, "Route.acomplete", "@failover coroutine"),
     }
     made = []
     for colour, (limit, route, function) in doors.items():
-        added = less(found, f"{colour} route", f"{colour} bare")
-        made.append(_row(f"adds to a call: {route}", added, limit, ROUTER[colour]))
-        added = less(found, f"{colour} decorator", f"{colour} function")
-        made.append(_row(f"adds to a call: {function}", added, limit))
+        for case, base, told in (("route", "bare", route), ("decorator", "function", function)):
+            pair = f"{colour} {case}", f"{colour} {base}"
+            peers = ROUTER[colour] if case == "route" else ""
+            figure = f"adds to a call: {told}"
+            made.append(_row(figure, less(cpus, *pair), less(walls, *pair), limit, peers))
     return made
 
 
-def _stream_rows(found: Mapping[str, list[float]]) -> list[Row]:
+def _stream_rows(walls: Rounds, cpus: Rounds) -> list[Row]:
     made = []
     for colour, limit in (("sync", SYNC), ("async", ASYNC)):
         base = f"{colour} stream bare"
         for kind, told in (("stream", "Route stream"), ("generator", "@failover generator")):
             case = f"{colour} {kind}"
-            added = less(found, case, base)
-            made.append(_row(f"adds to a stream, {colour} {told}", added, limit))
-            spent = less(found, f"{case} long", f"{base} long").rounds
-            pairs = zip(spent, added.rounds, strict=True)
-            chunk = Figure([(many - one) / (LONG - 1) for many, one in pairs])
-            made.append(_row(f"adds to each of its chunks, {colour} {told}", chunk, None))
+            added = less(cpus, case, base), less(walls, case, base)
+            made.append(_row(f"adds to a stream, {colour} {told}", *added, limit))
+            chunk = _per_chunk(cpus, case, base), _per_chunk(walls, case, base)
+            made.append(_row(f"adds to each of its chunks, {colour} {told}", *chunk, None))
     return made
 
 
-def _row(figure: str, added: Figure, limit: float | None, peers: str = "") -> Row:
+def _per_chunk(found: Rounds, case: str, base: str) -> Figure:
+    many, one = less(found, f"{case} long", f"{base} long"), less(found, case, base)
+    pairs = zip(many.rounds, one.rounds, strict=True)
+    return Figure([(long - short) / (LONG - 1) for long, short in pairs])
+
+
+def _row(figure: str, cpu: Figure, wall: Figure, limit: float | None, peers: str = "") -> Row:
+    told = f"{_told(cpu)} CPU; {wall.median * US:.1f} us wall"
+    values = {"cpu": cpu.values(), "wall": wall.values()}
     if limit is None:
-        return Row(figure, _told(added), values=added.values())
-    ok = added.median <= limit
-    return Row(figure, _told(added), f"<= {limit * US:.0f} us", ok, peers, added.values())
+        return Row(figure, told, values=values)
+    target = f"<= {limit * US:.0f} us CPU"
+    return Row(figure, told, target, cpu.median <= limit, peers, values, "added")
 
 
 def _told(added: Figure) -> str:

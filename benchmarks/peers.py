@@ -10,15 +10,21 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.comparison import Comparison, page, table
 from benchmarks.contest import ROOT, Finding, Worker, contest, outage
 from benchmarks.house import says
+from benchmarks.page import html
+from benchmarks.rows import machine
+from benchmarks.speed import measured
+from benchmarks.speed_rows import speed_table
 from pilotlight_chaos import ChaosServer
 
 HOME = ROOT / ".venv-peers"
@@ -35,15 +41,39 @@ def main() -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--write", type=Path, help="write the page of the comparison there")
-    parser.add_argument("--json", type=Path, help="write the findings there as JSON")
+    parser.add_argument("--json", type=Path, help="write everything found there as JSON")
+    parser.add_argument("--html", type=Path, help="draw the figures there, on one page")
+    parser.add_argument("--only", choices=("faults", "speed"), help="do only this half")
     options = parser.parse_args()
-    found = compare({name: str(_interpreter(name)) for name in REQUIREMENTS})
-    print(table(found))
-    if options.write:
-        options.write.write_text(page(found), "utf-8")
+    if options.write and options.only == "speed":
+        parser.error("--write needs the faults: leave --only speed away")
+    began = time.monotonic()
+    interpreters = {name: str(_interpreter(name)) for name in REQUIREMENTS}
+    said = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    if options.only != "faults":
+        said |= _speed(interpreters)
+    if options.only != "speed":
+        said |= _faults(interpreters, options.write)
+    print(f"\nin {time.monotonic() - began:.0f} s")
     if options.json:
-        options.json.write_text(json.dumps(found.as_json(), indent=2) + "\n", "utf-8")
+        options.json.write_text(json.dumps(said, indent=2) + "\n", "utf-8")
+    if options.html:
+        options.html.write_text(html({}, said), "utf-8")
     return 0
+
+
+def _speed(interpreters: Mapping[str, str]) -> dict[str, Any]:
+    rows, versions = measured(interpreters)
+    print(speed_table(rows), end="\n\n")
+    return {"rows": [row.as_json() for row in rows], "speed_versions": versions, **machine()}
+
+
+def _faults(interpreters: Mapping[str, str], write: Path | None) -> dict[str, Any]:
+    found = compare(interpreters)
+    print(table(found))
+    if write:
+        write.write_text(page(found), "utf-8")
+    return found.as_json()
 
 
 def _interpreter(name: str) -> Path:

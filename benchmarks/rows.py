@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 HEADER = ("figure", "measured", "target", "verdict", "peers")
+PROMISES = {
+    "added": "added CPU per call, tracing off, sync / async",
+    "call": "whole call on an OpenAI-wire target vs raw httpx, CPU",
+    "ollama": "Ollama chat vs the raw `ollama` client, CPU",
+    "stream": "20-chunk stream, CPU vs raw httpx SSE",
+    "flight": "200 in flight, throughput vs the httpx floor of the same stack",
+    "dead": "requests on a dead primary in 200 calls",
+    "herd": "callers let through at the end of a break, of 50",
+    "throttle": "429 + Retry-After 30 with an idle fallback",
+    "import": "`import pilotlight`",
+    "memory": "RSS slope over 20,000 calls",
+}
 PEERS_AS_OF = "measured 2026-11, litellm 1.106.2"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure; `ok` is None where nothing was promised."""
+    """A figure; `ok` is None where nothing was promised.
+
+    `promise` names the promise (`PROMISES`) that the figure belongs to, and `chart` is a
+    picture of it (`chart.Chart`, as JSON).
+    """
 
     figure: str
     measured: str
@@ -20,6 +40,8 @@ class Row:
     ok: bool | None = None
     peers: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    promise: str = ""
+    chart: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> str:
@@ -48,3 +70,30 @@ def table(rows: Iterable[Row]) -> str:
     return markdown(
         HEADER, ((row.figure, row.measured, row.target, row.verdict, row.peers) for row in rows)
     )
+
+
+def promises(rows: Sequence[Row]) -> str:
+    """Return the short table: each promise, and the figures that keep or miss it."""
+    lines: list[tuple[str, ...]] = []
+    for name, told in PROMISES.items():
+        held = [row for row in rows if row.promise == name]
+        lines += [
+            ("" if number else told, row.figure, row.measured, row.target, row.verdict)
+            for number, row in enumerate(held)
+        ] or [(told, "not measured in this run", "-", "-", "-")]
+    return markdown(("promise", "figure", "measured", "target", "verdict"), lines)
+
+
+def machine() -> dict[str, Any]:
+    """Return what was measured on, as far as it may be told: no names of hosts or paths."""
+    named = ("pilotlight", "litellm", "openai", "httpx", "httpcore", "aiohttp", "ollama")
+    versions = {}
+    for name in named:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions_here": versions,
+    }

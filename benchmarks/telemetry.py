@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +22,7 @@ from pilotlight.route import Route
 from pilotlight.telemetry import switch
 from pilotlight.telemetry.signals import Signals
 
-TIMES = 400
+TIMES = 200
 ROUNDS = 9
 WITHOUT, WITH = 25e-6, 150e-6
 ASK = [{"role": "user", "content": "hi"}]
@@ -48,28 +49,49 @@ def rows() -> list[Row]:
     tracers.add_span_processor(BatchSpanProcessor(Nowhere()))
     meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     whole, alone = Signals(tracers, meters), Signals(tracers)
-    route = route_to(Telling())
+    shapes = _shapes(route_to(Telling()))
     cases: dict[str, Callable[[], float]] = {
-        "without": partial(_case, route, attend=lambda _trip: None),
-        "asleep": partial(_case, route),
-        "handler": partial(_case, route, handler=logging.StreamHandler()),
-        "spans": partial(_case, route, signals=lambda: alone),
-        "whole": partial(_case, route, signals=lambda: whole),
+        "handler": partial(_case, shapes["complete"], handler=logging.StreamHandler()),
+        "spans": partial(_case, shapes["complete"], signals=lambda: alone),
     }
+    for shape, call in shapes.items():
+        cases[f"without {shape}"] = partial(_case, call, attend=lambda _trip: None)
+        cases[f"asleep {shape}"] = partial(_case, call)
+        cases[f"whole {shape}"] = partial(_case, call, signals=lambda: whole)
     found = {name: spent[1:] for name, spent in interleaved(cases, ROUNDS + 1).items()}
     tracers.shutdown()
     meters.shutdown()
-    named = (
-        ("asleep", "no SDK, opentelemetry-api imported", WITHOUT),
-        ("handler", "no SDK, a log handler at WARNING", WITHOUT),
-        ("spans", "SDK, batch processor", None),
-        ("whole", "SDK, batch processor and metrics", WITH),
-    )
-    return [_row(told, less(found, name, "without"), limit) for name, told, limit in named]
+    named = [
+        ("handler", "complete", "no SDK, a log handler at WARNING", WITHOUT),
+        ("spans", "complete", "SDK, batch processor", None),
+    ]
+    for shape in shapes:
+        named.append((f"asleep {shape}", shape, "no SDK, opentelemetry-api imported", WITHOUT))
+        named.append((f"whole {shape}", shape, "SDK, batch processor and metrics", WITH))
+    return [
+        _row(f"{shape}: {told}", less(found, name, f"without {shape}"), limit)
+        for name, shape, told, limit in named
+    ]
+
+
+def _shapes(route: Route) -> dict[str, Callable[[], object]]:
+    """Return a call of each shape; what the event loop costs is in all its states alike."""
+    loop = asyncio.new_event_loop()
+
+    async def drain() -> None:
+        async for _ in route.astream(ASK):
+            pass
+
+    return {
+        "complete": lambda: route.complete(ASK),
+        "acomplete": lambda: loop.run_until_complete(route.acomplete(ASK)),
+        "stream": lambda: list(route.stream(ASK)),
+        "astream": lambda: loop.run_until_complete(drain()),
+    }
 
 
 def _case(
-    route: Route,
+    call: Callable[[], object],
     signals: Callable[[], Any] = switch.signals,
     attend: Callable[[Any], None] = switch.attend,
     handler: logging.Handler | None = None,
@@ -80,7 +102,7 @@ def _case(
     if handler is not None:
         logging.getLogger().addHandler(handler)
     try:
-        return each(lambda: route.complete(ASK), TIMES)
+        return each(call, TIMES)
     finally:
         switch.signals, switch.attend = kept
         if handler is not None:
@@ -89,7 +111,7 @@ def _case(
 
 
 def _row(told: str, added: Any, limit: float | None) -> Row:
-    figure = f"telemetry adds to a call: {told}"
+    figure = f"telemetry adds to {told}"
     if limit is None:
         return Row(figure, added.told("us"), values=added.values())
     target = f"<= {limit * US:.0f} us"

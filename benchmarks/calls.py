@@ -1,0 +1,53 @@
+"""What a whole call costs in CPU: ours, and the same wire without us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from benchmarks.canned import canned
+from benchmarks.clients import Client, has_via, ollama_wire, openai_wire
+from benchmarks.measure import Spent, ablock, ainterleaved, block, interleaved, settle
+from benchmarks.rows import Row
+from benchmarks.versus import NATIVE, RAW, versus
+
+ROUNDS, TIMES, WARM = 12, 25, 10
+CALL, LOCAL = 1.4, 1.5  # times raw httpx, times the raw ollama client
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    with canned() as server:
+        wire, local = openai_wire(server), ollama_wire(server)
+        return asyncio.run(_rows(wire, local))
+
+
+async def _rows(wire: Mapping[str, Client], local: Mapping[str, Client]) -> list[Row]:
+    path = "" if has_via() else " (through litellm: there is no other way yet)"
+    made = []
+    for told, clients, base, limit, promise in (
+        (f"whole call, OpenAI wire{path}", wire, RAW, CALL, "call"),
+        ("whole call, Ollama", local, NATIVE, LOCAL, "ollama"),
+    ):
+        made += [
+            versus(f"{told}, sync", _found(clients), base, limit, promise),
+            versus(f"{told}, async", await _afound(clients), base, limit, promise),
+        ]
+    return made
+
+
+def _found(clients: Mapping[str, Client]) -> dict[str, list[Spent]]:
+    for client in clients.values():
+        block(client.ask, WARM)
+    settle()
+    cases = {name: partial(block, client.ask, TIMES) for name, client in clients.items()}
+    return interleaved(cases, ROUNDS)
+
+
+async def _afound(clients: Mapping[str, Client]) -> dict[str, list[Spent]]:
+    for client in clients.values():
+        await ablock(client.aask, WARM)
+    settle()
+    cases = {name: partial(ablock, client.aask, TIMES) for name, client in clients.items()}
+    return await ainterleaved(cases, ROUNDS)

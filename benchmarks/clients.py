@@ -1,0 +1,173 @@
+"""The ways to ask the canned server: ours, and those without us; each made as users make it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
+from typing import Any, Protocol
+
+import httpx
+
+import pilotlight
+from benchmarks.versus import LITELLM, NATIVE, OURS, RAW, SDK
+
+ASK = [{"role": "user", "content": "hi"}]
+MODEL = "gpt-4o"
+BODY: dict[str, Any] = {"model": MODEL, "messages": ASK}
+LOOSE = httpx.Limits(max_connections=None, max_keepalive_connections=None)  # the pool never waits
+
+
+class Client(Protocol):
+    """A client of one model; what it says is always read, as a user would."""
+
+    def ask(self) -> str: ...
+    async def aask(self) -> str: ...
+    def stream(self) -> Iterator[str]: ...
+    def astream(self) -> AsyncIterator[str]: ...
+
+
+class Ours:
+    """A route of one target."""
+
+    def __init__(self, target: dict[str, Any]) -> None:
+        table = {"targets": {"one": target}, "routes": {"chat": {"targets": ["one"]}}}
+        self.route = pilotlight.load(table).route("chat")
+
+    def ask(self) -> str:
+        return self.route.complete(ASK).text
+
+    async def aask(self) -> str:
+        return (await self.route.acomplete(ASK)).text
+
+    def stream(self) -> Iterator[str]:
+        for chunk in self.route.stream(ASK):
+            yield _delta(chunk)
+
+    async def astream(self) -> AsyncIterator[str]:
+        async for chunk in self.route.astream(ASK):
+            yield _delta(chunk)
+
+
+class Httpx:
+    """httpx and json, and nothing more: nobody who stands on httpx can be cheaper."""
+
+    def __init__(self, base: str, verify: ssl.SSLContext | bool = True) -> None:
+        self._url = f"{base}/chat/completions"
+        options: dict[str, Any] = {"trust_env": False, "limits": LOOSE, "verify": verify}
+        self._client = httpx.Client(**options)
+        self._aclient = httpx.AsyncClient(**options, timeout=None)
+
+    def ask(self) -> str:
+        answer = self._client.post(self._url, json=BODY)
+        answer.raise_for_status()
+        return str(answer.json()["choices"][0]["message"]["content"])
+
+    async def aask(self) -> str:
+        answer = await self._aclient.post(self._url, json=BODY)
+        answer.raise_for_status()
+        return str(answer.json()["choices"][0]["message"]["content"])
+
+    def stream(self) -> Iterator[str]:
+        body = {**BODY, "stream": True}
+        with self._client.stream("POST", self._url, json=body) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data: {"):
+                    yield json.loads(line[6:])["choices"][0]["delta"].get("content", "")
+
+    async def astream(self) -> AsyncIterator[str]:
+        body = {**BODY, "stream": True}
+        async with self._aclient.stream("POST", self._url, json=body) as answer:
+            async for line in answer.aiter_lines():
+                if line.startswith("data: {"):
+                    yield json.loads(line[6:])["choices"][0]["delta"].get("content", "")
+
+
+class OpenAI:
+    """The openai SDK."""
+
+    def __init__(self, base: str) -> None:
+        import openai
+
+        self._client = openai.OpenAI(base_url=base, api_key="k", max_retries=0)
+        self._aclient = openai.AsyncOpenAI(base_url=base, api_key="k", max_retries=0)
+
+    def ask(self) -> str:
+        return _content(self._client.chat.completions.create(**BODY))
+
+    async def aask(self) -> str:
+        return _content(await self._aclient.chat.completions.create(**BODY))
+
+    def stream(self) -> Iterator[str]:
+        for chunk in self._client.chat.completions.create(**BODY, stream=True):
+            yield _delta(chunk)
+
+    async def astream(self) -> AsyncIterator[str]:
+        async for chunk in await self._aclient.chat.completions.create(**BODY, stream=True):
+            yield _delta(chunk)
+
+
+class Ollama:
+    """The `ollama` package's own clients."""
+
+    def __init__(self, base: str) -> None:
+        import ollama
+
+        self._client, self._aclient = ollama.Client(base), ollama.AsyncClient(base)
+
+    def ask(self) -> str:
+        return self._client.chat("m", ASK).message.content or ""
+
+    async def aask(self) -> str:
+        return (await self._aclient.chat("m", ASK)).message.content or ""
+
+    def stream(self) -> Iterator[str]:
+        for chunk in self._client.chat("m", ASK, stream=True):
+            yield chunk.message.content or ""
+
+    async def astream(self) -> AsyncIterator[str]:
+        async for chunk in await self._aclient.chat("m", ASK, stream=True):
+            yield chunk.message.content or ""
+
+
+def openai_wire(server: str, wait: int = 0, gap: int = 0) -> dict[str, Client]:
+    """Return the clients of an OpenAI-wire target that waits so many milliseconds."""
+    base = f"{server}/{wait}/{gap}/v1"
+    target = {"model": f"openai/{MODEL}", "api_base": base, "api_key": "k"}
+    made: dict[str, Client] = {
+        RAW: Httpx(base),
+        OURS: Ours(target),
+        SDK: OpenAI(base),
+    }
+    if has_via():
+        made[LITELLM] = Ours({**target, "via": "litellm"})
+    return made
+
+
+def ollama_wire(server: str) -> dict[str, Client]:
+    """Return the clients of an Ollama; nothing is asked of the server but the chat itself."""
+    base = f"{server}/0/0"
+    quiet = {"health": "off", "warm": "never"}
+    return {
+        NATIVE: Ollama(base),
+        OURS: Ours({"model": "ollama/m", "api_base": base, **quiet}),
+    }
+
+
+@cache
+def has_via() -> bool:
+    """Tell whether targets can be told to go through litellm, rather than always doing so."""
+    try:
+        Ours({"model": f"openai/{MODEL}", "api_key": "k", "via": "litellm"})
+    except pilotlight.ConfigError:
+        return False
+    return True
+
+
+def _content(answer: Any) -> str:
+    return answer.choices[0].message.content or ""
+
+
+def _delta(chunk: Any) -> str:
+    return (chunk.choices[0].delta.content or "") if chunk.choices else ""
