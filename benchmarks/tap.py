@@ -18,7 +18,7 @@ from benchmarks.rows import Row
 from benchmarks.serve import apart
 from pilotlight.core.steps import Timeouts
 from pilotlight.providers.base import listening, new_tap
-from pilotlight.providers.wire import HEADERS, LIMITS, TIMEOUT, Pool
+from pilotlight.providers.wire import HEADERS, TIMEOUT, Pool
 
 ROUNDS = 42  # a multiple of the kinds, so that each begins equally often
 WARM = 3
@@ -32,7 +32,7 @@ def rows() -> list[Row]:
     """Measure."""
     with apart("wire") as base:
         url = f"{base}/v1/chat/completions"
-        plain = httpx.Client(trust_env=False, timeout=TIMEOUT, limits=LIMITS, headers=HEADERS)
+        plain = httpx.Client(trust_env=False, timeout=TIMEOUT, headers=HEADERS)
         pool = Pool(base, wire="openai")
         with plain:
             calls, chunks = _calls(plain, pool, url), _streams(plain, pool, url)
