@@ -103,11 +103,11 @@ def test_a_pin_holds_for_calls_that_are_not_private_too(server, colour):
 def test_an_address_is_looked_up_by_nobody(server):
     server.reset()
     with routed(server, "127.0.0.1") as pilot:
-        assert pilot.target("local").provider.pool._pin is None
+        assert pilot.target("local").provider.connection.pool._pin is None
         assert ask(pilot, "async").text
 
 
 def test_a_target_that_is_not_local_has_no_pin(server):
     with routed(server, "box.example") as pilot:
         assert not pilot.target("local").local
-        assert pilot.target("local").provider.pool._pin is None
+        assert pilot.target("local").provider.connection.pool._pin is None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import select
 import socket
 import ssl
 from collections.abc import Collection, Iterable
@@ -137,19 +138,42 @@ def _begin(host: str, allowed: frozenset[str], timeout: float | None) -> None:
         watch.connecting()
 
 
+def _awaits_body(buffer: bytes) -> bool:
+    """Tell the head of a request, which httpcore writes by itself, and its body after it."""
+    return buffer.endswith(b"\r\n\r\n") and buffer.startswith(b"POST ")
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Tell whether there is something to read: of an idle connection, the server's end."""
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 class Stream(httpcore.NetworkStream):
-    """A socket whose every operation looks at the clocks."""
+    """A socket whose every operation looks at the clocks; head and body go out together."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._head = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read within what is left of the clocks."""
+        if self._head:
+            self._send(timeout)
         with _Operation(timeout, httpcore.ReadTimeout) as seconds:
             return self._inner.read(max_bytes, seconds)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write in pieces, each within what is left of the clocks."""
+        self._head += buffer
+        if buffer and not _awaits_body(buffer):
+            self._send(timeout)
+
+    def _send(self, timeout: float | None) -> None:
+        buffer, self._head = self._head, b""
         for start in range(0, len(buffer), _PIECE):
             with _Operation(timeout, httpcore.WriteTimeout) as seconds:
                 self._inner.write(buffer[start : start + _PIECE], seconds)
@@ -227,14 +251,24 @@ class AsyncStream(httpcore.AsyncNetworkStream):
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        self._head = b""
+        self._socket: socket.socket | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read within what is left of the clocks."""
+        if self._head:
+            await self._send(timeout)
         with _Operation(timeout, httpcore.ReadTimeout) as seconds:
             return await self._inner.read(max_bytes, seconds)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write in pieces, each within what is left of the clocks."""
+        self._head += buffer
+        if buffer and not _awaits_body(buffer):
+            await self._send(timeout)
+
+    async def _send(self, timeout: float | None) -> None:
+        buffer, self._head = self._head, b""
         for start in range(0, len(buffer), _PIECE):
             with _Operation(timeout, httpcore.WriteTimeout) as seconds:
                 await self._inner.write(buffer[start : start + _PIECE], seconds)
@@ -259,8 +293,11 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         return AsyncStream(inner)
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell what the socket tells."""
-        return self._inner.get_extra_info(info)
+        """Tell what the socket tells; anyio asks it for everything each time."""
+        if info != "is_readable":
+            return self._inner.get_extra_info(info)
+        self._socket = self._socket or self._inner.get_extra_info("socket")
+        return self._socket is None or _is_readable(self._socket)
 
 
 async def _home(pin: Pin, port: int, timeout: float | None) -> list[str]:
