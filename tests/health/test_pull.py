@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 
+import httpx
 import pytest
 from sham import MODEL, Sham, local_target
 
@@ -50,8 +51,6 @@ def pulled(server) -> int:
 
 
 def is_there(server, name: str = "mistral:latest") -> bool:
-    import httpx
-
     tags = httpx.get(f"{server.base('local')}/api/tags", trust_env=False).json()["models"]
     return name in [model["name"] for model in tags]
 
@@ -86,6 +85,27 @@ def test_a_pull_that_never_gets_on_is_given_up(pulls, connection, server):
     assert pulled(server) == BREAKS + 1
     server.heal()
     assert not is_there(server)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout])
+def test_a_server_that_is_not_there_is_told_at_once(pulls, clock, error):
+    target = local_target(Sham(pull=error("x")))
+    with pytest.raises(PullFailed, match="127.0.0.1:9: nobody answers"):
+        pulls.pull(target.provider.connection)
+    assert clock.slept == []
+
+
+def test_one_that_is_started_anew_meanwhile_is_waited_for(clock):
+    begun = '{"status":"pulling x","digest":"x","total":9,"completed":4}'
+    sham = Sham(pull=(200, begun))
+    later = iter([httpx.ConnectError("x"), httpx.ConnectError("x"), (200, '{"status":"success"}')])
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        sham.answers["pull"] = next(later)
+
+    Pulls(clock, sleep).pull(local_target(sham).provider.connection)
+    assert sham.asked == ["pull"] * 4
 
 
 def test_an_error_line_under_200_fails_at_once(pulls, connection, server):
@@ -277,6 +297,16 @@ class TestTheCommand:
         done = run()
         assert done.exit_code == 1
         assert "nobody answers" in done.output
+
+    def test_one_server_of_two_there(self, run, tmp_path, server):
+        with (tmp_path / "pilotlight.toml").open("a") as file:
+            file.write('[targets.far]\nmodel = "ollama/x"\napi_base = "http://127.0.0.1:9"\n')
+        done = run()
+        assert is_there(server, MODEL)
+        assert (done.exit_code, "far: http://127.0.0.1:9: nobody answers" in done.output) == (
+            1,
+            True,
+        )
 
 
 def test_load_is_what_the_command_needs():

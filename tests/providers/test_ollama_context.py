@@ -66,3 +66,20 @@ def test_the_context_that_is_asked_for(given, context):
 
 def test_the_default():
     assert Connection(Spec("local", "ollama/llama3.2")).context == 8192
+
+
+@pytest.mark.parametrize(
+    ("context", "options", "room"),
+    [
+        (16384, {}, 4096),  # the server caps it without a word
+        (2048, {}, 2048),
+        (None, {}, 4096),
+        (None, {"num_ctx": 131_072}, 4096),
+        (16384, {"truncate": True}, None),
+    ],
+)
+def test_no_prompt_has_more_room_than_the_model_was_made_for(context, options, room):
+    connection = Connection(Spec("local", "ollama/llama3.2", context=context))
+    connection.training_context = 4096
+    assert connection.room(options) == room
+    assert connection.window() == min(context or 8192, 4096)

@@ -33,6 +33,7 @@ from tests.residency.test_residency import CLOCKS, FAULTS, HOOKS, SAID, calls_at
 HOSTED = "hosted.example"
 QUICK = Timeouts(connect=2.0, first_token=None, between_tokens=None, total=0.3)
 LOCAL, ABSENT = "llama3.2:3b", "mistral:latest"
+HURRIED = "150ms"
 ACTS = ("call", "check", "warm", "pull", "later")
 
 
@@ -53,7 +54,9 @@ def _hurried():
         yield
 
 
-def piloted(server: ChaosServer, model: str, hook: Any) -> pilotlight.Pilotlight:
+def piloted(
+    server: ChaosServer, model: str, hook: Any, clocks: Any = CLOCKS
+) -> pilotlight.Pilotlight:
     """A hosted target that is checked, before a local one that is warmed and pulled."""
     hosted = {
         "model": "openai/gpt-4o",
@@ -64,7 +67,7 @@ def piloted(server: ChaosServer, model: str, hook: Any) -> pilotlight.Pilotlight
     local = {
         "model": f"ollama/{model}",
         "api_base": server.base("local"),
-        "timeout": CLOCKS,
+        "timeout": clocks,
         "warm": "always",
         "warm_timeout": 0.3,
         "pull": "missing",
@@ -225,7 +228,11 @@ def test_calls_made_in_threads_of_the_block_stay_at_home(server):
             part = asyncio.to_thread(lambda: list(route.stream(MESSAGES)))
             return await asyncio.gather(whole, part)
 
-    with piloted(server, LOCAL, None) as pilot, watched() as guard, pilotlight.receipts() as log:
+    with (
+        piloted(server, LOCAL, None, clocks={}) as pilot,
+        watched() as guard,
+        pilotlight.receipts() as log,
+    ):
         asyncio.run(main(pilot.route("chat")))
     assert [(each.private, each.served_by) for each in log] == [(True, "local")] * 2
     assert guard.strayed == []
@@ -236,7 +243,13 @@ def test_calls_made_in_threads_of_the_block_stay_at_home(server):
 
 
 @pytest.fixture
-def configured(server, tmp_path, monkeypatch):
+def hurried(request):
+    """Whether the local target is soon given up: where it never answers, and else never."""
+    return request.node.callspec.params["fault"] == "hang"
+
+
+@pytest.fixture
+def configured(server, hurried, tmp_path, monkeypatch):
     """A configuration with a closed target before the local one; the question is the marker."""
     server.reset()
     monkeypatch.chdir(tmp_path)
@@ -249,7 +262,7 @@ api_key = "{KEY}"
 [targets.local]
 model = "ollama/{LOCAL}"
 api_base = "{server.base("local")}"
-timeout = {{ first_token = "150ms", total = "400ms" }}
+timeout = {{ first_token = "{HURRIED if hurried else "60s"}" }}
 [routes.chat]
 targets = ["gpt", "local"]
 """,

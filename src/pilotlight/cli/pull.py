@@ -27,9 +27,11 @@ def command(config: Path | None, name: str | None) -> None:
 
     app = load({}) if name and config_path(config) is None else open_config(config)
     click.get_current_context().call_on_close(app.close)
-    wanted = [_named(app, name)] if name else _missing(app)
+    wanted, unasked = ([_named(app, name)], False) if name else _missing(app)
     for connection in wanted:
         _pull(connection)
+    if unasked:
+        click.get_current_context().exit(1)
     if not wanted:
         remark("every local model is there")
 
@@ -49,8 +51,8 @@ def _named(app: Pilotlight, name: str) -> Connection:
     return connection
 
 
-def _missing(app: Pilotlight) -> list[Connection]:
-    """Return the Ollama targets whose model is not there, each model once."""
+def _missing(app: Pilotlight) -> tuple[list[Connection], bool]:
+    """Return the targets whose model is not there, each model once; and if any can't be asked."""
     from pilotlight.cli.screen import complain
     from pilotlight.health.checks import check_target
     from pilotlight.health.server import connection_of
@@ -68,9 +70,7 @@ def _missing(app: Pilotlight) -> list[Connection]:
             complain(check.mend or "", mend=True)
         elif check is not None and check.state == "missing":
             found.setdefault((connection.base_url, connection.spec.bare_model), connection)
-    if unreachable and not found:
-        click.get_current_context().exit(1)
-    return list(found.values())
+    return list(found.values()), unreachable
 
 
 def _pull(connection: Connection) -> None:

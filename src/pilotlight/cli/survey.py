@@ -37,6 +37,7 @@ from pilotlight.health.lifecycle import outlook
 from pilotlight.health.server import connection_of, visiting
 from pilotlight.health.verdict import Check, learn
 from pilotlight.providers.abilities import from_ollama
+from pilotlight.providers.ollama_context import asked_context
 
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
@@ -239,7 +240,10 @@ def _target(place: Place, look: _Look, began: str) -> TargetFacts:
 
 
 def _sent(place: Place) -> int | None:
-    """Return the context of a call; a closed model's is in litellm's table."""
+    """Return the context that calls ask for; a closed model's is in litellm's table."""
+    connection = connection_of(place.target)
+    if place.is_ollama and connection is not None:
+        return asked_context(connection.context, connection.spec.options, {})
     return place.target.window()
 
 

@@ -50,6 +50,10 @@ class _Broken(Exception):
     """The stream ended before its last word."""
 
 
+class _Unheard(_Broken):
+    """There was no connection."""
+
+
 @dataclass(slots=True, eq=False)
 class _Flight:
     """One pull under way, and those who wait for it."""
@@ -132,12 +136,17 @@ class Pulls:
             flight.done.set()
 
     def _persist(self, connection: Connection, name: str, flight: _Flight) -> None:
-        """Ask again after each break, as long as there is progress between them."""
+        """Ask again after each break, as long as there is progress between them.
+
+        A server that is not there when first asked is no break: that is told at once.
+        """
         breaks, had = 0, -1
         while True:
             try:
                 return _stream(connection, name, flight)
             except _Broken as broken:
+                if had < 0 and isinstance(broken, _Unheard):
+                    raise PullFailed(name, str(broken)) from broken
                 breaks = 0 if flight.completed > had else breaks + 1
                 had = max(had, flight.completed)
                 if breaks >= BREAKS:
@@ -195,6 +204,8 @@ def _stream(connection: Connection, name: str, flight: _Flight) -> None:
                     flight.note(said)
             if not response.is_success:
                 raise PullFailed(name, f"status {response.status_code}")
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise _Unheard(f"{connection.base_url}: nobody answers") from error
     except httpx.HTTPError as error:
         raise _Broken(f"no connection ({type(error).__name__})") from error
     if status != "success":

@@ -102,7 +102,7 @@ class Connection:
     def window(self) -> int | None:
         """Return the context length in tokens: sent to Ollama, configured, or of litellm's map."""
         if self.wire == "ollama":
-            return asked_context(self.context, self.spec.options, {})
+            return self._capped(asked_context(self.context, self.spec.options, {}))
         if self.spec.context is not None:
             return self.spec.context
         from pilotlight.providers import model_table
@@ -115,8 +115,13 @@ class Connection:
         litellm's table is not: it knows nothing of larger windows that are asked for.
         """
         if self.wire == "ollama":
-            return asked_context(self.context, self.spec.options, options)
+            return self._capped(asked_context(self.context, self.spec.options, options))
         return self.spec.context
+
+    def _capped(self, asked: int | None) -> int | None:
+        """Return what the server gives: of any `num_ctx`, no more than the model was made for."""
+        trained = self.training_context
+        return min(asked, trained) if asked and trained else asked
 
 
 def _provider(connection: Connection) -> Provider:
