@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from benchmarks.measure import US, each, interleaved, less
+from benchmarks.measure import US, Figure, each, interleaved, less
 from benchmarks.noop import CHUNK, Noop, route_to
 from benchmarks.rows import Row
 from pilotlight import events
@@ -47,7 +48,8 @@ def rows() -> list[Row]:
     """Measure; without telemetry is without even the question whether anybody hears."""
     tracers = TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(BatchSpanProcessor(Nowhere()))
-    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
     whole, alone = Signals(tracers, meters), Signals(tracers)
     shapes = _shapes(route_to(Telling()))
     cases: dict[str, Callable[[], float]] = {
