@@ -38,6 +38,8 @@ class AttemptRecord:
     when the try was admitted.  `code` is the provider's own name for the problem,
     `error_type` the class of what was raised, `evidence` a short piece of what was
     said, scrubbed of keys and prompt text.  `flags` are remarks such as `model_substituted`.
+    `cached_tokens` are those of the prompt that the provider knew already, `reasoning_tokens`
+    those of the answer that were spent on thinking; `response_id` is the provider's own.
     """
 
     target: str
@@ -57,6 +59,9 @@ class AttemptRecord:
     finish_reason: str | None = None
     flags: tuple[str, ...] = ()
     began: float = 0.0
+    response_id: str | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +201,9 @@ class Journal:
             finish_reason=f.finish_reason,
             flags=f.flags,
             began=began - self._began,
+            response_id=f.response_id,
+            cached_tokens=f.cached_tokens,
+            reasoning_tokens=f.reasoning_tokens,
         )
         self._add(record, moved)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -22,6 +23,8 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import StatusCode
 
 from pilotlight import __version__
 from pilotlight.core.breaker import Breaker
@@ -145,10 +148,27 @@ class Signals:
                 instrument, *what = self._later.popleft()
                 instrument.record(*what)
 
+    def forget(self) -> None:
+        """In a forked child: what the parent's calls have left is the parent's to record."""
+        self._later.clear()
+
     def relieve(self) -> None:
         """Where metrics are collected too seldom or never, let a call record a few."""
         if len(self._later) > WAITING_AT_MOST:
             self.record(A_FEW)
+
+    def trace_check(self, target: str, duration: float, told: Labels, error: str | None) -> None:
+        """Make the span of a health check that has just ended: a root, for no call asked for it."""
+        ended = time.time_ns()
+        span = self.tracer.start_span(
+            f"{names.CHECK_SPAN} {target}",
+            Context(),
+            attributes=told,
+            start_time=ended - round(duration * 1e9),
+        )
+        if error is not None:
+            span.set_status(StatusCode.ERROR, error)
+        span.end(ended)
 
     def facts(self, target: Target, operation: Operation) -> Facts:
         """Return what is known of a target, asked for this operation."""

@@ -68,7 +68,10 @@ def _of_process() -> Signals | None:
         return None
     from pilotlight.telemetry.signals import Signals
 
-    return Signals()
+    made = Signals()
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=made.forget)
+    return made
 
 
 def heard() -> bool:
