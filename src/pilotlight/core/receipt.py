@@ -6,6 +6,7 @@ No prompt, no answer, no key is in it; it may be stored and shown.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pilotlight.core.clock import Clock
     from pilotlight.core.steps import Facts, Report
     from pilotlight.core.target import Target
+
+_CODE = re.compile(r"[\w.\-:/]{1,60}", re.ASCII)  # what is none may be anything, a prompt as well
 
 Outcome = Literal[
     "primary", "failover", "exhausted", "interrupted", "abandoned", "cancelled", "raised", "open"
@@ -228,7 +231,7 @@ class Journal:
             duration=self.clock() - began,
             breaker=breaker,
             retry_after=r.retry_after,
-            code=r.code,
+            code=r.code if r.code and _CODE.fullmatch(r.code) else None,
             error_type=r.error_type or f"{type(r.error).__module__}.{type(r.error).__qualname__}",
             evidence=r.evidence,
             began=began - self._began,
