@@ -60,6 +60,7 @@ def rows() -> list[Row]:
         cases[f"without {shape}"] = partial(_case, call, attend=lambda _trip: None)
         cases[f"asleep {shape}"] = partial(_case, call)
         cases[f"whole {shape}"] = partial(_case, call, signals=lambda: whole)
+        cases[f"collected {shape}"] = partial(_collected, reader)  # what those have left
     found = {name: spent[1:] for name, spent in interleaved(cases, ROUNDS + 1).items()}
     tracers.shutdown()
     meters.shutdown()
@@ -70,10 +71,20 @@ def rows() -> list[Row]:
     for shape in shapes:
         named.append((f"asleep {shape}", shape, "no SDK, opentelemetry-api imported", WITHOUT))
         named.append((f"whole {shape}", shape, "SDK, batch processor and metrics", WITH))
-    return [
+    printed = [
         _row(f"{shape}: {told}", less(found, name, f"without {shape}"), limit)
         for name, shape, told, limit in named
     ]
+    later = Figure(found["collected complete"])
+    told = "metrics, for each call, in the thread that collects"
+    return [*printed, Row(f"telemetry adds to {told}", later.told("us"), values=later.values())]
+
+
+def _collected(reader: InMemoryMetricReader) -> float:
+    """Return the seconds of collecting, for each call that was made since the last time."""
+    began = time.perf_counter()
+    reader.get_metrics_data()
+    return (time.perf_counter() - began) / TIMES
 
 
 def _shapes(route: Route) -> dict[str, Callable[[], object]]:
