@@ -52,6 +52,7 @@ def rows() -> list[Row]:
     meters = MeterProvider([reader], shutdown_on_exit=False)
     whole, alone = Signals(tracers, meters), Signals(tracers)
     shapes = _shapes(route_to(Telling()))
+    collected: list[float] = []
     cases: dict[str, Callable[[], float]] = {
         "handler": partial(_case, shapes["complete"], handler=logging.StreamHandler()),
         "spans": partial(_case, shapes["complete"], signals=lambda: alone),
@@ -59,8 +60,7 @@ def rows() -> list[Row]:
     for shape, call in shapes.items():
         cases[f"without {shape}"] = partial(_case, call, attend=lambda _trip: None)
         cases[f"asleep {shape}"] = partial(_case, call)
-        cases[f"whole {shape}"] = partial(_case, call, signals=lambda: whole)
-        cases[f"collected {shape}"] = partial(_collected, reader)  # what those have left
+        cases[f"whole {shape}"] = partial(_measured, call, lambda: whole, reader, collected)
     found = {name: spent[1:] for name, spent in interleaved(cases, ROUNDS + 1).items()}
     tracers.shutdown()
     meters.shutdown()
@@ -75,16 +75,23 @@ def rows() -> list[Row]:
         _row(f"{shape}: {told}", less(found, name, f"without {shape}"), limit)
         for name, shape, told, limit in named
     ]
-    later = Figure(found["collected complete"])
+    later = Figure(collected)
     told = "metrics, for each call, in the thread that collects"
     return [*printed, Row(f"telemetry adds to {told}", later.told("us"), values=later.values())]
 
 
-def _collected(reader: InMemoryMetricReader) -> float:
-    """Return the seconds of collecting, for each call that was made since the last time."""
+def _measured(
+    call: Callable[[], object],
+    signals: Callable[[], Any],
+    reader: InMemoryMetricReader,
+    collected: list[float],
+) -> float:
+    """The same; and collect what the calls have left, which is another thread's time."""
+    spent = _case(call, signals)
     began = time.perf_counter()
     reader.get_metrics_data()
-    return (time.perf_counter() - began) / TIMES
+    collected.append((time.perf_counter() - began) / TIMES)
+    return spent
 
 
 def _shapes(route: Route) -> dict[str, Callable[[], object]]:
