@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from benchmarks.measure import US, each, interleaved, less
+from benchmarks.measure import US, Figure, each, interleaved, less
 from benchmarks.noop import CHUNK, Noop, route_to
 from benchmarks.rows import Row
 from pilotlight import events
@@ -47,9 +48,11 @@ def rows() -> list[Row]:
     """Measure; without telemetry is without even the question whether anybody hears."""
     tracers = TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(BatchSpanProcessor(Nowhere()))
-    meters = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
     whole, alone = Signals(tracers, meters), Signals(tracers)
     shapes = _shapes(route_to(Telling()))
+    collected: list[float] = []
     cases: dict[str, Callable[[], float]] = {
         "handler": partial(_case, shapes["complete"], handler=logging.StreamHandler()),
         "spans": partial(_case, shapes["complete"], signals=lambda: alone),
@@ -57,7 +60,7 @@ def rows() -> list[Row]:
     for shape, call in shapes.items():
         cases[f"without {shape}"] = partial(_case, call, attend=lambda _trip: None)
         cases[f"asleep {shape}"] = partial(_case, call)
-        cases[f"whole {shape}"] = partial(_case, call, signals=lambda: whole)
+        cases[f"whole {shape}"] = partial(_measured, call, lambda: whole, reader, collected)
     found = {name: spent[1:] for name, spent in interleaved(cases, ROUNDS + 1).items()}
     tracers.shutdown()
     meters.shutdown()
@@ -68,10 +71,27 @@ def rows() -> list[Row]:
     for shape in shapes:
         named.append((f"asleep {shape}", shape, "no SDK, opentelemetry-api imported", WITHOUT))
         named.append((f"whole {shape}", shape, "SDK, batch processor and metrics", WITH))
-    return [
+    printed = [
         _row(f"{shape}: {told}", less(found, name, f"without {shape}"), limit)
         for name, shape, told, limit in named
     ]
+    later = Figure(collected)
+    told = "metrics, for each call, in the thread that collects"
+    return [*printed, Row(f"telemetry adds to {told}", later.told("us"), values=later.values())]
+
+
+def _measured(
+    call: Callable[[], object],
+    signals: Callable[[], Any],
+    reader: InMemoryMetricReader,
+    collected: list[float],
+) -> float:
+    """The same; and collect what the calls have left, which is another thread's time."""
+    spent = _case(call, signals)
+    began = time.perf_counter()
+    reader.get_metrics_data()
+    collected.append((time.perf_counter() - began) / TIMES)
+    return spent
 
 
 def _shapes(route: Route) -> dict[str, Callable[[], object]]:

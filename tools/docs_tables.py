@@ -153,6 +153,7 @@ MEANING: Mapping[str, str] = {
     "telemetry.prometheus_port": "where Prometheus reads the metrics; not set: nowhere",
     "telemetry.json_logs": "pilotlight's lines go to stderr as JSON, from level INFO",
     "telemetry.openinference": "calls are marked as chains, for Phoenix",
+    "telemetry.trace_health_checks": "each health check makes a span",
 }
 
 

@@ -256,6 +256,7 @@ class TelemetryConfig(_Table):
     prometheus_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     json_logs: bool = True
     openinference: bool = False
+    trace_health_checks: bool = False
 
 
 class Config(_Table):

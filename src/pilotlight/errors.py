@@ -142,6 +142,10 @@ class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
     def __init__(self, message: str, errors: Sequence[Exception], *_: object) -> None:
         super().__init__(message, list(errors))
 
+    def __repr__(self) -> str:
+        """Return our own words alone: those of the providers may quote a prompt."""
+        return f"{type(self).__name__}({self.message!r})"
+
     def derive(self, errors: Sequence[Exception]) -> AllTargetsFailed:  # type: ignore[override]
         """Keep the type and the receipt when `except*` splits the group."""
         return AllTargetsFailed(self.message, errors, self.receipt, self.retry_after)

@@ -63,6 +63,18 @@ def test_while_all_is_well_only_the_model_near_its_end_is_named(shop, prometheus
     until(lambda: firing(prometheus) == near, f"{near} firing, and nothing else")
 
 
+def test_while_all_is_well_the_dashboard_says_nought_and_not_nothing(shop, prometheus):
+    """A counter that has counted nothing yet is not there to be seen."""
+    asked = dict(panels())
+    for title in ("Answered by a fallback", "Answered by nobody"):
+
+        def shown(expr=asked[title]) -> list[str]:
+            shop.play("calm")
+            return [each["value"][1] for each in query(prometheus, expr)]
+
+        until(lambda shown=shown: shown() == ["0"], f"{title}: 0")
+
+
 def test_a_failover_is_one_trace_whose_tokens_are_counted_once(shop, phoenix):
     before = shop.tokens
     trace = shop.play("failover")
@@ -113,15 +125,22 @@ def test_the_tokens_of_receipts_phoenix_and_prometheus_agree(shop, phoenix, prom
     until(at_prometheus, f"{shop.tokens} tokens at Prometheus")
 
 
-def test_every_panel_of_the_dashboard_shows_something(shop, prometheus):
+def panels() -> list[tuple[str, str]]:
+    """What the dashboard asks, with Grafana's variables filled in."""
     board = json.loads((RULES / "grafana-dashboard.json").read_text())
-    panels = [each for each in board["panels"] if each["type"] != "row"]
-    asked = [(each["title"], target["expr"]) for each in panels for target in each["targets"]]
-    assert len(asked) >= 12
-    for title, expr in asked:
+    shown = [each for each in board["panels"] if each["type"] != "row"]
+    found = []
+    for title, expr in [(each["title"], one["expr"]) for each in shown for one in each["targets"]]:
         plain = re.sub(r"\$__rate_interval", "5m", re.sub(r"\$(job|route)\b", ".+", expr))
         assert "$" not in plain, title
-        until(lambda plain=plain: query(prometheus, plain), f"{title}: {plain}")
+        found.append((title, plain))
+    return found
+
+
+def test_every_panel_of_the_dashboard_shows_something(shop, prometheus):
+    assert len(panels()) >= 12
+    for title, expr in panels():
+        until(lambda expr=expr: query(prometheus, expr), f"{title}: {expr}")
 
 
 # Without an application: the rules over made-up hours, at their own thresholds and times.

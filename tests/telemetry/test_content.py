@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from scenarios import SPECIAL
@@ -13,7 +15,9 @@ from pilotlight import failover, load
 from pilotlight.core.faults import Fault
 from pilotlight.core.receipt import receipts
 from pilotlight.errors import PilotlightError
+from pilotlight.events import listeners
 from pilotlight.providers.traceparent import trace_headers
+from pilotlight.records.log import Log
 from pilotlight.route import Route
 from pilotlight.telemetry import switch
 from pilotlight.telemetry.content import VARIABLE
@@ -23,6 +27,7 @@ from pilotlight_chaos import ChaosServer
 from tests.telemetry.spy import Spy
 
 PROMPT, ANSWER, KEY = "planted-prompt-7f3a", "planted-answer-91bc", "sk-planted-key-55de"
+PATIENCE = 30.0
 ASK = [{"role": "user", "content": f"say {PROMPT}"}]
 
 
@@ -96,6 +101,52 @@ def test_nor_do_real_providers_that_quote_them(fault, stream, spy, lines):
                 errors.append(type(error))
     read = everything(spy, lines, log, errors)
     assert spy.legs
+    assert [mark for mark in (PROMPT, KEY) if mark in read] == []
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Refuses, and quotes the key, the prompt and a code that is none; its path says how."""
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers["content-length"])).decode()
+        said = f"failed for {self.headers['authorization']} on {asked}"
+        body = json.dumps({"error": {"message": said, "code": f"about {PROMPT}"}}).encode()
+        self.send_response(int(self.path.split("/")[1]))
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def echo():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+@pytest.mark.parametrize("stream", [False, True])
+def test_nor_does_an_endpoint_that_quotes_all_of_it(status, stream, echo, spy, lines, tmp_path):
+    kept = tmp_path / "receipts.jsonl"
+    target = {"model": "openai/gpt-4o", "api_base": f"{echo}/{status}/v1", "api_key": KEY}
+    settings = {"targets": {"cloud": target}, "routes": {"chat": {"targets": ["cloud"]}}}
+    with load(settings | {"receipts": str(kept)}) as app, receipts() as log:
+        route = app.route("chat")
+        with pytest.raises(Exception, match=r".") as caught:
+            list(route.stream(ASK)) if stream else route.complete(ASK)
+        (keeper,) = [each for each in listeners if isinstance(each, Log)]
+        assert keeper.flush(PATIENCE)
+    own = [caught.value] if isinstance(caught.value, PilotlightError) else []
+    assert bool(own) == (status != 400)  # the caller's mistake is raised as the provider said it
+    read = everything(spy, lines, log, [*own, *map(repr, own)]) + kept.read_text()
+    assert spy.legs[0].attributes["error.type"] == str(status)
     assert [mark for mark in (PROMPT, KEY) if mark in read] == []
 
 

@@ -15,6 +15,7 @@ from ways import HELLO, decorated
 
 from pilotlight.core.faults import Fault
 from pilotlight.route import Route
+from pilotlight.telemetry import signals
 from pilotlight.testing import ScriptedTarget
 from tests.telemetry.spy import as_told
 
@@ -115,19 +116,57 @@ def test_a_stream_that_is_never_read_has_no_span(route, spy):
     assert spy.spans == []
 
 
-def test_what_the_collector_gave_up_is_measured_with_the_next_call(route, spy):
-    """The collector may run inside the SDK's locks, where a measurement would never return."""
+def test_calls_leave_their_measurements_to_whoever_collects(route, spy):
+    """So does a stream that the garbage collector gives up, perhaps inside the SDK's locks,
+    where a measurement would wait for itself for ever."""
+    written = []
+    for name in ("calls", "duration", "time_to_first"):
+        instrument = getattr(spy.signals, name)
+        record = instrument.record
+        instrument.record = lambda *what, record=record: (written.append(what), record(*what))
     stream = route.stream(HELLO)
     next(stream)
     del stream
     gc.collect()
-    assert spy.calls
-    assert spy.points() == {}
     list(route.stream(HELLO))
-    durations = spy.points()["pilotlight.call.duration"]
+    assert len(spy.calls) == 2
+    assert written == []
+    points = spy.points()
+    assert len(written) == 6
+    durations = points["pilotlight.call.duration"]
     outcomes = {labels["pilotlight.call.outcome"]: count for labels, count in durations}
     assert outcomes == {"abandoned": 1, "primary": 1}
-    assert spy.points()["gen_ai.client.operation.time_to_first_chunk"][0][1] == 2
+    assert points["gen_ai.client.operation.time_to_first_chunk"][0][1] == 2
+    assert spy.points()["pilotlight.call.duration"] == durations  # once each
+
+
+def test_where_nobody_collects_little_is_kept_and_nothing_is_lost(clock, spy, monkeypatch):
+    monkeypatch.setattr(signals, "WAITING_AT_MOST", 20)
+    route = Route("chat", (ScriptedTarget("a", *["ok"] * 100, clock=clock),), clock=clock)
+    kept = []
+    for _ in range(100):
+        route.complete(HELLO)
+        kept.append(len(spy.signals._later))
+    assert max(kept) <= 20 + 4
+    ((_, count),) = spy.points()["pilotlight.call.duration"]
+    assert count == 100
+
+
+def test_threads_that_record_together_lose_nothing(spy):
+    signals, together = spy.signals, threading.Barrier(4)
+    for _ in range(2000):
+        signals.measure(signals.calls, 1.0, {"pilotlight.route": "r"}, None)
+
+    def record():
+        together.wait(PATIENCE)
+        signals.record()
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert spy.points()["pilotlight.call.duration"] == [({"pilotlight.route": "r"}, 2000)]
 
 
 def test_a_call_cancelled_in_an_attempt(route, gpt, spy):

@@ -148,6 +148,95 @@ def test_the_same_settings_twice_are_no_complaint():
     assert (good(done), done.stderr) == ("", "")
 
 
+def test_other_settings_write_no_line_twice():
+    code = "pilotlight.configure_telemetry('shop')\npilotlight.configure_telemetry('store')\n"
+    done = run(code + "call('chat')")
+    good(done)
+    said = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert said[2:] == [
+        "pilotlight.attempt.failed",
+        "pilotlight.failover",
+        "pilotlight.call.completed",
+    ]
+    assert ["already, which stays" in each for each in said[:2]] == [True, True]
+
+
+FORK_WITH_PORTS = """
+import urllib.request
+mine, its = sys.argv[1:]
+pilotlight.configure_telemetry('shop', prometheus_port=int(mine))
+child = os.fork()
+if child == 0:
+    pilotlight.configure_telemetry('shop', prometheus_port=int(its))
+    call('child')
+    print(urllib.request.urlopen(f'http://127.0.0.1:{its}/metrics', timeout=50).read().decode())
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_a_forked_child_may_have_a_port_of_its_own():
+    """As gunicorn's `post_fork` gives it, after an application that was loaded before."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        ports = [str(each.getsockname()[1]) for each in (one, two)]
+    done = run(FORK_WITH_PORTS, *ports)
+    assert 'pilotlight_route="child"' in good(done)
+    said = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert said == [
+        "pilotlight.attempt.failed",
+        "pilotlight.failover",
+        "pilotlight.call.completed",
+    ]
+
+
+def test_what_is_looked_at_is_there_before_the_first_call():
+    code = """
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+import pilotlight.telemetry.setup as setup
+reader = InMemoryMetricReader()
+meters = setup._meters
+setup._meters = lambda resource, readers: meters(resource, [reader])
+pilotlight.configure_telemetry('shop', json_logs=False)
+pilotlight.load({'targets': {'gpt': {'model': 'openai/x', 'retires': '2099-01-01'}},
+                 'routes': {'chat': {'targets': ['gpt']}}}).route('chat')
+found = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+print(*sorted(each.name for each in found))
+"""
+    assert good(run(code)).split() == [
+        "pilotlight.breaker.status",
+        "pilotlight.target.retirement",
+    ]
+
+
+def test_what_the_parents_calls_have_left_is_not_recorded_by_its_child():
+    code = """
+import os
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+call('parent')
+if os.fork() == 0:
+    call('child')
+    (found,) = [
+        m.data.data_points
+        for r in reader.get_metrics_data().resource_metrics
+        for s in r.scope_metrics
+        for m in s.metrics
+        if m.name == 'pilotlight.call.duration'
+    ]
+    print([point.attributes['pilotlight.route'] for point in found], flush=True)
+    os._exit(0)
+os.wait()
+"""
+    assert good(run(code)).strip() == "['child']"
+
+
 def test_prometheus_reads_the_metrics():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

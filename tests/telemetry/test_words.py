@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from opentelemetry.trace import SpanKind, StatusCode
 from ways import HELLO
 
 from pilotlight import events, load
@@ -17,7 +18,7 @@ from pilotlight.core.faults import Fault
 from pilotlight.core.receipt import AttemptRecord
 from pilotlight.registry import REGISTRY, Endpoint
 from pilotlight.route import Route
-from pilotlight.telemetry import listener, names, words
+from pilotlight.telemetry import listener, names, targets, words
 from pilotlight.telemetry.signals import MODELS_AT_MOST, Facts
 from pilotlight.testing import FakeClock, ScriptedTarget
 
@@ -162,6 +163,35 @@ def test_checks_are_measured(spy):
     listener.listen(events.HealthChecked("local", "lit", 0.1, None))
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_checks_are_traced_where_that_is_wanted(spy, monkeypatch, wanted):
+    monkeypatch.setattr(targets, "trace_checks", wanted)
+    with spy.tracer.start_as_current_span("somebody's own"):
+        listener.listen(events.HealthChecked("local", "missing", 0.5, "not there"))
+        listener.listen(events.HealthChecked("local", "lit", 0.25, None))
+    found = [
+        (
+            span.name,
+            span.kind,
+            span.parent,
+            span.status.status_code,
+            span.status.description,
+            dict(span.attributes),
+            (span.end_time - span.start_time) / 1e9,
+        )
+        for span in spy.spans
+    ]
+    name, home = "pilotlight.health_check local", {"pilotlight.target": "local"}
+    ill = home | {"error.type": "missing"}
+    assert (
+        found
+        == [
+            (name, SpanKind.INTERNAL, None, StatusCode.ERROR, "missing", ill, 0.5),
+            (name, SpanKind.INTERNAL, None, StatusCode.UNSET, None, home, 0.25),
+        ][: 2 * wanted]
+    )
+
+
 def test_instruments_are_those_of_the_table(spy):
     """Names, units, buckets, and no label that is not in the table."""
     clock = FakeClock()
@@ -189,7 +219,7 @@ def test_what_spans_carry_is_in_the_table(spy):
     route = Route("chat", (ScriptedTarget("a", clock=clock),), clock=clock)
     asked = {"temperature": 0.5, "max_tokens": 5, "n": 2, "stop": "x", "seed": 1, "top_p": 0.1}
     list(route.stream(HELLO, **asked, response_format={"type": "json_object"}))
-    for span, row in zip((spy.calls[0], spy.legs[0]), names.SPANS, strict=True):
+    for span, row in zip((spy.calls[0], spy.legs[0]), names.SPANS[:2], strict=True):
         assert set(span.attributes) <= {*row.at_start, *row.at_end}
         assert span.name.startswith(re.split(r"\{", row.name)[0])
     told = dict(spy.legs[0].attributes)

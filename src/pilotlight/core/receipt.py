@@ -6,6 +6,7 @@ No prompt, no answer, no key is in it; it may be stored and shown.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pilotlight.core.steps import Facts, Report
     from pilotlight.core.target import Target
 
+_CODE = re.compile(r"[\w.\-:/]{1,60}", re.ASCII)  # what is none may be anything, a prompt as well
+
 Outcome = Literal[
     "primary", "failover", "exhausted", "interrupted", "abandoned", "cancelled", "raised", "open"
 ]
@@ -38,6 +41,8 @@ class AttemptRecord:
     when the try was admitted.  `code` is the provider's own name for the problem,
     `error_type` the class of what was raised, `evidence` a short piece of what was
     said, scrubbed of keys and prompt text.  `flags` are remarks such as `model_substituted`.
+    `cached_tokens` are those of the prompt that the provider knew already, `reasoning_tokens`
+    those of the answer that were spent on thinking; `response_id` is the provider's own.
     """
 
     target: str
@@ -57,6 +62,9 @@ class AttemptRecord:
     finish_reason: str | None = None
     flags: tuple[str, ...] = ()
     began: float = 0.0
+    response_id: str | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +204,9 @@ class Journal:
             finish_reason=f.finish_reason,
             flags=f.flags,
             began=began - self._began,
+            response_id=f.response_id,
+            cached_tokens=f.cached_tokens,
+            reasoning_tokens=f.reasoning_tokens,
         )
         self._add(record, moved)
 
@@ -220,7 +231,7 @@ class Journal:
             duration=self.clock() - began,
             breaker=breaker,
             retry_after=r.retry_after,
-            code=r.code,
+            code=r.code if r.code and _CODE.fullmatch(r.code) else None,
             error_type=r.error_type or f"{type(r.error).__module__}.{type(r.error).__qualname__}",
             evidence=r.evidence,
             began=began - self._began,

@@ -92,6 +92,9 @@ class Facts:
     status: int | None = None
     flags: tuple[str, ...] = ()
     notice: Notice | None = None  # the model's end, where the answer announced it
+    response_id: str | None = None
+    cached_tokens: int | None = None  # of those of the prompt
+    reasoning_tokens: int | None = None  # of those of the answer
 
 
 # What the flow asks for.

@@ -199,7 +199,7 @@ class _Source:
         if (verdict := judge(self._tap, view, prompt_texts=Texts(self._call.messages))) is not None:
             target, notes = self._attempt.target, self._notes
             return verdict_failure(target, verdict, notes.text, notes.tool_calls)
-        return Ended(facts_of(view, self._tap, self._notes.usage))
+        return Ended(facts_of(view, self._tap, self._notes))
 
     def _chunk(self, data: bytes) -> Any | None:
         """Return the chunk of an event, or None if it has nothing to say to a reader."""

@@ -171,7 +171,7 @@ class _Source:
         if (verdict := judge(self._tap, view, prompt_texts=Texts(self._call.messages))) is not None:
             target, notes = self._attempt.target, self._notes
             return verdict_failure(target, verdict, notes.text, notes.tool_calls)
-        return Ended(facts_of(view, self._tap, self._notes.usage))
+        return Ended(facts_of(view, self._tap, self._notes))
 
     def _unproven(self, chunk: Any) -> bool:
         """Tell whether a chunk names an end that the wire has not shown, or not yet.

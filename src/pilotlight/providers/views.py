@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from pilotlight.core.faults import Fault
@@ -56,12 +55,16 @@ def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
         status=tap.status,
         flags=(Fault.MODEL_SUBSTITUTED,) if other else (),
         notice=_notice(tap, asked),
+        response_id=said if isinstance(said := getattr(response, "id", None), str) else None,
+        cached_tokens=_part(usage, "prompt_tokens_details", "cached_tokens"),
+        reasoning_tokens=_part(usage, "completion_tokens_details", "reasoning_tokens"),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Usage:
-    usage: Any
+def _part(usage: Any, details: str, name: str) -> int | None:
+    """Return a part of the tokens, where the provider tells it; a part of none is not told."""
+    found = getattr(getattr(usage, details, None), name, None)
+    return found if isinstance(found, int) and found > 0 else None
 
 
 def _notice(tap: Tap, asked: str | None) -> Notice | None:
@@ -80,6 +83,7 @@ class ChunkNotes:
         "choices",
         "committed",
         "finish_reason",
+        "id",
         "other",
         "tool_calls",
         "usage",
@@ -92,9 +96,10 @@ class ChunkNotes:
         self.choices = 0
         self.committed = False
         self.finish_reason: str | None = None
+        self.id: str | None = None
         self.other = False
         self.tool_calls = False
-        self.usage: _Usage | None = None
+        self.usage: Any = None
 
     @property
     def text(self) -> str:
@@ -109,12 +114,14 @@ class ChunkNotes:
     def add(self, chunk: Any) -> None:
         """Take note of one chunk."""
         if (usage := getattr(chunk, "usage", None)) is not None:
-            self.usage = _Usage(usage)
+            self.usage = usage
         choices = getattr(chunk, "choices", None)
         if not choices:
             return
         first = choices[0]
         self.choices = max(self.choices, len(choices))
+        if self.id is None:
+            self.id = getattr(chunk, "id", None)
         self.answered = getattr(chunk, "model", None) or self.answered
         self.finish_reason = getattr(first, "finish_reason", None) or self.finish_reason
         delta = getattr(first, "delta", None)

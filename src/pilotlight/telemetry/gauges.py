@@ -5,7 +5,7 @@ The registry is asked each time: nothing here holds a target that it has forgott
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,8 +21,16 @@ from pilotlight.telemetry.words import PLACES, STATES, state
 Look = Callable[[str, str, Health], Iterator[Observation]]  # a target's name, model and health
 
 
-def observe(meter: Any, registry: Registry) -> None:
-    """Create the instruments, which look at this registry."""
+def observe(meter: Any, registry: Registry, record: Callable[[], None]) -> None:
+    """Create the instruments, which look at this registry.
+
+    The first is asked for the sake of being asked: `record` then writes to the histograms.
+    """
+
+    def before(_options: CallbackOptions) -> Iterable[Observation]:
+        record()
+        return ()
+
     kinds = {
         "observable": meter.create_observable_up_down_counter,
         "gauge": meter.create_observable_gauge,
@@ -33,7 +41,11 @@ def observe(meter: Any, registry: Registry) -> None:
         (names.BULKHEAD_LIMIT, bulkhead_limits),
         (names.RETIREMENT, retirements),
     ):
-        kinds[row.kind](row.name, [partial(_each, registry, look)], row.unit, row.meaning)
+        looks: list[Callable[[CallbackOptions], Iterable[Observation]]]
+        looks = [partial(_each, registry, look)]
+        if row is names.STATUS:
+            looks.insert(0, before)
+        kinds[row.kind](row.name, looks, row.unit, row.meaning)
 
 
 def _each(registry: Registry, look: Look, _options: CallbackOptions) -> Iterator[Observation]:

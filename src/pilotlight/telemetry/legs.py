@@ -49,9 +49,12 @@ class LegEnd:
             names.ATTEMPT_OUTCOME: self.outcome,
         }
         if record is not None:
+            found[names.RESPONSE_ID] = record.response_id
             found[names.RESPONSE_MODEL] = record.served_model
             found[names.INPUT_TOKENS] = record.prompt_tokens
             found[names.OUTPUT_TOKENS] = record.completion_tokens
+            found[names.CACHED_TOKENS] = record.cached_tokens
+            found[names.REASONING_TOKENS] = record.reasoning_tokens
             found[names.REASON] = str(record.fault) if record.fault else None
             found[names.FINISH_REASONS] = (record.finish_reason,) if record.finish_reason else None
         return {name: value for name, value in found.items() if value is not None}

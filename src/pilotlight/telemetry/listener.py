@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
@@ -21,15 +22,18 @@ _calls: Final[WeakValueDictionary[str, Watch]] = WeakValueDictionary()
 def attend(trip: Trip, signals: Signals | None) -> None:
     """Follow a call from here on; `signals` is None where only log lines are wanted."""
     awaken()
-    if signals is None:
-        watch = Watch(trip, None)
-    else:
-        from pilotlight.telemetry.spans import CallSpans
-        from pilotlight.telemetry.tracing import TracedWatch
-
-        watch = TracedWatch(trip, CallSpans(signals, trip))
+    watch = Watch(trip, None) if signals is None else _traced()(trip, signals)
     trip.journal.shield = watch
     _calls[trip.journal.call_id] = watch
+
+
+@cache
+def _traced() -> Callable[[Trip, Signals], Watch]:
+    """Return how to follow a call with spans, which loads OpenTelemetry."""
+    from pilotlight.telemetry.spans import CallSpans
+    from pilotlight.telemetry.tracing import TracedWatch
+
+    return lambda trip, signals: TracedWatch(trip, CallSpans(signals, trip))
 
 
 def awaken() -> None:

@@ -16,7 +16,7 @@ from pilotlight.telemetry.names import Happening
 
 def wanted(happening: Happening, level: int | None = None) -> bool:
     """Tell whether anybody reads lines of this happening's level."""
-    return logging.getLogger(happening.logger).isEnabledFor(level or happening.level)
+    return _plain(happening.logger).isEnabledFor(level or happening.level)
 
 
 def say(happening: Happening, keys: Mapping[str, Any], level: int | None = None) -> None:
@@ -26,11 +26,16 @@ def say(happening: Happening, keys: Mapping[str, Any], level: int | None = None)
 
 
 @cache
+def _plain(name: str) -> logging.Logger:
+    return logging.getLogger(name)  # which takes a lock
+
+
+@cache
 def _logger(name: str) -> Any:
     import structlog  # slow to import: not before the first line
 
     return structlog.wrap_logger(
-        logging.getLogger(name),
+        _plain(name),
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,

@@ -23,6 +23,7 @@ SCHEMA: Final = "https://opentelemetry.io/schemas/1.41.0"
 # Spans and their attributes.
 
 CALL_SPAN: Final = "pilotlight.call"
+CHECK_SPAN: Final = "pilotlight.health_check"
 CHAT: Final = "chat"
 OPERATIONS: Final[Mapping[Operation, str]] = {
     "chat": CHAT,
@@ -33,11 +34,14 @@ OPERATIONS: Final[Mapping[Operation, str]] = {
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
 REQUEST_MODEL: Final = "gen_ai.request.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
 RESPONSE_MODEL: Final = "gen_ai.response.model"
 FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
 TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - no password
 STREAM: Final = "gen_ai.request.stream"
 OUTPUT_TYPE: Final = "gen_ai.output.type"
@@ -135,11 +139,14 @@ SPANS: Final = (
             STATE,
         ),
         (
+            RESPONSE_ID,
             RESPONSE_MODEL,
             FINISH_REASONS,
             FIRST_CHUNK,
             INPUT_TOKENS,
             OUTPUT_TOKENS,
+            CACHED_TOKENS,
+            REASONING_TOKENS,
             RETRIES,
             REASON,
             ATTEMPT_OUTCOME,
@@ -149,6 +156,7 @@ SPANS: Final = (
             TOOLS,
         ),
     ),
+    SpanRow(f"{CHECK_SPAN} {{target}}", "INTERNAL", (TARGET, ERROR), ()),
 )
 
 

@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight.errors import ConfigError
-from pilotlight.telemetry import listener, names, switch
+from pilotlight.telemetry import listener, names, switch, targets
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -42,6 +43,12 @@ class Settings:
     prometheus_port: int | None = None
     json_logs: bool = True
     openinference: bool = False
+    trace_health_checks: bool = False
+
+    def differs_by_port(self, other: Settings) -> bool:
+        """Tell whether both serve the metrics, and only the port is not the same."""
+        ports = (self.prometheus_port, other.prometheus_port)
+        return None not in ports and replace(self, prometheus_port=ports[1]) == other
 
 
 def configure_telemetry(
@@ -50,6 +57,7 @@ def configure_telemetry(
     prometheus_port: int | None = None,
     json_logs: bool = True,
     openinference: bool = False,
+    trace_health_checks: bool = False,
 ) -> None:
     """Set OpenTelemetry up for a process that has not done so itself.
 
@@ -57,13 +65,17 @@ def configure_telemetry(
     metrics go there (extra `otlp`).  `prometheus_port` serves the metrics on this machine
     (extra `prometheus`).  `json_logs` writes pilotlight's own lines to stderr as JSON,
     from level INFO.  `openinference` marks the spans of calls as chains, for Phoenix.
+    `trace_health_checks` makes a span of each check, which are otherwise only measured.
 
-    A provider that is set already stays, with a warning.  `PILOTLIGHT_TELEMETRY=off` in
-    the environment makes this do nothing.
+    A provider that is set already stays, with a warning.  A forked child may call this
+    again for a Prometheus port of its own.  `PILOTLIGHT_TELEMETRY=off` in the environment
+    makes this do nothing.
 
     Raises ConfigError if an exporter is not installed, or an address is none.
     """
-    settings = Settings(service_name, otlp_endpoint, prometheus_port, json_logs, openinference)
+    settings = Settings(
+        service_name, otlp_endpoint, prometheus_port, json_logs, openinference, trace_health_checks
+    )
     if not switch.switched_off():
         apply(settings)
 
@@ -74,6 +86,10 @@ _applied: list[Settings] = []
 def apply(settings: Settings) -> None:
     """Do it; the same settings a second time do nothing."""
     if settings in _applied:
+        return
+    if settings.prometheus_port and any(map(settings.differs_by_port, _applied)):
+        _serve(settings.prometheus_port)
+        _applied.append(settings)
         return
     readers, exporters = _parts(settings)  # whatever is missing is said before anything is set
     from opentelemetry import metrics, trace
@@ -97,7 +113,9 @@ def apply(settings: Settings) -> None:
     atexit.register(_flush, made)
     if settings.json_logs:
         _write_json()
+    targets.trace_checks |= settings.trace_health_checks
     listener.awaken()
+    switch.signals()  # what is looked at is there to be seen before the first call
     _applied.append(settings)
 
 
@@ -200,6 +218,7 @@ def _flush(providers: list[Any]) -> None:
         thread.join(max(0.0, ends - time.monotonic()))
 
 
+@cache
 def _write_json() -> None:
     """Write pilotlight's lines to stderr, and to nobody else, so that none is there twice."""
     import structlog

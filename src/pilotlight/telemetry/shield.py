@@ -19,18 +19,23 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, Span
+from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span
 
 from pilotlight.providers.traceparent import AT_HOME
 
 if TYPE_CHECKING:
     from contextvars import Token
 
+    from opentelemetry.trace import SpanContext
+
     from pilotlight.core.steps import AsyncSource, Source
     from pilotlight.telemetry.content import Content
 
 OPENLLMETRY: Final = "suppress_language_model_instrumentation"
 GENAI: Final = "opentelemetry.util.genai.invocation"
+
+# The key that a context has its span under, so that a context can be made in one step.
+(SPAN,) = trace.set_span_in_context(INVALID_SPAN, Context())
 
 
 def provider_context(span: Span, base: Context | None = None, *, at_home: bool = False) -> Context:
@@ -42,14 +47,20 @@ def provider_context(span: Span, base: Context | None = None, *, at_home: bool =
     Sources of the two marks: OpenLLMetry's semantic-conventions-ai 0.5 and
     opentelemetry-util-genai 1.3, which is used only where the application has loaded it.
     """
-    context = trace.set_span_in_context(NonRecordingSpan(span.get_span_context()), base)
-    marks: dict[str, Any] = {OPENLLMETRY: True}
+    found: dict[str, object] = {**(otel.get_current() if base is None else base)}
+    found[SPAN] = NonRecordingSpan(span.get_span_context())
+    found[OPENLLMETRY] = True
     if at_home:
-        marks[AT_HOME] = True
+        found[AT_HOME] = True
     genai = sys.modules.get(GENAI)
     if genai is not None and hasattr(genai, "InferenceData"):
-        marks[genai.CLIENT_INFERENCE_CONTEXT_KEY] = genai.InferenceData()
-    return Context({**context, **marks})
+        found[genai.CLIENT_INFERENCE_CONTEXT_KEY] = genai.InferenceData()
+    return Context(found)
+
+
+def exemplar_context(context: SpanContext) -> Context:
+    """Return a context that says where a measurement was made, and keeps nothing else alive."""
+    return Context({SPAN: NonRecordingSpan(context)})
 
 
 @contextmanager

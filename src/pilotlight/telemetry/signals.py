@@ -1,13 +1,21 @@
 """The way to OpenTelemetry: tracer, instruments, and what is known of each target for good.
 
 Everything hangs on the API's proxies: a provider that is set later is honoured.
+
+Histograms are not written to by the calls.  A call leaves its measurements here, and whoever
+collects the metrics records them first, in its own thread.  That takes more than a third of
+what telemetry costs off the call; and a stream that the garbage collector gives up, perhaps
+inside one of the SDK's locks, has nothing to wait for.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +23,8 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import StatusCode
 
 from pilotlight import __version__
 from pilotlight.core.breaker import Breaker
@@ -33,6 +43,10 @@ if TYPE_CHECKING:
 
 SPAN_EVENTS: Final = "PILOTLIGHT_SPAN_EVENTS"  # in the environment; "0": log lines only
 MODELS_AT_MOST: Final = 16  # of one target that metrics tell apart: a provider may name any
+WAITING_AT_MOST: Final = 4096  # measurements that nobody has collected yet
+A_FEW: Final = (
+    16  # of them, recorded by a call when there are more: over twice what most calls leave
+)
 
 Labels = Mapping[str, str | int]
 Measurement = tuple[Any, ...]  # instrument, value, labels, context
@@ -114,7 +128,7 @@ class Signals:
         self.retries = _counter(meter, names.RETRY_COUNT)
         self.skips = _counter(meter, names.SKIPS)
         self.transitions = _counter(meter, names.TRANSITIONS)
-        observe(meter, registry)
+        observe(meter, registry, self.record)
         self.loggers = loggers
         self.capture = Capture.from_environment()
         self.span_events = os.environ.get(SPAN_EVENTS, "").strip() != "0"
@@ -123,23 +137,38 @@ class Signals:
         self._facts: WeakKeyDictionary[Target, dict[Operation, Facts]] = WeakKeyDictionary()
         self._later: deque[Measurement] = deque()
 
-    def measure(self, *measurement: Any, at_once: bool) -> None:
-        """Record a value, its labels and its context with an instrument; or with the next call.
+    def measure(self, *measurement: Any) -> None:
+        """Leave an instrument, a value, its labels and its context to be recorded."""
+        self._later.append(measurement)
 
-        A stream may be given up by the garbage collector, which runs anywhere: also inside
-        the SDK's own locks, where recording would wait for itself for ever.
-        """
-        if at_once:
-            instrument, *what = measurement
-            instrument.record(*what)
-        else:
-            self._later.append(measurement)
+    def record(self, at_most: int = sys.maxsize) -> None:
+        """Record what has been left, the oldest first."""
+        with suppress(IndexError):  # there is no more, or another thread has taken the last one
+            for _ in range(at_most):
+                instrument, *what = self._later.popleft()
+                instrument.record(*what)
 
-    def catch_up(self) -> None:
-        """Record what has been put off."""
-        while self._later:
-            instrument, *what = self._later.popleft()
-            instrument.record(*what)
+    def forget(self) -> None:
+        """In a forked child: what the parent's calls have left is the parent's to record."""
+        self._later.clear()
+
+    def relieve(self) -> None:
+        """Where metrics are collected too seldom or never, let a call record a few."""
+        if len(self._later) > WAITING_AT_MOST:
+            self.record(A_FEW)
+
+    def trace_check(self, target: str, duration: float, told: Labels, error: str | None) -> None:
+        """Make the span of a health check that has just ended: a root, for no call asked for it."""
+        ended = time.time_ns()
+        span = self.tracer.start_span(
+            f"{names.CHECK_SPAN} {target}",
+            Context(),
+            attributes=told,
+            start_time=ended - round(duration * 1e9),
+        )
+        if error is not None:
+            span.set_status(StatusCode.ERROR, error)
+        span.end(ended)
 
     def facts(self, target: Target, operation: Operation) -> Facts:
         """Return what is known of a target, asked for this operation."""

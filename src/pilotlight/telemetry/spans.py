@@ -13,11 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from opentelemetry import context as otel
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
@@ -28,7 +26,7 @@ from pilotlight.core.trip import Trip
 from pilotlight.telemetry import names, words
 from pilotlight.telemetry.content import Content, as_json
 from pilotlight.telemetry.legs import LegEnd
-from pilotlight.telemetry.shield import provider_context
+from pilotlight.telemetry.shield import SPAN, exemplar_context, provider_context
 from pilotlight.telemetry.signals import Facts, Signals, call_labels
 
 
@@ -54,7 +52,7 @@ class CallSpans:
         self._started = time.time_ns()
         self._call: Span | None = None
         self._request: dict[str, Any] | None = None
-        signals.catch_up()
+        signals.relieve()
 
     @property
     def call(self) -> Span:
@@ -80,7 +78,7 @@ class CallSpans:
         own: dict[str, Any] = {names.INDEX: index, names.STATE: words.state(breaker)}
         span = self.signals.tracer.start_span(
             f"{facts.operation} {facts.model}",
-            trace.set_span_in_context(self.call, self._parent),
+            Context({**self._parent, SPAN: self.call}),
             SpanKind.CLIENT,
             {**attributes, **own, **self._request},
             self._links(target) if breaker == "half-open" else None,
@@ -130,18 +128,18 @@ class CallSpans:
     def _measure(self, leg: LegSpan, duration: float, end: LegEnd) -> None:
         signals, facts, record = self.signals, leg.facts, end.record
         model = record.served_model if record is not None else None
-        measure = partial(signals.measure, at_once=record is not None)
-        measure(signals.duration, duration, facts.measured(model, end.error), leg.context)
+        measure, context = signals.measure, exemplar_context(leg.span.get_span_context())
+        measure(signals.duration, duration, facts.measured(model, end.error), context)
         if end.opened is not None:
-            measure(signals.time_to_first, end.opened, facts.labels, leg.context)
+            measure(signals.time_to_first, end.opened, facts.labels, context)
         if record is None:
             return
         if record.prompt_tokens is not None:
             labels = facts.measured(model, None, "input")
-            measure(signals.usage, record.prompt_tokens, labels, leg.context)
+            measure(signals.usage, record.prompt_tokens, labels, context)
         if record.completion_tokens is not None:
             labels = facts.measured(model, None, "output")
-            measure(signals.usage, record.completion_tokens, labels, leg.context)
+            measure(signals.usage, record.completion_tokens, labels, context)
 
     def _keep(self, leg: LegSpan, record: AttemptRecord | None) -> None:
         """Write message content down, for those who have asked for it."""
@@ -186,9 +184,8 @@ class CallSpans:
             span.set_attributes(found)
         span.end()
         labels = call_labels(receipt.route, outcome, served, error)
-        context = trace.set_span_in_context(span, self._parent)
-        at_once = outcome not in ("abandoned", "cancelled")
-        self.signals.measure(self.signals.calls, receipt.duration, labels, context, at_once=at_once)
+        context = exemplar_context(span.get_span_context())
+        self.signals.measure(self.signals.calls, receipt.duration, labels, context)
 
 
 def request_attributes(call: Call) -> dict[str, Any]:

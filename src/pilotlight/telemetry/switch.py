@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pilotlight.core.trip import Trip
@@ -34,12 +34,18 @@ def attend(trip: Trip) -> None:
     """Go along with a call if anybody hears of it; where nobody does, it costs a few look-ups."""
     otel = signals()
     if (otel is not None or heard()) and not switched_off():
-        from pilotlight.telemetry import listener
-
         try:
-            listener.attend(trip, otel)
+            _listener().attend(trip, otel)
         except Exception:
             _logger.exception("telemetry failed to begin; the call goes on without it")
+
+
+@cache
+def _listener() -> Any:
+    """Return the listener's module, which loads the first time that somebody hears."""
+    from pilotlight.telemetry import listener
+
+    return listener
 
 
 def switched_off() -> bool:
@@ -62,7 +68,10 @@ def _of_process() -> Signals | None:
         return None
     from pilotlight.telemetry.signals import Signals
 
-    return Signals()
+    made = Signals()
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=made.forget)
+    return made
 
 
 def heard() -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pilotlight import events
 from pilotlight.telemetry import logs, names, switch, words
 
+trace_checks = False  # `configure_telemetry(trace_health_checks=True)`
 _ill: Final[set[str]] = set()  # who failed the last check: a line is written when that changes
 
 
@@ -44,8 +45,10 @@ def health_checked(event: events.HealthChecked) -> None:
             _ill.add(event.target)
             logs.say(names.CHECK_FAILED, told | {"error_type": error})
     if (signals := switch.signals()) is not None:
-        labels = {names.TARGET: event.target}
-        signals.checks.record(event.duration, labels | ({names.ERROR: error} if error else {}))
+        labels = {names.TARGET: event.target} | ({names.ERROR: error} if error else {})
+        signals.checks.record(event.duration, labels)
+        if trace_checks:
+            signals.trace_check(event.target, event.duration, labels, error)
 
 
 def warm_up(event: events.WarmUp) -> None:

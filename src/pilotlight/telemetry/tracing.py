@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from opentelemetry import context as otel
+
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Failed, Source
-from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, attached
+from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, attached, detach
 from pilotlight.telemetry.spans import LegSpan
 from pilotlight.telemetry.watch import Watch
 
@@ -20,8 +22,11 @@ class TracedWatch(Watch):
     ) -> Answered | Failed:
         if (leg := self._open_span()) is None:
             return ask(attempt)
-        with attached(leg.context):
+        token = otel.attach(leg.context)
+        try:
             outcome = ask(attempt)
+        finally:
+            detach(token, leg.context)
         _hear(leg, outcome)
         return outcome
 
@@ -30,8 +35,11 @@ class TracedWatch(Watch):
     ) -> Answered | Failed:
         if (leg := self._open_span()) is None:
             return await ask(attempt)
-        with attached(leg.context):
+        token = otel.attach(leg.context)
+        try:
             outcome = await ask(attempt)
+        finally:
+            detach(token, leg.context)
         _hear(leg, outcome)
         return outcome
 
