@@ -96,7 +96,7 @@ MEANING: Mapping[str, str] = {
     "targets.space": "where its embeddings lie; there a target stands in for the first one only "
     "where both name the same space",
     "targets.abilities": "all that the model can do, of `tools images json_schema thinking audio "
-    "embeddings image_generation`; "
+    "files embeddings image_generation`; "
     "not set: what its server or litellm's table says, the rest is assumed",
     "targets.keep_alive": "Ollama only: how long the model stays loaded after a call",
     "targets.reserve": "time kept free for this target while earlier ones are asked; "

@@ -152,7 +152,7 @@ class TargetConfig(_Table):
 
     `model` is litellm's `provider/model`.  `context` is the window in tokens (for
     Ollama: the `num_ctx` that is sent).  `abilities` lists all that the model can do
-    (`tools images json_schema thinking audio embeddings image_generation`).
+    (`tools images json_schema thinking audio files embeddings image_generation`).
     `space` names where its embeddings lie: only targets of one space stand in for one another.
     `retires` is the first day without the model, where you know better than its provider
     says.  `options` are provider options added to every call, such as `api_version`.

@@ -60,6 +60,7 @@ def test_what_options_need(options, wanted):
         ({"type": "text", "text": "hi"}, set()),
         ({"type": "image_url", "image_url": {"url": "data:,"}}, {"images"}),
         ({"type": "input_audio", "input_audio": {}}, {"audio"}),
+        ({"type": "file", "file": {"file_data": "data:application/pdf;base64,"}}, {"files"}),
         ({"type": ["odd"]}, set()),
         ("bare", set()),
     ],
@@ -72,7 +73,7 @@ def test_what_contents_need(part, wanted):
 def test_what_is_missing_from_a_list():
     assert lacking(None) == set()
     assert lacking(()) == set(ABILITIES)
-    rest = {"images", "json_schema", "thinking", "embeddings", "image_generation"}
+    rest = {"images", "json_schema", "thinking", "files", "embeddings", "image_generation"}
     assert lacking(["tools", "audio"]) == rest
 
 

@@ -100,11 +100,11 @@ def test_ollamas_words_are_ours():
     told = abilities.from_ollama(["completion", "vision", "tools", "insert"])
     assert told == {"images", "tools", "json_schema"}
     with load({"targets": {"local": {"model": "ollama/llama3.2"}}}) as app:
-        assert app.target("local").lacks() == {"audio", "image_generation"}
+        assert app.target("local").lacks() == {"audio", "files", "image_generation"}
         assert not app.target("local").room({"truncate": True})
         assert app.target("local").room({}) == app.target("local").window() == 8192
         app.target("local").health.lacks = frozenset({"thinking"})
-        assert app.target("local").lacks() == {"thinking", "audio", "image_generation"}
+        assert app.target("local").lacks() == {"thinking", "audio", "files", "image_generation"}
 
 
 # An Ollama that does not know `truncate: false`, and cuts without a word.

@@ -651,6 +651,11 @@ def litellm_like(name: str, text: str, **more: Any) -> BaseException:
     return kind(text, **more)
 
 
+def langchain_like(name: str, **more: Any) -> BaseException:
+    kind = type(name, (Odd,), {"__module__": "langchain_core.exceptions"})
+    return type("PartnerError", (kind,), {"__module__": "partner"})("no", **more)
+
+
 EXCEPTIONS: list[tuple[BaseException, Fault | None]] = [
     (openai.RateLimitError("no", response=response(429, QUOTA), body=QUOTA["error"]), Fault.QUOTA_EXHAUSTED),
     (openai.RateLimitError("slow", response=response(429, {}), body=None), Fault.RATE_LIMITED),
@@ -693,6 +698,13 @@ EXCEPTIONS: list[tuple[BaseException, Fault | None]] = [
     (RuntimeError("what"), Fault.UNKNOWN),
     (caused(KeyError("x"), httpx.ReadTimeout("")), Fault.TIMEOUT),
     (ExceptionGroup("g", [httpx.ConnectError("refused")]), Fault.CONNECTION_ERROR),
+    (langchain_like("ModelRateLimitError"), Fault.RATE_LIMITED),
+    (langchain_like("ModelInvalidRequestError"), Fault.INVALID_REQUEST),
+    (langchain_like("ModelRefusalError"), Fault.CONTENT_BLOCKED),
+    (langchain_like("ModelAPIError", status_code=429), Fault.RATE_LIMITED),
+    (langchain_like("ModelTimeoutError"), Fault.TIMEOUT),
+    (langchain_like("ModelError"), Fault.UNKNOWN),
+    (DeprecationWarning("x"), None),
     (TypeError("x"), None),
     (ValueError("x"), None),
     (KeyError("x"), None),

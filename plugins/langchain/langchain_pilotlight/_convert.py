@@ -10,6 +10,7 @@ from typing import Any, Final
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from pilotlight import Receipt
 from pilotlight.plugin import AnswerView, Facts
@@ -46,10 +47,15 @@ def _portable(message: BaseMessage, provider: str) -> BaseMessage:
         )
     if provider == "anthropic" or isinstance(content, str):
         return message
-    if not any(isinstance(block, dict) and "cache_control" in block for block in content):
+    kept = message.content_blocks if any(_has(block, "source") for block in content) else content
+    if kept is content and not any(_has(block, "cache_control") for block in content):
         return message
-    blocks = [_without_mark(block) for block in content]
-    return message.model_copy(update={"content": blocks})
+    return message.model_copy(update={"content": [_without_mark(block) for block in kept]})
+
+
+def _has(block: Any, key: str) -> bool:
+    """Tell whether a block has a key of Anthropic's: `source` holds its images."""
+    return isinstance(block, dict) and key in block
 
 
 def _without_mark(block: Any) -> Any:
@@ -58,9 +64,18 @@ def _without_mark(block: Any) -> Any:
     return {key: value for key, value in block.items() if key != "cache_control"}
 
 
-def portable_tools(tools: Sequence[Any]) -> list[Any]:
+def portable_tools(tools: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Return the tools that every provider knows: functions; a vendor's own search is not."""
-    return [tool for tool in tools if isinstance(tool, Mapping) and tool.get("function")]
+    return [convert_to_openai_tool(tool) for tool in tools if _is_function(tool)]
+
+
+def _is_function(tool: Mapping[str, Any]) -> bool:
+    """Tell a function, as OpenAI, Anthropic or a JSON schema has it, from a server's own tool."""
+    if tool.get("function"):
+        return True
+    named = tool.get("name") or tool.get("title")
+    described = tool.get("parameters") or tool.get("input_schema") or tool.get("properties")
+    return bool(named and described)
 
 
 # What came back.

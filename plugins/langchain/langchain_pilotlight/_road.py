@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 import pilotlight
 from langchain_pilotlight._errors import NotAllowed
 from langchain_pilotlight._provider import ModelProvider
-from langchain_pilotlight._vendors import can_be_wired, identity
+from langchain_pilotlight._vendors import can_be_wired, identity, inabilities
 from pilotlight import BreakerPolicy, Route
 from pilotlight.plugin import Endpoint, Target, Trip
 
@@ -20,6 +20,7 @@ _ABILITIES: Final[Mapping[str, str]] = {
     "tool_calling": "tools",
     "image_inputs": "images",
     "audio_inputs": "audio",
+    "pdf_inputs": "files",
     "structured_output": "json_schema",
 }
 
@@ -96,9 +97,8 @@ def _target(
         provider,
         provable=can_be_wired(model),
         breaker=breaker,
-        lacks=frozenset(
-            ours for theirs, ours in _ABILITIES.items() if profile.get(theirs) is False
-        ),
+        lacks=inabilities(model)
+        | {ours for theirs, ours in _ABILITIES.items() if profile.get(theirs) is False},
         window=window if isinstance(window, int) else None,
     )
 

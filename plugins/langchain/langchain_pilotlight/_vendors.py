@@ -126,6 +126,11 @@ def can_be_wired(model: Any) -> bool:
     return name in _WIRED and not _has_own_transport(model)
 
 
+def inabilities(model: Any) -> frozenset[str]:
+    """Return what a class can't put to its provider, whatever the model could make of it."""
+    return _INABILITIES.get(_package(model), frozenset())
+
+
 def _has_own_transport(model: Any) -> bool:
     """Tell whether the user has given a client, a proxy or a transport: it is left alone."""
     given = ("http_client", "http_async_client", "openai_proxy")
@@ -191,4 +196,5 @@ _VENDORS: Final[Mapping[str, Vendor]] = {
     "langchain_anthropic": Vendor(lambda _: None, _quiet_anthropic, lambda _m, _e: None),
     "langchain_ollama": Vendor(lambda m: m._client._client, lambda m: m, _wired_ollama),
 }
+_INABILITIES: Final = {"langchain_ollama": frozenset({"audio", "files"})}
 _WIRED: Final = ("langchain_openai", "langchain_ollama")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from operator import itemgetter
 from os import PathLike
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
-from langchain_core.utils.pydantic import is_basemodel_subclass
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 import pilotlight
@@ -24,9 +21,9 @@ from langchain_pilotlight._cache import only_of_the_first
 from langchain_pilotlight._errors import langchain_errors
 from langchain_pilotlight._openai import Chunks, from_openai, to_openai
 from langchain_pilotlight._relay import Tail, signed
+from langchain_pilotlight._structured import Method, held_to
 from pilotlight import Answer, Route
 
-Method = Literal["json_schema", "function_calling", "json_mode"]
 _CHOICES: Mapping[str, str] = {
     "any": "required",
     "required": "required",
@@ -114,30 +111,7 @@ class ChatPilotlight(BaseChatModel):
         """Return a runnable whose answers are held to a schema, by local models as well."""
         if method == "function_calling":
             return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
-        described = convert_to_json_schema(schema, strict=strict)
-        inner = {"name": described.get("title", "answer"), "schema": described}
-        if strict is not None:
-            inner["strict"] = strict
-        wanted = {"type": "json_schema", "json_schema": inner}
-        model = self.bind(
-            response_format={"type": "json_object"} if method == "json_mode" else wanted,
-            ls_structured_output_format={
-                "kwargs": {"method": method, "strict": strict},
-                "schema": described,
-            },
-        )
-        parser: Runnable[Any, Any] = JsonOutputParser()
-        if isinstance(schema, type) and is_basemodel_subclass(schema):
-            parser = PydanticOutputParser(pydantic_object=schema)
-        if not include_raw:
-            return model | parser
-        parsed = RunnablePassthrough.assign(
-            parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
-        )
-        failed = RunnablePassthrough.assign(parsed=lambda _: None)
-        return RunnableMap(raw=model) | parsed.with_fallbacks(
-            [failed], exception_key="parsing_error"
-        )
+        return held_to(self, schema, method, include_raw=include_raw, strict=strict)
 
     # The call.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams
@@ -19,9 +19,11 @@ from langchain_pilotlight._cache import only_of_the_first
 from langchain_pilotlight._errors import langchain_errors
 from langchain_pilotlight._relay import arelayed, relayed, signed
 from langchain_pilotlight._road import Road, road
-from pilotlight import BreakerPolicy
+from langchain_pilotlight._structured import Method, held_to, usual
+from pilotlight import BreakerPolicy, ConfigError
 from pilotlight.plugin import acomplete, astream, complete, stream
 
+OURS: Final = ("pilotlight", "pilotlight-guard")  # by `_llm_type`
 Fallback = BaseChatModel | Sequence[BaseChatModel]
 
 
@@ -42,11 +44,19 @@ def guard(
     address whose model runs there.  `hold` keeps a stream back until it is whole, so that an
     outage in its middle fails over unseen as well.
 
-    Making one contacts nobody.  Calls raise AllTargetsFailed, DeadlineExceeded,
-    StreamInterrupted (all of LangChain's `ModelError` family), ConfigError for a private call
-    without a local model, or the model's own exception when the mistake is the caller's.
+    Making one contacts nobody.  Raises ConfigError for a model that is guarded already.
+
+    Calls raise AllTargetsFailed, DeadlineExceeded, StreamInterrupted (all of LangChain's
+    `ModelError` family), ConfigError for a private call without a local model, or the model's
+    own exception when the mistake is the caller's.
     """
     fallbacks = (fallback,) if isinstance(fallback, BaseChatModel) else tuple(fallback)
+    for each in (primary, *fallbacks):
+        if each._llm_type in OURS:
+            raise ConfigError(
+                f"guard was given a {type(each).__name__}, which fails over by itself: give the "
+                "models themselves, as guard(a, fallback=[b, c]), or leave the outer one out"
+            )
     return GuardedChatModel(
         primary=primary,
         fallbacks=fallbacks,
@@ -114,12 +124,37 @@ class GuardedChatModel(BaseChatModel):
         tool_choice: Any = None,
         **kwargs: Any,
     ) -> Runnable[Any, AIMessage]:
-        """Bind tools; each model's own `bind_tools` puts them in its language when it is asked."""
+        """Bind tools; each model's own `bind_tools` puts them in its language when it is asked.
+
+        A dictionary is the primary's own business, such as a vendor's search.
+        """
         strict = kwargs.get("strict")
-        bound = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+        bound = [
+            tool if isinstance(tool, dict) else convert_to_openai_tool(tool, strict=strict)
+            for tool in tools
+        ]
         if tool_choice is not None:
             kwargs["tool_choice"] = tool_choice
         return self.bind(tools=bound, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type,
+        *,
+        include_raw: bool = False,
+        method: Method | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[Any, Any]:
+        """Return a runnable whose answers are held to a schema, whichever model gives them.
+
+        `method` is by default the one that the models' classes all take by default, and else
+        "function_calling", which every hosted API has; Ollama can't force a tool call.
+        """
+        method = method or usual((self.primary, *self.fallbacks))
+        if method == "function_calling":
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        return held_to(self, schema, method, include_raw=include_raw, strict=strict)
 
     def _generate(
         self,

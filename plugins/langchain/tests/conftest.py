@@ -83,6 +83,7 @@ class Media:
 @pytest.fixture
 def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "get", lambda *_args, **_kwargs: Media())
+    monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nobody is asked")
 
 
 def config(server: ChaosServer) -> dict[str, object]:

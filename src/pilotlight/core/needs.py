@@ -29,6 +29,7 @@ ABILITIES: Final = (
     "json_schema",
     "thinking",
     "audio",
+    "files",
     "embeddings",
     "image_generation",
 )
@@ -50,6 +51,9 @@ _PARTS: Final[Mapping[str, str]] = {
     "image": "images",
     "input_audio": "audio",
     "audio": "audio",
+    "file": "files",
+    "input_file": "files",
+    "document": "files",
 }
 _OFF: Final = (None, False, "", "none", "disabled")
 _WORD: Final = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*|[0-9]+")

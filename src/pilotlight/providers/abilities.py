@@ -21,6 +21,7 @@ _FLAGS: Final[Mapping[str, str]] = {
     "json_schema": "supports_response_schema",
     "thinking": "supports_reasoning",
     "audio": "supports_audio_input",
+    "files": "supports_pdf_input",
 }
 _OLLAMA_WORDS: Final = {
     "tools": "tools",
@@ -69,7 +70,7 @@ def knowledge(connection: Connection, told: Collection[str] | None) -> Mapping[s
         return {name: name in told for name in ABILITIES}
     if connection.wire == "ollama":
         # `/api/chat` takes text and images, and gives text.
-        return {"audio": False, "image_generation": False}
+        return {"audio": False, "files": False, "image_generation": False}
     row = _row(connection)
     flags = {name: row[flag] for name, flag in _FLAGS.items() if isinstance(row.get(flag), bool)}
     return {**flags, **_MODES.get(row.get("mode", ""), {})}

@@ -141,9 +141,13 @@ def _from_errors(
         error = errors[-1]
         what = f"{type(error).__name__} {failures.text_of(error)}"
         return Verdict(below, evidence=evidence(None, None, what, prompt_texts))
-    if reply is None:
+    if reply is not None:
+        return verdict_of(reply, prompt_texts, fault=_in_stream(errors, reply))
+    declared = next(filter(None, map(failures.declared_fault, errors)), None)
+    if declared is None:
         return None
-    return verdict_of(reply, prompt_texts, fault=_in_stream(errors, reply))
+    what = f"{type(errors[0]).__name__} {failures.text_of(errors[0])}"
+    return Verdict(declared, evidence=evidence(None, None, what, prompt_texts))
 
 
 def _is_own_word(errors: Sequence[BaseException]) -> bool:

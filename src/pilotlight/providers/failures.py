@@ -47,6 +47,7 @@ BUGS: Final = (
     ArithmeticError, NotImplementedError, RecursionError, SyntaxError, MemoryError, StopIteration,
     StopAsyncIteration, BufferError, ReferenceError, EOFError, SystemError,
     FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError,
+    Warning,  # where warnings are errors
 )  # fmt: skip
 _SOCKET_ERRNOS: Final = frozenset(
     getattr(errno, name)
@@ -72,6 +73,18 @@ _BY_NAME: Final[tuple[tuple[re.Pattern[str], Fault], ...]] = (
                 r"|NewConnection|MaxRetry|ClientOSError|ProtocolError$|EndpointConnection"),
      Fault.CONNECTION_ERROR),
 )  # fmt: skip
+
+# LangChain's family for SDKs of any make: what a class of it says, where no status does.
+_DECLARED: Final[Mapping[str, Fault]] = {
+    "ContextOverflowError": Fault.CONTEXT_EXCEEDED,
+    "ModelAPIError": Fault.SERVER_ERROR,
+    "ModelAuthenticationError": Fault.AUTH_FAILED,
+    "ModelInvalidRequestError": Fault.INVALID_REQUEST,
+    "ModelNotFoundError": Fault.MODEL_NOT_FOUND,
+    "ModelPermissionDeniedError": Fault.PERMISSION_DENIED,
+    "ModelRateLimitError": Fault.RATE_LIMITED,
+    "ModelRefusalError": Fault.CONTENT_BLOCKED,
+}
 
 
 def chain(error: BaseException | None) -> list[BaseException]:
@@ -155,6 +168,14 @@ def _by_name(error: BaseException) -> Fault | None:
             for pattern, fault in _BY_NAME:
                 if pattern.search(kind.__name__):
                     return fault
+    return None
+
+
+def declared_fault(error: BaseException) -> Fault | None:
+    """Return what an exception says by being one of LangChain's `ModelError` family."""
+    for kind in type(error).__mro__:
+        if str(kind.__module__).startswith("langchain_core.") and kind.__name__ in _DECLARED:
+            return _DECLARED[kind.__name__]
     return None
 
 

@@ -32,6 +32,7 @@ def providers(request: pytest.FixtureRequest) -> Iterator[None]:
     with ChaosServer(models=[LOCAL], eager_tools=True, reply=said) as server:
         request.cls.server = server
         if outage:
-            server.fault("primary", "server_error", everywhere=True)
+            server.fault("primary", "http_error", status=503, everywhere=True)
         yield
-        assert server.hits("local" if outage else "primary") > 0
+        assert server.hits("primary") > 0
+        assert (server.hits("local") > 0) is outage

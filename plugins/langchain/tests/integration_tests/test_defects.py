@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from langchain_anthropic import ChatAnthropic
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
-from langchain_core.exceptions import ModelError
-from langchain_core.language_models import BaseChatModel
+from langchain_core.exceptions import (
+    ContextOverflowError,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelError,
+    ModelInvalidRequestError,
+    ModelRateLimitError,
+)
+from langchain_core.language_models import BaseChatModel, FakeListChatModel
+from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
+from pydantic import BaseModel
 
 import pilotlight
 from langchain_pilotlight import AllTargetsFailed, ChatPilotlight, StreamInterrupted, guard
@@ -89,6 +101,49 @@ def test_a_400_is_raised_and_not_failed_over(server, plain, primary, local):
         guard(primary, local).invoke("hi")
     assert caught.value.status_code == 400
     assert server.hits("local") == hits
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ModelRateLimitError, "rate_limited"),
+        (ModelAuthenticationError, "auth_failed"),
+        (ModelAPIError, "server_error"),
+    ],
+)
+async def test_langchain_s_own_errors_are_understood_without_a_status(local, error, fault, shape):
+    told = []
+    with pilotlight.receipts() as log:
+        told.append(await ask(shape, guard(Raising(responses=[""], error=error("x")), local)))
+    assert "llama3.2" in told[0]
+    assert log[0].attempts[0].fault == fault
+
+
+@pytest.mark.parametrize("error", [ModelInvalidRequestError, ContextOverflowError])
+def test_langchain_s_own_400_is_raised_as_it_is(server, local, error):
+    mine = error("x")
+    with pytest.raises(error) as caught:
+        guard(Raising(responses=[""], error=mine), local).invoke("hi")
+    assert caught.value is mine
+    assert server.hits("local") == 0
+
+
+class Raising(FakeListChatModel):
+    """A partner package whose errors carry no status."""
+
+    error: Any
+
+    def _call(self, *args, **kwargs):
+        raise self.error
+
+    def _stream(self, *args, **kwargs):
+        raise self.error
+        yield
+
+    async def _astream(self, *args, **kwargs):
+        raise self.error
+        yield
 
 
 def test_a_bug_in_a_tool_definition_is_raised(primary, local):
@@ -183,6 +238,76 @@ def test_bound_tools_reach_the_fallback_in_its_own_language(server, primary, loc
     assert answer.tool_calls[0]["id"]
     body = server.requests("local")[-1].body
     assert [each["function"]["name"] for each in body["tools"]] == ["add"]
+
+
+def test_a_vendor_s_own_tools_stay_with_the_vendor(server, local):
+    claude = ChatAnthropic(
+        model="claude-sonnet-9", base_url=server.base("anthropic"), api_key="k", max_retries=0
+    )
+    own = {"name": "find", "description": "Find.", "input_schema": {"type": "object"}}
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    model = guard(claude, local).bind_tools([search, own, add])
+    model.invoke("hi")
+    asked = server.requests("anthropic")[-1].body["tools"]
+    assert [each["name"] for each in asked] == ["web_search", "find", "add"]
+    server.fault("anthropic", "overloaded")
+    model.invoke("hi")
+    asked = server.requests("local")[-1].body["tools"]
+    assert [each["function"]["name"] for each in asked] == ["find", "add"]
+
+
+@pytest.mark.parametrize("block", [{"type": "file"}, {"type": "audio"}])
+def test_what_a_fallback_can_t_be_given_does_not_hide_the_outage(server, primary, local, block):
+    server.fault("primary", "server_error")
+    document = {**block, "base64": "aGk=", "mime_type": "application/pdf", "filename": "a.pdf"}
+    document |= {"mime_type": "audio/wav"} if block["type"] == "audio" else {}
+    with pytest.raises(AllTargetsFailed) as caught:
+        guard(primary, local).invoke([HumanMessage([document])])
+    assert caught.value.receipt.skipped[0].reason == "unsupported"
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "value"),
+    [
+        (None, "format", Person.model_json_schema()["type"]),
+        ("json_schema", "format", Person.model_json_schema()["type"]),
+        ("json_mode", "format", "json"),
+        ("function_calling", "tools", None),
+    ],
+)
+def test_structured_output_takes_the_way_that_was_asked_for(
+    server, primary, local, method, key, value
+):
+    """Ollama can't be made to call a tool, but it is held to a schema."""
+    server.fault("primary", "server_error")
+    guard(primary, local).with_structured_output(Person, method=method, include_raw=True).invoke(
+        "the name is 'Bob'"
+    )
+    asked = server.requests("local")[-1].body
+    said = asked.get(key)
+    assert said
+    assert value is None or value in (said, said["type"] if isinstance(said, dict) else None)
+
+
+def test_a_model_that_can_t_be_held_to_a_schema_keeps_to_tool_calls(server, primary):
+    claude = ChatAnthropic(
+        model="claude-sonnet-9", base_url=server.base("anthropic"), api_key="k", max_retries=0
+    )
+    guard(primary, claude).with_structured_output(Person, include_raw=True).invoke("hi")
+    assert server.requests("primary")[-1].body["tools"]
+
+
+@pytest.mark.parametrize("outer", ["primary", "fallback"])
+def test_what_fails_over_by_itself_is_not_guarded_again(primary, local, outer):
+    inner = guard(primary, local) if outer == "primary" else ChatPilotlight()
+    with pytest.raises(ConfigError, match="fails over by itself"):
+        guard(inner, local) if outer == "primary" else guard(primary, inner)
 
 
 def test_the_primary_s_model_and_settings_stay_with_the_primary(server, primary, local):

@@ -29,6 +29,26 @@ class ChatSuite(Suite, ChatModelIntegrationTests):
         return True
 
     @property
+    def supports_image_tool_message(self) -> bool:
+        return True
+
+    @property
+    def supports_anthropic_inputs(self) -> bool:
+        return True
+
+    @property
+    def supports_pdf_inputs(self) -> bool:
+        return not self.outage  # Ollama takes text and images; `test_defects` has the refusal
+
+    @property
+    def supports_pdf_tool_message(self) -> bool:
+        return not self.outage
+
+    @property
+    def supports_audio_inputs(self) -> bool:
+        return not self.outage
+
+    @property
     def supports_json_mode(self) -> bool:
         return True
 
