@@ -108,6 +108,8 @@ def _row(figure: str, found: Mapping[str, Sequence[Spent | None]]) -> Row:
         for name, rounds in found.items()
     }
     told = {name: _told(rates[name], rounds) for name, rounds in found.items()}
+    if not all(rates[FLOOR]):
+        return Row(figure, f"the floor was {told[FLOOR]}: the machine is busy", ok=False)
     times = ratio(rates, OURS, FLOOR)
     ours, base = told.pop(OURS), told.pop(FLOOR)
     limit = Figure(rates[FLOOR]).median * LIMIT

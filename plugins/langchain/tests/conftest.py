@@ -86,14 +86,15 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nobody is asked")
 
 
-def config(server: ChaosServer) -> dict[str, object]:
-    """The same two, as pilotlight's own configuration has them."""
+def config(server: ChaosServer, via: str | None = None) -> dict[str, object]:
+    """The same two, as pilotlight's own configuration has them; `via` litellm, or straight."""
     return {
         "targets": {
             "gpt": {
                 "model": "openai/gpt-4o",
                 "api_base": f"{server.base('primary')}/v1",
                 "api_key": "sk-test",
+                "via": via,
             },
             "local": {"model": f"ollama/{LOCAL}", "api_base": server.base("local")},
         },

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 import httpcore
 
-KEPT: Final = 100  # idle connections, to each origin
+KEPT: Final = 256  # idle connections, to each origin
 Origin = tuple[bytes, bytes, int | None]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
@@ -16,13 +16,15 @@ pytestmark = pytest.mark.usefixtures("no_downloads")
 
 
 class ChatSuite(Suite, ChatModelIntegrationTests):
+    via: ClassVar[str | None] = None  # straight to the server, where litellm would change nothing
+
     @property
     def chat_model_class(self) -> type[ChatPilotlight]:
         return ChatPilotlight
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"route": "chat", "config": config(self.server)}
+        return {"route": "chat", "config": config(self.server, self.via)}
 
     @property
     def supports_image_inputs(self) -> bool:
@@ -63,6 +65,14 @@ class TestHealthy(ChatSuite):
 
 class TestOutage(ChatSuite):
     outage = True
+
+
+class TestHealthyThroughLiteLLM(TestHealthy):
+    via = "litellm"
+
+
+class TestOutageThroughLiteLLM(TestOutage):
+    via = "litellm"
 
 
 class TestByTools(ChatSuite):
