@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 SERVER = shutil.which("redis-server") or shutil.which("valkey-server")
-PATIENCE = 30.0
+PATIENCE = 120.0  # a loaded machine starts sixteen workers slowly
 
 
 class Crew:
