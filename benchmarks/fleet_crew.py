@@ -58,6 +58,12 @@ class Crew:
                 raise TimeoutError(f"not every worker has said {word!r}")
             return [each for heard in self.heard if (each := first(heard)) is not None]
 
+    def times(self, word: str, since: float) -> list[float]:
+        """Return when any of them has said the word since a moment, in order."""
+        with self._changed:
+            said = [rest for heard in self.heard for each, rest in heard if each == word]
+        return sorted(at for at in map(float, said) if at >= since)
+
     def end(self) -> dict[str, int]:
         """Let them end; return their counts together."""
         for each in self._processes:

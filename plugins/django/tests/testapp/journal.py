@@ -6,7 +6,7 @@ import os
 import time
 
 import pilotlight
-from pilotlight.events import BreakerChanged, CallEnded, Event, StateStore
+from pilotlight.events import AttemptStarted, BreakerChanged, CallEnded, Event, StateStore
 
 _called: set[int] = set()
 
@@ -22,6 +22,9 @@ def keep(path: str) -> None:
     def heard(event: Event) -> None:
         if isinstance(event, BreakerChanged) and event.target == "gpt":
             tell(event.new)
+        elif isinstance(event, AttemptStarted):
+            if event.target == "gpt" and event.breaker != "closed":
+                tell("trial")
         elif isinstance(event, StateStore):
             tell(event.state)
         elif isinstance(event, CallEnded) and os.getpid() not in _called:
