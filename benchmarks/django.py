@@ -91,11 +91,11 @@ def _outage(kind: str, workers: int, path: str, store: str) -> list[Row]:
         healed = time.time()
         primary.heal("primary")
         closed = max(running.wait("closed open half-open", since=healed))
+        said = [each.at for each in running.said() if each.word == "trial"]
+    trials = sorted(each for each in said if dead_at < each < healed)
     after = [each.time for each in primary.requests("primary") if each.time > dead_at]
     first = sum(each <= max(opened) for each in after)
     good = min(each for each in after if each > healed)
-    said = (each.at for each in running.said() if each.word == "trial")
-    trials = sorted(each for each in said if dead_at < each < healed)
     crowded = sum(later - earlier < 0.95 for earlier, later in pairwise(trials))
     allowed = BREAKER["minimum_calls"] * workers
     failed = len(running.failed())
