@@ -47,7 +47,7 @@ test-backends: $(READY) ## Telemetry at a real Prometheus and Phoenix, and besid
 		--target .venv-instrumentors -r tests/backends/instrumentors.txt
 	@$(BIN)/pytest tests/backends -m "backends or instrumentors" -q -p no:cacheprovider $(ARGS)
 
-test-django: $(READY) ## The Django plugin under gunicorn, uvicorn and Chromium, where they are
+test-django: $(READY) ## The Django plugin under gunicorn, uvicorn, Redis, PostgreSQL and Chromium, where they are
 	@cd plugins/django && ../../$(BIN)/pytest -m "processes or not processes" -q -p no:cacheprovider $(ARGS)
 
 lint: $(READY) ## ruff and the import contracts

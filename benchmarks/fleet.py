@@ -33,7 +33,7 @@ def rows() -> list[Row]:
             made += _outage(number, "sqlite", f"sqlite:///{folder}/board.db")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "board.db")
-        made.append(_lost("sqlite, file deleted", f"sqlite:///{path}", path.unlink, None))
+        made.append(_lost("sqlite, file deleted", f"sqlite:///{path}", lambda: _delete(path), None))
     if SERVER is None:
         return [*made, simulated(), Row("fleet on Redis", "no redis-server here")]
     for number in SIZES:
@@ -42,6 +42,13 @@ def rows() -> list[Row]:
     with redis_server() as server:
         made.append(_lost("redis, kill -9", server.url, server.kill, server.start))
     return [*made, simulated()]
+
+
+def _delete(path: Path) -> None:
+    """Delete the board, once somebody has written to it: all may have tripped by themselves."""
+    while not path.exists():
+        time.sleep(0.01)
+    path.unlink()
 
 
 @contextmanager
@@ -89,9 +96,9 @@ def _outage(number: int, kind: str, state: str, server: Redis | None = None) -> 
         times = [each for each in _times(primary) if each > dead_at]
         first = sum(each <= max(opened) for each in times)
         primary.wait_hits("primary", primary.hits("primary") + BREAKS, 30.0)
-        trials = [each for each in _times(primary) if each > max(opened)]
         primary.heal("primary")
         healed = time.time()
+        trials = [each for each in crew.times("trial", dead_at) if each < healed]
         closed = crew.wait("closed", healed)
         rate = 0.0
         if server:

@@ -12,7 +12,7 @@ import threading
 import time
 
 import pilotlight
-from pilotlight.events import BreakerChanged, Event, StateStore
+from pilotlight.events import AttemptStarted, BreakerChanged, Event, StateStore
 
 ASK = [{"role": "user", "content": "hi"}]
 
@@ -24,9 +24,12 @@ def say(word: str, rest: object) -> None:
 
 
 def told(event: Event) -> None:
-    """Print what concerns the primary's breaker and the store."""
+    """Print what concerns the primary's breaker, its trials, and the store."""
     if isinstance(event, BreakerChanged) and event.target == "primary":
         say(event.new, time.time())
+    elif isinstance(event, AttemptStarted):
+        if event.target == "primary" and event.breaker != "closed":
+            say("trial", time.time())
     elif isinstance(event, StateStore):
         say(event.state, time.time())
 

@@ -21,6 +21,7 @@ GROUPS = (
     "surge",
     "telemetry",
     "fleet",
+    "django",
 )
 
 

@@ -38,6 +38,7 @@ from pilotlight.wording import nearest
 
 if TYPE_CHECKING:
     from pilotlight.records.log import Log
+    from pilotlight.state.facts import FleetFacts
     from pilotlight.state.fleet import Fleet
 
 
@@ -154,6 +155,24 @@ class Pilotlight:
             target.health.check = check
             learn([target], check)
         return check
+
+    def fleet(self) -> FleetFacts | None:
+        """Read what the processes that share `state` know; None where nothing is shared.
+
+        One round trip, a quarter of a second at most; nothing is written.  A store that
+        can't be read is told of as the facts' `problem`.
+        """
+        if not self.config.state.shared:
+            return None
+        from pilotlight.state.facts import read_fleet
+
+        names: dict[str, list[str]] = {}
+        for endpoint, health in self.registry.records.items():
+            here = [name for name, target in self.targets.items() if target.health is health]
+            names.setdefault(endpoint.board_key, []).extend(here)
+        return read_fleet(
+            self.config.state, {key: ", ".join(here) for key, here in names.items() if here}
+        )
 
     def missing_key(self, name: str) -> str | None:
         """Return what to do about a target's missing API key; None when none is missing.

@@ -9,7 +9,6 @@ from click.testing import CliRunner
 
 import pilotlight
 from pilotlight.cli.app import cli
-from pilotlight.cli.fleet import read_fleet
 from pilotlight.registry import REGISTRY
 from pilotlight.state.board import claim, put
 from pilotlight.state.notice import KEEP, DayNotice, Notice, dump
@@ -83,7 +82,7 @@ def test_without_a_store_there_is_no_fleet(config):
     assert "fleet" not in status(config)
     assert json.loads(status(config, "--json"))["fleet"] is None
     with pilotlight.load(config) as app:
-        assert read_fleet(app) is None
+        assert app.fleet() is None
 
 
 def drill(config, *options: str):

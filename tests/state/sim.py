@@ -30,7 +30,7 @@ class Process:
 
     def permit(self):
         """As a call asks: is it open?  Then a permit, or None."""
-        if self.breaker.retry_after is not None:
+        if self.breaker.ask() is not None:
             return None
         try:
             return self.breaker.acquire()

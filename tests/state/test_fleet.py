@@ -165,6 +165,20 @@ def test_a_cancelled_trial_leaves_the_next_one_to_the_same_process(clock, board)
     assert a.call(True)
 
 
+def test_a_status_page_is_no_demand_for_the_endpoint(clock, board):
+    """Whoever only looks at an idle worker must not let it keep the lease from one with calls."""
+    watched, busy = fleet(2, clock, board)
+    watched.trip()
+    pass_time(clock, [watched], 18)
+    assert board.exchange()[f"trial:{KEY}"].value == watched.fleet.worker
+    assert watched.breaker.retry_after is None, "it might try, if it had a call"
+    hits, looked = 0, []
+    for _ in range(12):
+        looked.append(watched.breaker.retry_after)
+        hits += pass_time(clock, [watched, busy], 1, calls=[busy], well=True)
+    assert hits >= 1
+
+
 def test_an_idle_holder_leaves_the_lease_to_one_with_calls(clock, board):
     idle, busy = fleet(2, clock, board)
     idle.trip()

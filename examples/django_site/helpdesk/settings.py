@@ -39,10 +39,11 @@ TEMPLATES = [
         },
     }
 ]
+DATA = Path(os.environ.get("HELPDESK_DATA", HERE))
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("HELPDESK_DB", HERE / "helpdesk.sqlite3"),
+        "NAME": DATA / "helpdesk.sqlite3",
         "OPTIONS": {"timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
     }
 }
@@ -51,6 +52,7 @@ STATIC_URL = "/static/"
 USE_TZ = True
 
 PILOTLIGHT = {
+    "STATE": f"sqlite:///{DATA}/board.db",  # one breaker for all workers of this host
     "TARGETS": {
         "gpt": {"model": "openai/gpt-4o", "concurrency": 8},
         "house": {"model": "ollama/llama3.2", "concurrency": 2},

@@ -8,6 +8,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.formats import date_format
+from django.utils.timezone import template_localtime
 
 from django_pilotlight.chart import bars
 from django_pilotlight.conf import own
@@ -18,12 +20,22 @@ from django_pilotlight.models import FailoverEvent
 class FailoverEventAdmin(admin.ModelAdmin):
     """Needs the view permission alone; nobody may add, change or delete by hand."""
 
-    list_display = ("at", "kind", "route", "target", "to_target", "reason", "request_id")
+    list_display = ("when", "kind", "route", "hop", "reason", "request_id")
     list_filter = ("kind", "route", "target", "reason")
     search_fields = ("=request_id", "=call_id")
     date_hierarchy = "at"
     list_per_page = 50
     show_full_result_count = False
+
+    @admin.display(description="at", ordering="at")
+    def when(self, event: FailoverEvent) -> str:
+        """To the second, as one reads a log."""
+        return date_format(template_localtime(event.at), "M j, H:i:s")
+
+    @admin.display(description="target", ordering="target")
+    def hop(self, event: FailoverEvent) -> str | None:
+        """Whom it happened to, and who was asked next."""
+        return " → ".join(filter(None, (event.target, event.to_target))) or None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FailoverEvent]:
         return super().get_queryset(request).using(own().database)

@@ -143,11 +143,12 @@ def attend() -> None:
 def note(event: Any, request_id: str) -> None:
     """Have an event of `pilotlight.events` written, if the settings want it.
 
-    Not that a private call passes over a hosted target: it does so every time.
+    Not that a private call passes over a hosted target: it does so every time.  Nor what
+    another worker found out: that one writes it down, for the whole fleet.
     """
     from django_pilotlight import conf
 
-    if getattr(event, "reason", "") == "residency":
+    if getattr(event, "reason", "") == "residency" or getattr(event, "learned", False):
         return
     if conf.HOLDER.route is None and conf.own().log_events:
         KEEPER.put(record(event, request_id))

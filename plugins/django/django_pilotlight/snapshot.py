@@ -40,14 +40,23 @@ class TargetState:
     problem: str
 
     @property
+    def well(self) -> bool:
+        """Whether its breaker is closed."""
+        return self.breaker == "closed"
+
+    @property
     def admits(self) -> bool:
-        """Whether its breaker would let a call through now."""
+        """Whether its breaker would let a call through now, be it as a trial."""
         return self.retry_after is None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """A route: `ok` on its first target, `degraded` on another, `down` without any."""
+    """A route: `ok` on its first target, `degraded` on another, `down` without any.
+
+    `serving` is the first target whose breaker is closed.  Where none is, it is the first
+    whose break is over: the next call tries it, and until then nobody knows.
+    """
 
     name: str
     targets: tuple[str, ...]
@@ -104,8 +113,11 @@ def _target(target: Target) -> TargetState:
 def _route(route: Route, states: dict[str, TargetState]) -> RouteState:
     able = [each for each in route.targets if each.at_home or not route.private]
     names = tuple(each.name for each in able)
-    serving = next((name for name in names if states[name].admits), None)
-    standing: Standing = "ok" if serving == names[0] else "degraded" if serving else "down"
+    known = [name for name in names if states[name].well]
+    able_to_try = [name for name in names if states[name].admits]
+    serving = next(iter(known + able_to_try), None)
+    well = bool(known) and serving == names[0]
+    standing: Standing = "ok" if well else "degraded" if serving else "down"
     return RouteState(
         route.name,
         tuple(each.name for each in route.targets),

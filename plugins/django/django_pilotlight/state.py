@@ -7,7 +7,9 @@ asked: pilotlight talks to its Redis server itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 
@@ -21,6 +23,9 @@ _REFUSED: Final = {
     "memcached.PyMemcacheCache": "several fields can't be changed in one step: trips would be lost",
     "memcached.PyLibMCCache": "several fields can't be changed in one step: trips would be lost",
 }
+# Of its OPTIONS: who logs in where goes along, and what makes another kind of connection can't.
+_CARRIED: Final = ("username", "password", "db")
+_STRANGE: Final = ("pool_class", "connection_class", "credential_provider")
 
 
 def resolve(state: Any) -> Any:
@@ -47,4 +52,27 @@ def resolve(state: Any) -> Any:
     location = cache.get("LOCATION")
     if isinstance(location, str):
         location = [each.strip() for each in location.replace(",", ";").split(";")]
-    return location[0]  # Django writes to the first, and only reads from the others
+    options = cache.get("OPTIONS") or {}
+    if strange := [name for name in _STRANGE if options.get(name) is not None]:
+        raise ConfigError(
+            f"STATE = {state!r}: pilotlight connects by itself, and can't follow the cache's "
+            f"option {strange[0]!r}; give STATE the server's own address, such as redis://host:6379/0"
+        )
+    return _with_options(location[0], options)  # Django writes to the first, and reads the others
+
+
+def _with_options(url: str, options: Mapping[str, Any]) -> str:
+    """Return the address with the options that say who logs in where; what it says itself wins."""
+    carried = dict(_carried(url, options))
+    if not carried:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(carried)}"
+
+
+def _carried(url: str, options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    names = [*_CARRIED, *(name for name in options if name.startswith("ssl_"))]
+    for name in names:
+        value = options.get(name)
+        if value is None or (name == "db" and urlsplit(url).path.strip("/").isdecimal()):
+            continue
+        yield name, value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from django_pilotlight import keeper, snapshot
-from django_pilotlight.conf import own
+from django_pilotlight.conf import app, own
 from django_pilotlight.models import newest
 
 NEWEST = 20  # events on the page
@@ -25,7 +26,7 @@ NEWEST = 20  # events on the page
 @require_safe
 @never_cache
 def status(request: HttpRequest) -> HttpResponseBase:
-    """Show staff how this worker sees its targets, and the newest events of all workers."""
+    """Show staff how this worker sees its targets, what the fleet knows, and the newest events."""
     if not _staff(request):
         if getattr(request, "user", None) is None or request.user.is_authenticated:
             raise PermissionDenied
@@ -54,7 +55,12 @@ def status_json(request: HttpRequest) -> JsonResponse:
         for each in facts["events"] or ()
     ]
     return JsonResponse(
-        {**facts["now"].to_dict(), "events": events, "events_dropped": facts["dropped"]}
+        {
+            **facts["now"].to_dict(),
+            "fleet": None if facts["fleet"] is None else asdict(facts["fleet"]),
+            "events": events,
+            "events_dropped": facts["dropped"],
+        }
     )
 
 
@@ -84,6 +90,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def _facts() -> dict[str, Any]:
     return {
         "now": snapshot.take(),
+        "fleet": app().fleet(),
         "events": newest(NEWEST),
         "logging": own().log_events,
         "dropped": keeper.KEEPER.dropped,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "testapp.settings")
 
@@ -16,6 +20,23 @@ import pilotlight  # noqa: E402
 from django_pilotlight import conf, keeper  # noqa: E402
 from pilotlight import testing  # noqa: E402
 from pilotlight_chaos import ChaosServer  # noqa: E402
+
+# As in the core's suite: how long a machine takes says nothing about what is tested.
+hypothesis_settings.register_profile(
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("here")
+
+NEEDED = {
+    "redis-server": shutil.which("redis-server") or shutil.which("valkey-server"),
+    "chromium and chromium-driver": shutil.which("chromium") and shutil.which("chromedriver"),
+    "PostgreSQL": shutil.which("postgres") or next(Path("/usr/lib/postgresql").glob("*/bin"), None),
+}
+
+
+def pytest_report_header() -> list[str]:
+    return [f"NO {name} here: what needs it is NOT tested" for name, at in NEEDED.items() if not at]
+
 
 GIVEN = {
     name: os.environ.get(name)
@@ -62,6 +83,19 @@ def config(chaos: ChaosServer, **own: object) -> dict[str, object]:
         "RETRY": {"attempts": 0},
         **own,
     }
+
+
+def post_on_board(path: Path, reason: str) -> None:
+    """Let another worker have said that the target "gpt" is out."""
+    from pilotlight.registry import REGISTRY
+    from pilotlight.state.board import put
+    from pilotlight.state.notice import KEEP, Notice, dump
+    from pilotlight.state.sqlite import SqliteBoard
+
+    health = conf.app().target("gpt").health
+    [endpoint] = [each for each, record in REGISTRY.records.items() if record is health]
+    notice = dump(Notice("open", reason, 0, "12-ab", 1))
+    SqliteBoard(path).exchange([put(f"break:{endpoint.board_key}", notice, KEEP + 60)])
 
 
 @pytest.fixture

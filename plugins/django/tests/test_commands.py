@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from django_pilotlight.models import FailoverEvent, Order
 
-from .conftest import config
+from .conftest import config, post_on_board
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +47,17 @@ def test_status_as_json(heard):
     assert code == 0
     assert [each["name"] for each in told["targets"]] == ["gpt", "local"]
     assert told["events"] == []
+
+
+def test_status_shows_what_the_fleet_knows(heard, settings, tmp_path):
+    settings.PILOTLIGHT = config(heard, STATE=f"sqlite:///{tmp_path}/board.db")
+    assert "board.db: all closed" in run("pilotlight_status")[1]
+    post_on_board(tmp_path / "board.db", "rate_limited")
+    assert "board.db: gpt open rate_limited, by 12-ab" in run("pilotlight_status")[1]
+    told = json.loads(run("pilotlight_status", "--json")[1])["fleet"]
+    assert [(each["target"], each["state"]) for each in told["notices"]] == [("gpt", "open")]
+    (tmp_path / "board.db").write_bytes(b"garbage" * 999)
+    assert "DatabaseError" in run("pilotlight_status")[1]
 
 
 def test_status_of_nothing_exits_with_one(settings, tmp_path, monkeypatch):

@@ -105,6 +105,18 @@ CACHES = {
     "redis": {"BACKEND": REDIS, "LOCATION": "redis://127.0.0.1:6379/1"},
     "several": {"BACKEND": REDIS, "LOCATION": ["redis://one:6379", "redis://two:6379"]},
     "joined": {"BACKEND": REDIS, "LOCATION": "redis://one:6379;redis://two:6379"},
+    "login": {
+        "BACKEND": REDIS,
+        "LOCATION": "redis://one:6379",
+        "OPTIONS": {"username": "ann", "password": "p&w", "db": 3, "socket_timeout": 2},
+    },
+    "own db": {"BACKEND": REDIS, "LOCATION": "redis://one/5", "OPTIONS": {"db": 3}},
+    "tls": {
+        "BACKEND": REDIS,
+        "LOCATION": "rediss://one?ssl_check_hostname=false",
+        "OPTIONS": {"ssl_cert_reqs": "none"},
+    },
+    "pool": {"BACKEND": REDIS, "LOCATION": "redis://one", "OPTIONS": {"pool_class": "my.Pool"}},
     "locmem": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "file": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "x"},
     "db": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "x"},
@@ -120,6 +132,9 @@ CACHES = {
         ("cache:redis", "redis://127.0.0.1:6379/1"),
         ("cache:several", "redis://one:6379"),
         ("cache:joined", "redis://one:6379"),
+        ("cache:login", "redis://one:6379?username=ann&password=p%26w&db=3"),
+        ("cache:own db", "redis://one/5"),
+        ("cache:tls", "rediss://one?ssl_check_hostname=false&ssl_cert_reqs=none"),
         ("sqlite:///board.db", "sqlite:///board.db"),
         (None, None),
     ],
@@ -139,9 +154,23 @@ def test_a_redis_cache_lends_its_server(given, address, settings):
         ("dummy", "keeps nothing"),
         ("other", "not known"),
         ("nobody", "CACHES has no"),
+        ("pool", "option 'pool_class'"),
     ],
 )
 def test_other_caches_are_refused_with_the_reason(alias, why, settings):
     settings.CACHES = CACHES
     with pytest.raises(ConfigError, match=why):
         state.resolve(f"cache:{alias}")
+
+
+def test_the_caches_options_reach_the_server_and_are_not_shown(settings):
+    settings.CACHES = CACHES
+    import redis
+
+    from pilotlight.state.url import parse_state
+
+    url = parse_state(state.resolve("cache:login"))
+    assert str(url) == "redis://one:6379"
+    with redis.Redis.from_url(url.place) as client:
+        kept = client.connection_pool.connection_kwargs
+        assert (kept["username"], kept["password"], kept["db"]) == ("ann", "p&w", 3)

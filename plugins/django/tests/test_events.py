@@ -40,13 +40,16 @@ def quiet(monkeypatch):
 
 
 def written() -> list[FailoverEvent]:
-    """Let the keeper write what waits, and return what is there, oldest first."""
+    """Let the keeper write what waits, and return what is there, oldest first.
+
+    As its thread does, on a connection that is in no transaction: it would close one that is.
+    """
     batch, _ = keeper.KEEPER._gather(0)
     keeper.KEEPER._step(batch, look=False)
     return list(FailoverEvent.objects.order_by("pk"))
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_what_is_logged(logging_site, quiet):
     heard = []
     for signal in (signals.failed_over, signals.breaker_opened, signals.all_targets_failed):
@@ -83,12 +86,25 @@ def test_a_private_call_that_stays_at_home_is_no_failover_to_log(logging_site, q
     assert keeper.KEEPER._queue.empty()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_breaker_that_closes_is_told(logging_site, quiet):
     breaker = app().target("gpt").health.breaker
     breaker.trip("forced", 60)
     breaker.close()
     assert [each.kind for each in written()] == ["breaker_opened", "breaker_closed"]
+
+
+def test_what_another_worker_found_out_is_written_down_by_that_one(logging_site, quiet):
+    heard = []
+    signals.breaker_opened.connect(
+        lambda event, **_: heard.append(event.learned), weak=False, dispatch_uid="test"
+    )
+    try:
+        app().target("gpt").health.breaker.learn_open("rate_limited", 60.0, 0)
+    finally:
+        signals.breaker_opened.disconnect(dispatch_uid="test")
+    assert heard == [True]
+    assert keeper.KEEPER._queue.empty()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -118,7 +134,7 @@ def test_a_full_queue_drops_and_counts():
     assert (one._queue.qsize(), one.dropped) == (keeper.ROOM, 3)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_database_that_is_gone_costs_the_events_and_is_said_once(caplog, monkeypatch):
     def fails(*_: object, **__: object):
         raise DatabaseError("gone")
@@ -251,7 +267,7 @@ def test_every_fault_fits():
     assert max(len(each.value) for each in Fault) <= longest
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_an_event_without_the_thread_is_kept_for_it(logging_site, quiet):
     with override_settings(USE_TZ=False):
         app().target("gpt").health.breaker.trip("forced", 1)

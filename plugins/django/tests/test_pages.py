@@ -16,7 +16,7 @@ from django_pilotlight import chart
 from django_pilotlight.conf import app
 from django_pilotlight.models import FailoverEvent
 
-from .conftest import config
+from .conftest import config, post_on_board
 
 STATUS, JSON = "/llm/", "/llm/status.json"
 
@@ -91,6 +91,22 @@ def test_the_json_for_staff_and_for_a_token(page, chaos, settings):
     assert "sk-test" not in json.dumps(told)
 
 
+def test_the_page_shows_what_the_fleet_knows(page, chaos, settings, tmp_path):
+    assert "Each worker keeps its own" in page.get(STATUS).content.decode()
+    board = tmp_path / "board.db"
+    settings.PILOTLIGHT = config(chaos, STATE=f"sqlite:///{board}")
+    assert "All closed." in page.get(STATUS).content.decode()
+    assert not board.exists(), "looking writes nothing"
+    post_on_board(board, "rate_limited")
+    text = page.get(STATUS).content.decode()
+    assert "worker 12-ab" in text
+    assert text.count("rate_limited") == 1, "this worker has not heard of it yet"
+    [told] = page.get(JSON).json()["fleet"]["notices"]
+    assert (told["target"], told["state"], told["by"]) == ("gpt", "open", "12-ab")
+    board.write_bytes(b"garbage" * 999)
+    assert "be read: DatabaseError" in page.get(STATUS).content.decode()
+
+
 def test_a_table_that_is_missing_does_not_hide_the_breakers(page):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE django_pilotlight_failoverevent RENAME TO elsewhere")
@@ -114,6 +130,20 @@ def test_livez_and_readyz(site):
     app().target("local").health.breaker.trip("forced", 60)
     reply = Client().get("/llm/readyz")
     assert (reply.status_code, reply.json()) == (200, {"status": "down"})
+
+
+def test_a_break_that_is_over_is_not_all_well_before_a_trial_has_said_so(page):
+    breaker = app().target("gpt").health.breaker
+    breaker.trip("overloaded", 0.0)
+    assert Client().get("/llm/readyz").json() == {"status": "degraded"}
+    text = page.get(STATUS).content.decode()
+    assert "overloaded, the next call tries it" in text
+    assert "Some routes are served by a fallback." in text
+    app().target("local").health.breaker.trip("forced", 60)
+    assert page.get(JSON).json()["routes"][0]["serving"] == "gpt"
+    assert Client().get("/llm/readyz").json() == {"status": "degraded"}
+    breaker.close()
+    assert Client().get("/llm/readyz").json() == {"status": "ok"}
 
 
 def test_a_configuration_that_can_not_be_used_is_not_ready(settings):
@@ -161,6 +191,7 @@ def test_the_admin_may_be_read_by_staff_without_write_rights(page):
     text = listed.content.decode()
     assert "Events a day" in text
     assert "Delete selected" not in text
+    assert "gpt → local" in text
     one = page.get(reverse("admin:django_pilotlight_failoverevent_change", args=[event.pk]))
     assert one.status_code == 200
     assert b'name="_save"' not in one.content

@@ -4,69 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from servers import get, serving
 
 from pilotlight_chaos import ChaosServer
 
 pytestmark = pytest.mark.processes
-HERE = Path(__file__).parent
 pytest.importorskip("gunicorn")
 pytest.importorskip("uvicorn")
-
-COMMANDS = {
-    "gunicorn": ["gunicorn", "-k", "gthread", "--threads", "4", "testapp.wsgi"],
-    "uvicorn": ["uvicorn", "--log-level", "warning", "testapp.asgi:application"],
-}
-
-
-def start(kind: str, env: dict[str, str], listening: socket.socket) -> subprocess.Popen[bytes]:
-    """Start a server on a socket that listens already: nobody has to wait for it."""
-    number = listening.fileno()
-    where = ["--bind", f"fd://{number}"] if kind == "gunicorn" else ["--fd", str(number)]
-    return subprocess.Popen(
-        [sys.executable, "-m", *COMMANDS[kind], *where],
-        env=env,
-        cwd=HERE,
-        pass_fds=[number],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-@contextmanager
-def serving(kind: str, chaos):
-    """Run the site under a real server, which ends without waiting for its streams; give its port."""
-    env = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "testapp.settings",
-        "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)]),
-        "TESTAPP_OPENAI": chaos.base("cloud") + "/v1",
-        "TESTAPP_OLLAMA": chaos.base("house"),
-        "PILOTLIGHT_BACKGROUND": "off",
-    }
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        process = start(kind, env, listening)
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            process.send_signal(signal.SIGQUIT if kind == "gunicorn" else signal.SIGKILL)
-            process.wait(30)  # gunicorn's master kills its workers; a stalled stream would hold it
-
-
-def get(port: int, path: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", path)
-    reply = connection.getresponse()
-    body = reply.read()
-    connection.close()
-    return reply.status, body
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +22,10 @@ def chaos():
         yield server
 
 
-@pytest.fixture(scope="module", params=COMMANDS)
+@pytest.fixture(scope="module", params=["gunicorn-threads", "uvicorn"])
 def port(request, chaos):
-    with serving(request.param, chaos) as number:
+    models = {"TESTAPP_OPENAI": chaos.base("cloud") + "/v1", "TESTAPP_OLLAMA": chaos.base("house")}
+    with serving(request.param, **models) as number:
         yield number
 
 

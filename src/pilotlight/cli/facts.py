@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pilotlight.cli.fleet import FleetFacts
 from pilotlight.health.lifecycle import Outlook
+from pilotlight.state.facts import FleetFacts
 
 State = Literal[
     "lit", "cold", "missing", "cloud", "cant_chat", "unreachable",

@@ -3,7 +3,7 @@
 Each target is looked at by the functions of the background prober, so that the two
 can't disagree.  All are looked at at once, each for a bounded time, in threads that
 nobody has to wait for.  Breakers and queues belong to the processes that make the
-calls; of them only what those processes share is told (`cli/fleet.py`).
+calls; of them only what those processes share is told (`state/facts.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from pilotlight.cli.facts import (
     Survey,
     TargetFacts,
 )
-from pilotlight.cli.fleet import FleetFacts, read_fleet
 from pilotlight.cli.gaps import gaps
 from pilotlight.cli.setting import Place
 from pilotlight.errors import ConfigError
@@ -38,6 +37,7 @@ from pilotlight.health.server import connection_of, visiting
 from pilotlight.health.verdict import Check, learn
 from pilotlight.providers.abilities import from_ollama
 from pilotlight.providers.ollama_context import asked_context
+from pilotlight.state.facts import FleetFacts
 
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
@@ -70,7 +70,7 @@ def survey(
     slow ones: the work would lengthen the times that the looks take.
     """
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    fleet, drills = begin(partial(read_fleet, app)), begin(partial(_drills, app))
+    fleet, drills = begin(app.fleet), begin(partial(_drills, app))
     looks = {begin(partial(_look, place, ask)): place for place in places}
     wait(looks, HEAD_START)
     imported = begin(_import_litellm)

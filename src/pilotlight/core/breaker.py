@@ -132,6 +132,7 @@ class Breaker(pybreaker.CircuitBreaker):
         is never settled keeps its place (at least `reset_timeout`).
         """
         with self._guard:
+            self._current().wanted(self.clock())
             wait = self._current().refusal(self.clock())
             if wait is not None:
                 raise CircuitOpen(str(self.name), wait, self.reason)
@@ -184,6 +185,12 @@ class Breaker(pybreaker.CircuitBreaker):
         with self._guard:
             state, now = self._current(), self.clock()
             return state.wait(now) if isinstance(state, Open) else state.refusal(now)
+
+    def ask(self) -> float | None:
+        """As `retry_after`, for a call: a fleet lets him try who has calls."""
+        with self._guard:
+            self._current().wanted(self.clock())
+            return self.retry_after
 
     @property
     def reason(self) -> str:

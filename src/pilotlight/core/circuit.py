@@ -48,9 +48,11 @@ class Leave(Protocol):
     def wait(self, now: float, until: float) -> float | None:
         """Return the seconds until a trial may begin, None for now; `until` is the break's end.
 
-        Called with the breaker's lock held, for every call that an open circuit
-        meets: it never waits.
+        Called with the breaker's lock held, by whoever looks: it never waits, changes nothing.
         """
+
+    def asked(self, now: float, until: float) -> None:
+        """Note that a call has met an open circuit: there is demand for a trial here."""
 
 
 class Permit:
@@ -138,6 +140,9 @@ class Rules:
         """Return None to admit a call, or the seconds to wait before asking again."""
         return None
 
+    def wanted(self, now: float) -> None:
+        """Note that a call would like to be admitted."""
+
     def admitted(self, permit: Permit, lease: float) -> None:
         """Note a permit just issued; a trial's place is kept for `lease` seconds."""
 
@@ -196,6 +201,10 @@ class Open(Rules, pybreaker.CircuitOpenState):
             return cast("Leave", self._breaker.leave).wait(now, self.until)
         return self.until - now if now < self.until else None
 
+    def wanted(self, now: float) -> None:
+        if self._breaker.leave is not None:
+            self._breaker.leave.asked(now, self.until)
+
     def refusal(self, now: float) -> float | None:
         if (wait := self.wait(now)) is not None:
             return wait
@@ -231,6 +240,10 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
             return wait
         leave: Leave | None = self._breaker.leave
         return None if leave is None else leave.wait(now, now)
+
+    def wanted(self, now: float) -> None:
+        if self._breaker.leave is not None and self.full(now) is None:
+            self._breaker.leave.asked(now, now)
 
     def admitted(self, permit: Permit, lease: float) -> None:
         self.places.add(permit)

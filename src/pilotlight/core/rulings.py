@@ -36,7 +36,7 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
-    if (wait := target.health.breaker.retry_after) is not None:
+    if (wait := target.health.breaker.ask()) is not None:
         return open_circuit(target, wait)
     return drilled(trip, target)  # last: a game day refuses whoever would have been admitted
 

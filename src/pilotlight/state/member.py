@@ -62,15 +62,19 @@ class Member:
 
     def wait(self, now: float, until: float) -> float | None:
         """See `core.circuit.Leave`."""
-        self._asked = now
         if now < until:
             return until - now
         if now < self._leased_until or now - self._heard > LOST_AFTER:
             return None
-        if now - self._refused_at >= APART:
+        return REFRESH
+
+    def asked(self, now: float, until: float) -> None:
+        """See `core.circuit.Leave`."""
+        self._asked = now
+        waits = now >= until and self.wait(now, until) is not None
+        if waits and now - self._refused_at >= APART:
             self._refused_at = now
             self._refused += 1
-        return REFRESH
 
     @property
     def has_news(self) -> bool:

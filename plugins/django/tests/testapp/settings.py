@@ -1,5 +1,6 @@
 """Settings of the site under test; its models are asked by nobody but scripts and ChaosServer."""
 
+import json
 import os
 from pathlib import Path
 
@@ -46,9 +47,16 @@ DATABASES = {
         "OPTIONS": {"timeout": 20},
     }
 }
+if "TESTAPP_POSTGRES" in os.environ:
+    DATABASES["default"] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "postgres",
+        "USER": "site",
+        "HOST": os.environ["TESTAPP_POSTGRES"],  # the folder of its socket
+    }
 STATIC_URL = "/static/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-PILOTLIGHT = {
+PILOTLIGHT = json.loads(os.environ.get("TESTAPP_PILOTLIGHT", "null")) or {
     "LOG_EVENTS": "TESTAPP_DB" in os.environ,
     "TARGETS": {
         "gpt": {

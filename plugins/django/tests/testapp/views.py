@@ -1,11 +1,18 @@
 """Views that call models, in every shape."""
 
+import os
+
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 
 from django_pilotlight import app, llm, llm_context, stream_response
 
 HELLO = [{"role": "user", "content": "Hello"}]
 AT_IMPORT = llm()  # made outside of any request
+
+if "TESTAPP_JOURNAL" in os.environ:
+    from testapp import journal
+
+    journal.keep(os.environ["TESTAPP_JOURNAL"])
 
 
 def _told(request, answer):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -18,7 +19,8 @@ class Command(BaseCommand):
 
     help = (
         "Show the routes and targets of the settings, and the newest events of all workers. "
-        "Breakers live in the workers: the status page shows theirs. "
+        "Breakers live in the workers: the status page shows theirs, and with a shared STATE "
+        "this command shows what the fleet knows. "
         "Exits with 1 when a route has no target."
     )
 
@@ -27,13 +29,14 @@ class Command(BaseCommand):
         parser.add_argument("--events", type=int, default=10, metavar="N", help="How many events.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with configured():
-            now = snapshot.take()
+        with configured() as app:
+            now, fleet = snapshot.take(), app.fleet()
         events = newest(max(0, options["events"]))
         if options["json"]:
-            self.stdout.write(json.dumps(_plain(now, events or []), indent=2))
+            self.stdout.write(json.dumps(_plain(now, fleet, events or []), indent=2))
         else:
             self._table(now, events)
+            self._fleet(fleet)
         if any(route.serving is None for route in now.routes) or not now.routes:
             sys.exit(1)
 
@@ -50,8 +53,22 @@ class Command(BaseCommand):
         for event in events or ():
             self.stdout.write(f"{event.at:%Y-%m-%d %H:%M:%S} {event} {event.reason}".rstrip())
 
+    def _fleet(self, fleet: Any) -> None:
+        if fleet is None:
+            return
+        if fleet.problem:
+            self.stdout.write(self.style.ERROR(f"fleet {fleet.store}: {fleet.problem}"))
+        elif not fleet.notices:
+            self.stdout.write(f"fleet {fleet.store}: all closed")
+        for each in fleet.notices:
+            name = each.target or "another configuration's target"
+            state = f"{each.state} {each.reason}".rstrip()
+            self.stdout.write(f"fleet {fleet.store}: {name} {state}, by {each.by}")
 
-def _plain(now: snapshot.Snapshot, newest_events: list[FailoverEvent]) -> dict[str, Any]:
+
+def _plain(
+    now: snapshot.Snapshot, fleet: Any, newest_events: list[FailoverEvent]
+) -> dict[str, Any]:
     routes = [
         {"name": each.name, "targets": each.targets, "private": each.private} for each in now.routes
     ]
@@ -69,4 +86,5 @@ def _plain(now: snapshot.Snapshot, newest_events: list[FailoverEvent]) -> dict[s
         }
         for each in newest_events
     ]
-    return {"routes": routes, "targets": targets, "events": events}
+    known = None if fleet is None else asdict(fleet)
+    return {"routes": routes, "targets": targets, "fleet": known, "events": events}
