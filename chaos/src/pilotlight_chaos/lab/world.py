@@ -11,8 +11,9 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pilotlight
@@ -21,7 +22,7 @@ from pilotlight.core.clock import SystemClock
 from pilotlight.events import BreakerChanged, Event
 
 from ..answers import Ask
-from ..models import LocalModel
+from ..models import CLOUD_HOST, LocalModel
 from ..server import ChaosServer
 from ..state import RequestRecord
 from .doors import Door, asking, guarded, images, plain
@@ -52,12 +53,7 @@ class World:
         self.why_aborted = ""
         self.spilt: list[str] = []  # log lines with private text in them
         servers = setting.servers
-        models = {
-            target["model"].partition("/")[2]
-            for target in setting.pilotlight["targets"].values()
-            if target["model"].startswith("ollama")
-        }
-        local = [LocalModel(name, slots=servers.local_slots, loaded=True) for name in models]
+        local = list(installed(setting))
         self.hosted = ChaosServer(latency=servers.hosted_latency, reply=reply, seed=setting.seed)
         self.home = ChaosServer(
             latency=servers.local_latency, reply=reply, seed=setting.seed, models=local
@@ -176,8 +172,7 @@ class World:
         if target is None:
             known = ", ".join(self.setting.pilotlight["targets"])
             raise ValueError(f"no target {name!r} in this world; it has: {known}")
-        at_home = target["model"].startswith("ollama") or "local_addresses" in target
-        return self.home if at_home else self.hosted
+        return self.home if at_home(target) or "local_addresses" in target else self.hosted
 
     def door(self, name: str) -> Door:
         """Return the way in to a route, as the traffic takes it."""
@@ -248,6 +243,21 @@ class LogReader(logging.Handler):
         """Keep the name of a logger that wrote private text; never the line."""
         if CANARY in record.getMessage() or CANARY in str(record.exc_info or ""):
             self._spilt.append(record.name)
+
+
+def installed(setting: Setting) -> Iterator[LocalModel]:
+    """Yield the models of the local machine: those of the targets, and all of them loaded."""
+    targets = setting.pilotlight["targets"].values()
+    for name in {target["model"].partition("/")[2] for target in targets if at_home(target)}:
+        model = LocalModel(name, slots=setting.servers.local_slots, loaded=True)
+        if name in setting.servers.stubs:
+            model = replace(model, remote_host=CLOUD_HOST, remote_model=f"{name}-cloud")
+        yield model
+
+
+def at_home(target: Mapping[str, Any]) -> bool:
+    """Tell whether a target is an Ollama's."""
+    return str(target["model"]).startswith("ollama")
 
 
 def reply(ask: Ask) -> str:
