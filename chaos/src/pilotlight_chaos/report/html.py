@@ -68,7 +68,7 @@ def _result(run: Run | None) -> str:
     if run is None:
         return '<span class="soft">not run</span>'
     mark, kind = ("✓", "good") if run.ok else ("✗", "bad")
-    return f'<span class="{kind}">{mark}</span> {escape(run.outcome)}'
+    return f'<span class="{kind}">{mark}</span>&nbsp;{escape(run.outcome)}'
 
 
 def _section(pair: Pair) -> str:
