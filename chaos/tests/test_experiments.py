@@ -148,6 +148,20 @@ def test_a_world_that_cannot_be_built_is_told(tmp_path):
     assert told(journal).outcome.startswith("aborted: the world was not built")
 
 
+def test_traffic_that_the_machine_does_not_carry_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("pilotlight_chaos.lab.world.PATIENCE", 0.5)
+    experiment = mine(
+        tmp_path, "{servers: {hosted_latency: 5}, traffic: {rate: 40, shapes: [sync]}}"
+    )
+    loaded = experiment.load()
+    loaded["configuration"]["negative_control"] = {"what": "nothing", "deviates": "nothing"}
+    experiment.path.write_text(json.dumps(loaded), "utf-8")
+    run = told(runner.run(experiment, seed=3, negative=True))
+    assert "the traffic does not run" in run.outcome
+    assert "needs a lower world.traffic.rate" in run.outcome
+    assert (run.negative, run.seed, run.ok) == (True, 3, False), "it is counted as a control"
+
+
 def test_what_was_seen_holds_no_prompt_and_no_key():
     journal = runner.run(*runner.find(["10"]))
     seen = json.dumps(journal["pilotlight"])

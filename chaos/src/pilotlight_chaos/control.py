@@ -22,18 +22,22 @@ from .lab.world import World
 
 Json = dict[str, Any]
 
-_unbuilt: list[str] = []  # why the latest world could not be built
+_unbuilt: Json = {}  # what the journal says when the latest world could not be built
 
 
 def before_experiment_control(context: Json, configuration: Mapping[str, Any]) -> None:
     """Build the world; one that can't be built ends the experiment."""
     _unbuilt.clear()
+    _unbuilt.update(
+        seed=int(configuration.get("seed", 0)),
+        negative=bool(int(configuration.get("negative", 0))),
+    )
     try:
         world = World(read(configuration))
         world.open()
     except Exception as error:
-        _unbuilt.append(f"the world was not built: {error}")
-        raise InterruptExecution(_unbuilt[0]) from error
+        _unbuilt["aborted"] = f"the world was not built: {error}"
+        raise InterruptExecution(_unbuilt["aborted"]) from error
     enter(world)
 
 
@@ -60,7 +64,7 @@ def after_experiment_control(context: Json, state: Json) -> None:
     it fails the experiment.  chaostoolkit itself lets both pass.
     """
     if not is_built():
-        state["pilotlight"] = {"aborted": "".join(_unbuilt)}
+        state["pilotlight"] = {"aborted": ""} | _unbuilt
         return
     world = leave()
     try:

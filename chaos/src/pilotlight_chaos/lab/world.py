@@ -94,7 +94,16 @@ class World:
         self._stack.callback(self._end_traffic)
         self.traffic.start()
         if not self.traffic.wait_steady(BASELINE, PATIENCE):
-            raise RuntimeError(f"no {BASELINE} calls came back, or too many are still out")
+            raise RuntimeError(self._unsteady())
+
+    def _unsteady(self) -> str:
+        calls, out = tuple(self.notes.calls), self.traffic.under_way
+        lost = sum(bool(call.error) for call in calls)
+        return (
+            f"the traffic does not run: of {len(calls)} calls in {PATIENCE:g} s {out} are out "
+            f"and {lost} were lost; a machine that does not carry {self.setting.traffic.rate:g} a "
+            "second needs a lower world.traffic.rate, or less to do"
+        )
 
     def close(self) -> None:
         """End the traffic and the servers; may be called twice."""
