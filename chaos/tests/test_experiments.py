@@ -140,6 +140,18 @@ def test_what_does_not_hold_before_the_fault_fails(tmp_path):
     assert not told(journal).ok
 
 
+def test_an_action_that_fails_is_no_experiment_that_held(tmp_path):
+    experiment = mine(tmp_path)
+    loaded = experiment.load()
+    loaded["method"] = loaded["method"][:1]
+    loaded["method"][0]["provider"]["arguments"]["kind"] = "unavailible"
+    experiment.path.write_text(json.dumps(loaded), "utf-8")
+    run = told(runner.run(experiment))
+    assert not run.ok
+    assert run.outcome == "failed: the action 'the primary is down' failed"
+    assert run.rolled_back
+
+
 def test_a_world_that_cannot_be_built_is_told(tmp_path):
     world = "{pilotlight: {targets: {primary: {modell: openai/gpt-4o}}}}"
     journal = runner.run(mine(tmp_path, world))

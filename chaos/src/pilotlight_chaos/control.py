@@ -61,7 +61,8 @@ def after_experiment_control(context: Json, state: Json) -> None:
     """Tear the world down, and write it into the journal.
 
     A deviation during the fault counts as one after it; a hypothesis that did not hold before
-    it fails the experiment.  chaostoolkit itself lets both pass.
+    it fails the experiment, and so does an action that failed: the fault was not played.
+    chaostoolkit itself lets all three pass.
     """
     if not is_built():
         state["pilotlight"] = {"aborted": ""} | _unbuilt
@@ -74,6 +75,10 @@ def after_experiment_control(context: Json, state: Json) -> None:
             state["deviated"] = True
         if steady["before"] and not steady["before"]["steady_state_met"]:
             state["status"] = "failed"
+        broken = [each["activity"]["name"] for each in state["run"] if each["status"] == "failed"]
+        if broken:
+            state["status"] = "failed"
+            state["pilotlight"]["broken"] = broken[0]
     finally:
         world.close()
 

@@ -32,7 +32,7 @@ from .store import Store, make_store
 from .traffic import CANARY, Stream, answer_to
 
 BASELINE = 12  # calls that are answered before an experiment begins
-BASELINES = 3  # tries; after the last, the hypothesis judges what there is
+BASELINES = 10  # tries; after the last, the hypothesis judges what there is
 STALL = 1.0  # seconds that no healthy call takes, but one on a machine that stalls
 PATIENCE = 60.0  # seconds for the baseline: a cold, busy machine
 PATHS = {"openai": "/v1", "gemini": "/v1beta"}
