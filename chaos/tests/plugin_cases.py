@@ -120,6 +120,12 @@ def test_half_an_answer_is_not_survival(llm_chaos, kind):
             llm_chaos.assert_survived(shown)
 
 
+@pytest.mark.parametrize("kind", ["substituted", "sunset"])
+def test_a_whole_answer_with_a_catch_is_survival(llm_chaos, kind):
+    llm_chaos.fault("openai", kind)
+    llm_chaos.assert_survived(ask())
+
+
 def test_a_retry_at_the_same_provider_is_survival(llm_chaos):
     llm_chaos.fault("openai", "cut", times=1)
     with pytest.raises(httpx.TransportError):

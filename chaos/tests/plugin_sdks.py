@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 
@@ -51,6 +52,14 @@ def by_litellm(model: str) -> Callable[[], str]:
     return call
 
 
+def by_langchain(module: str, name: str, model: str, **options: object) -> Callable[[], str]:
+    def call():
+        chat = getattr(importlib.import_module(module), name)(model=model, **options)
+        return chat.invoke("hi").text
+
+    return call
+
+
 WAYS = [
     ("openai", openai_sdk),
     ("anthropic", anthropic_sdk),
@@ -61,6 +70,9 @@ WAYS = [
     ("gemini", by_litellm("gemini/gemini-2.5-flash")),
     ("ollama", by_litellm("ollama_chat/llama3.2:3b")),
     ("ollama", by_litellm("ollama/llama3.2:3b")),
+    ("openai", by_langchain("langchain_openai", "ChatOpenAI", "gpt-4o", max_retries=0)),
+    ("anthropic", by_langchain("langchain_anthropic", "ChatAnthropic", "claude-x", max_retries=0)),
+    ("ollama", by_langchain("langchain_ollama", "ChatOllama", "llama3.2:3b")),
 ]
 
 

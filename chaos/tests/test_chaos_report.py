@@ -137,6 +137,21 @@ def test_a_key_explains_each_mark_that_is_drawn_and_no_other():
     assert shown == drawn
 
 
+def test_it_is_seen_where_each_fault_begins_though_windows_overlap():
+    spans = [["primary: slow", 0.5, 1.5], ["local: oom", 0.8, 1.2], ["primary: cut", 1.0, None]]
+    text = page(pairs([told(HELD | {"pilotlight": HELD["pilotlight"] | {"spans": spans}})]))
+    assert text.count('<line class="start"') == len(spans)
+
+
+def test_the_rules_of_paper_come_after_those_that_they_override():
+    style = re.search(r"<style>(.*)</style>", page(pairs([told(HELD)])), re.DOTALL)[1]
+    *_, last = style.split("@media ")
+    assert last.startswith("print")
+    assert last.rstrip().endswith("} }"), "nothing comes after it"
+    for selector in ("body", "table", "svg"):
+        assert re.search(rf"\b{selector}\b[^{{}}]*{{", last), selector
+
+
 def test_a_run_without_a_world_is_told_without_a_picture():
     lost = journal(None, status="interrupted", pilotlight={"aborted": "the world was not built"})
     text = page(pairs([told(lost)]))

@@ -140,12 +140,38 @@ def test_what_does_not_hold_before_the_fault_fails(tmp_path):
     assert not told(journal).ok
 
 
+def test_an_action_that_fails_is_no_experiment_that_held(tmp_path):
+    experiment = mine(tmp_path)
+    loaded = experiment.load()
+    loaded["method"] = loaded["method"][:1]
+    loaded["method"][0]["provider"]["arguments"]["kind"] = "unavailible"
+    experiment.path.write_text(json.dumps(loaded), "utf-8")
+    run = told(runner.run(experiment))
+    assert not run.ok
+    assert run.outcome == "failed: the action 'the primary is down' failed"
+    assert run.rolled_back
+
+
 def test_a_world_that_cannot_be_built_is_told(tmp_path):
     world = "{pilotlight: {targets: {primary: {modell: openai/gpt-4o}}}}"
     journal = runner.run(mine(tmp_path, world))
     assert journal["status"] == "interrupted"
     assert "targets.primary.modell" in journal["pilotlight"]["aborted"]
     assert told(journal).outcome.startswith("aborted: the world was not built")
+
+
+def test_traffic_that_the_machine_does_not_carry_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("pilotlight_chaos.lab.world.PATIENCE", 0.5)
+    experiment = mine(
+        tmp_path, "{servers: {hosted_latency: 5}, traffic: {rate: 40, shapes: [sync]}}"
+    )
+    loaded = experiment.load()
+    loaded["configuration"]["negative_control"] = {"what": "nothing", "deviates": "nothing"}
+    experiment.path.write_text(json.dumps(loaded), "utf-8")
+    run = told(runner.run(experiment, seed=3, negative=True))
+    assert "the traffic does not run" in run.outcome
+    assert "needs a lower world.traffic.rate" in run.outcome
+    assert (run.negative, run.seed, run.ok) == (True, 3, False), "it is counted as a control"
 
 
 def test_what_was_seen_holds_no_prompt_and_no_key():

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -108,6 +109,37 @@ def test_retry_after_is_where_each_provider_puts_it(
     reply = ask(server, http, "gemini")
     assert "retry-after" not in reply.headers
     assert reply.json()["error"]["details"][1]["retryDelay"] == "7.5s"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_retry_after_may_be_any_nonsense(
+    server: ChaosServer, http: httpx.Client, dialect: str
+) -> None:
+    server.fault("x", "rate_limit", header="nan")
+    reply = ask(server, http, dialect)
+    assert (reply.status_code, reply.headers["retry-after"]) == (429, "nan")
+    assert "retry-after-ms" not in reply.headers
+    assert "20s" not in reply.text, "the body names no other time"
+    with pytest.raises(FaultError, match="header is one line of ASCII, not 'a"):
+        server.fault("x", "rate_limit", header="a\r\nb: c")
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+def test_the_end_of_a_model_is_announced_with_good_answers(
+    server: ChaosServer, http: httpx.Client, dialect: str
+) -> None:
+    server.fault("x", "sunset", days=10)
+    whole = ask(server, http, dialect)
+    with streaming(server, http, dialect) as streamed:
+        text = streamed.read().decode()
+    assert TERMINAL[dialect] in text
+    for reply in (whole, streamed):
+        assert reply.status_code == 200
+        end = parsedate_to_datetime(reply.headers["sunset"]).timestamp()
+        begun = float(reply.headers["deprecation"].removeprefix("@"))
+        assert round((end - begun) / 86_400, 2) == 10
+    server.heal("x")
+    assert "sunset" not in ask(server, http, dialect).headers
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "model_decommissioned"), (404, "model_not")])

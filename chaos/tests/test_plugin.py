@@ -24,13 +24,13 @@ def pytest_of(*arguments: str | Path, **environment: str) -> subprocess.Complete
 def test_an_applications_tests_in_two_processes() -> None:
     done = pytest_of(HERE / "plugin_cases.py", "-n", "2", "-W", "error")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "15 passed" in done.stdout
+    assert "17 passed" in done.stdout
 
 
 def test_every_sdk_is_told_by_its_variables() -> None:
     done = pytest_of(HERE / "plugin_sdks.py", HTTPS_PROXY="http://127.0.0.1:9")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "20 passed" in done.stdout
+    assert "26 passed" in done.stdout
 
 
 def test_loading_costs_nothing_but_the_module() -> None:

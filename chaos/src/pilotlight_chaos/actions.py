@@ -5,7 +5,7 @@ A target is named as in the configuration under test.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 from .lab.current import current, is_built
@@ -18,7 +18,7 @@ FLAP = "up and down"
 def fault(target: str, kind: str, params: dict[str, Any] | None = None, add: bool = False) -> None:
     """Let a target fail; `kind` and `params` as `ChaosServer.fault` has them."""
     world = current()
-    world.server(target).fault(target, kind, add=add, **_numbers(params or {}))
+    world.server(target).fault(target, kind, add=add, **(params or {}))
     begin(f"{target}: {kind}")
 
 
@@ -81,6 +81,13 @@ def flap(target: str, kind: str, up: float, down: float, times: int) -> None:
         let_run(up)
 
 
+def in_turn(target: str, kinds: Sequence[str], seconds: float) -> None:
+    """Let a target fail in one way after the other, each for so many seconds."""
+    for kind in kinds:
+        fault(target, kind)
+        let_run(seconds)
+
+
 def divert(route: str) -> None:
     """Send the traffic down another route from now on."""
     world = current()
@@ -122,8 +129,3 @@ def end(target: str | None) -> None:
         else (what, at, end)
         for what, at, end in world.spans
     ]
-
-
-def _numbers(params: dict[str, Any]) -> dict[str, Any]:
-    """Read `nan`, which YAML and JSON have no common word for."""
-    return {key: math.nan if value == "nan" else value for key, value in params.items()}

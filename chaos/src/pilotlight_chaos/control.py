@@ -22,18 +22,22 @@ from .lab.world import World
 
 Json = dict[str, Any]
 
-_unbuilt: list[str] = []  # why the latest world could not be built
+_unbuilt: Json = {}  # what the journal says when the latest world could not be built
 
 
 def before_experiment_control(context: Json, configuration: Mapping[str, Any]) -> None:
     """Build the world; one that can't be built ends the experiment."""
     _unbuilt.clear()
+    _unbuilt.update(
+        seed=int(configuration.get("seed", 0)),
+        negative=bool(int(configuration.get("negative", 0))),
+    )
     try:
         world = World(read(configuration))
         world.open()
     except Exception as error:
-        _unbuilt.append(f"the world was not built: {error}")
-        raise InterruptExecution(_unbuilt[0]) from error
+        _unbuilt["aborted"] = f"the world was not built: {error}"
+        raise InterruptExecution(_unbuilt["aborted"]) from error
     enter(world)
 
 
@@ -57,10 +61,11 @@ def after_experiment_control(context: Json, state: Json) -> None:
     """Tear the world down, and write it into the journal.
 
     A deviation during the fault counts as one after it; a hypothesis that did not hold before
-    it fails the experiment.  chaostoolkit itself lets both pass.
+    it fails the experiment, and so does an action that failed: the fault was not played.
+    chaostoolkit itself lets all three pass.
     """
     if not is_built():
-        state["pilotlight"] = {"aborted": "".join(_unbuilt)}
+        state["pilotlight"] = {"aborted": ""} | _unbuilt
         return
     world = leave()
     try:
@@ -70,6 +75,10 @@ def after_experiment_control(context: Json, state: Json) -> None:
             state["deviated"] = True
         if steady["before"] and not steady["before"]["steady_state_met"]:
             state["status"] = "failed"
+        broken = [each["activity"]["name"] for each in state["run"] if each["status"] == "failed"]
+        if broken:
+            state["status"] = "failed"
+            state["pilotlight"]["broken"] = broken[0]
     finally:
         world.close()
 

@@ -90,7 +90,7 @@ class Player:
             await self._stream(answer)
             return
         await asyncio.sleep(self.per_token * answer.completion_tokens)
-        reply = Reply(dialect.whole(ask, answer), 200, dialect.headers_for(stream=False))
+        reply = Reply(dialect.whole(ask, answer), 200, self._headers(stream=False))
         await line.plain(line.changed(reply, fault) if fault else reply, fault)
 
     async def _stream(self, answer: Answer) -> None:
@@ -101,7 +101,7 @@ class Player:
             return
         wire, line.status = line.wire, 200
         spared = fault.spared if isinstance(fault, Transfer) else None
-        await wire.start(line.dialect.headers_for(stream=True))
+        await wire.start(self._headers(stream=True))
         await wire.chunk(script.opening)
         for piece in script.pieces[:spared]:
             await asyncio.sleep(self.per_token)
@@ -111,6 +111,10 @@ class Player:
         else:
             line.settle(200)
             await wire.end(script.closing)
+
+    def _headers(self, *, stream: bool) -> dict[str, str]:
+        added = self.fault.headers() if self.fault is not None else {}
+        return self.line.dialect.headers_for(stream=stream) | dict(added)
 
     def _script(self, answer: Answer) -> Script | Reply:
         """Return the stream of the answer, or of what a fault puts in its place."""

@@ -272,7 +272,7 @@ def lost_in_workers() -> int:
 def _start(world: World, since: str) -> float | None:
     """Return the moment from which to count; None when its mark is not set yet."""
     if not world.marks:
-        return 0.0  # the baseline
+        return world.baseline
     return world.marks.get(since)
 
 
@@ -285,7 +285,8 @@ def _calls(since: str) -> list[CallNote]:
 
 def _baseline(world: World) -> list[CallNote]:
     first = world.marks.get(FAULT, world.now())
-    return [c for c in tuple(world.notes.calls) if c.ended is not None and c.ended < first]
+    calls = (call for call in tuple(world.notes.calls) if call.began >= world.baseline)
+    return [call for call in calls if call.ended is not None and call.ended < first]
 
 
 def _tries(target: str, since: str) -> list[Try]:

@@ -195,8 +195,9 @@ def _forget_breakers() -> None:
 
 
 def _was_well(record: RequestRecord) -> bool:
-    acted = record.fault is not None and issubclass(KINDS[record.fault].params, Act)
-    return record.status == 200 and record.outcome == "completed" and not acted
+    kind = KINDS[record.fault].params if record.fault is not None else None
+    spoilt = kind is not None and issubclass(kind, Act) and kind.spoils
+    return record.status == 200 and record.outcome == "completed" and not spoilt
 
 
 def _first_words(text: str) -> str:

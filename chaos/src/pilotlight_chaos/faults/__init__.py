@@ -69,6 +69,7 @@ from .status import (
     Unavailable,
 )
 from .substituted import Substituted
+from .sunset import Sunset
 from .tls import Tls
 from .truncated_json import TruncatedJson
 
@@ -105,7 +106,7 @@ _TABLE: tuple[type[Fault], ...] = (
     RateLimit, Quota, Auth, Permission, Retired, NotFound,
     Context, TooLarge, BadRequest, ContentFilter,
     Slow, Drip, Hang, Stall, KeepAliveStall, Cut, Reset, Eof, ErrorEvent,
-    Garbage, CaptivePortal, TruncatedJson, Empty, ErrorBody, Substituted,
+    Garbage, CaptivePortal, TruncatedJson, Empty, ErrorBody, Substituted, Sunset,
     Missing, CloudStub, Cold, Busy, OutOfMemory, Crash, DoneFalse,
     Dns, Tls, Refused,
 )  # fmt: skip

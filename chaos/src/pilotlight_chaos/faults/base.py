@@ -4,7 +4,7 @@ Owns the interface of the faults beside this file, one a file.  A fault is a fro
 needs of the server is handed to it.  It is one of these:
 
 * `Delay`: the answer comes late or slowly.  Goes together with any other fault.
-* `Act`: the answer becomes another one.  `refuse`, `alter` or `instead` says which.
+* `Act`: the answer becomes another one.  `refuse`, `alter`, `headers` or `instead` says which.
 * `Transfer`: an act on the connection.  `break_off` ends it, after what is `spared`.
 * `Transport`: a transfer that is the same below any protocol, so that the TCP proxy has it too.
 * `Standing`: a state of the Ollama that is played, not an act.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -91,6 +91,8 @@ class Delay(Fault):
 class Act(Fault):
     """The answer becomes another one.  Override what is changed; the first that says so counts."""
 
+    spoils: ClassVar[bool] = True  # False: the text that is answered is whole and right
+
     def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
         """Return an error reply in place of any answer."""
         return None
@@ -98,6 +100,10 @@ class Act(Fault):
     def alter(self, answer: Answer, ask: Ask) -> Answer:
         """Return what is said in place of the answer."""
         return answer
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what stands in the head of the answer beside the provider's own headers."""
+        return {}
 
     def instead(self, dialect: Dialect, ask: Ask, body: str) -> Reply | Json | str | None:
         """Return what is sent under status 200 in place of the good body.

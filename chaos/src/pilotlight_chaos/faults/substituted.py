@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Substituted(Act):
     kind = "substituted"
     about = "another model answers"
+    spoils = False
 
     model: str = "another-model-1"  # what the answer says it was made by
 

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pilotlight import Route, failover
+from pilotlight import Route, StreamRestarted, failover
 from pilotlight.state.url import open_board, parse_state
 
 from .setting import Plain
@@ -129,9 +129,11 @@ def images(route: Route) -> Door:
 
 
 def heard(chunks: Any, hear: Hear) -> str:
-    """Read a stream to its end; return its text."""
-    said = []
+    """Read a stream to its end; return its text, without what came before a restart."""
+    said: list[str] = []
     for chunk in chunks:
+        if isinstance(chunk, StreamRestarted):
+            said.clear()
         piece = piece_of(chunk)
         said.append(piece)
         hear(piece)
@@ -139,9 +141,11 @@ def heard(chunks: Any, hear: Hear) -> str:
 
 
 async def aheard(chunks: Any, hear: Hear) -> str:
-    """Read an async stream to its end; return its text."""
-    said = []
+    """Read an async stream to its end; return its text, without what came before a restart."""
+    said: list[str] = []
     async for chunk in chunks:
+        if isinstance(chunk, StreamRestarted):
+            said.clear()
         piece = piece_of(chunk)
         said.append(piece)
         hear(piece)

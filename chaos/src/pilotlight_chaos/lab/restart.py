@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .world import World
 
-PATIENCE = 60.0  # seconds: most of it is the import of litellm
+PATIENCE = 180.0  # seconds: most of it is the import of litellm
 
 
 def run_worker(world: World, calls: int) -> dict[str, Any]:

@@ -42,8 +42,8 @@ DEFAULTS: Table = {
         "timeout": 15,
         "sdk_retries": False,
     },
-    "servers": {"hosted_latency": 0.02, "local_latency": 0.02, "local_slots": 16},
-    "abort": {"lost_calls": 40, "seconds": 30},
+    "servers": {"hosted_latency": 0.02, "local_latency": 0.02, "local_slots": 16, "stubs": []},
+    "abort": {"lost_calls": 40, "seconds": 60},
 }
 
 NEVER = 1_000_000  # lost calls: a negative control is there to lose them
@@ -76,6 +76,7 @@ class Servers:
     hosted_latency: float
     local_latency: float
     local_slots: int  # requests at once that the local machine carries
+    stubs: tuple[str, ...]  # models that look local, and of which the server says that they are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def read(configuration: Mapping[str, Any]) -> Setting:
         return Setting(
             pilotlight=dated(world["pilotlight"]),
             traffic=Traffic(**world["traffic"] | {"shapes": tuple(world["traffic"]["shapes"])}),
-            servers=Servers(**world["servers"]),
+            servers=Servers(**world["servers"] | {"stubs": tuple(world["servers"]["stubs"])}),
             abort=Abort(**world["abort"]),
             hold_closed=hold_closed,
             seed=int(configuration.get("seed", 0)),

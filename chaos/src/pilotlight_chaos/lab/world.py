@@ -11,8 +11,9 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pilotlight
@@ -21,7 +22,7 @@ from pilotlight.core.clock import SystemClock
 from pilotlight.events import BreakerChanged, Event
 
 from ..answers import Ask
-from ..models import LocalModel
+from ..models import CLOUD_HOST, LocalModel
 from ..server import ChaosServer
 from ..state import RequestRecord
 from .doors import Door, asking, guarded, images, plain
@@ -31,6 +32,8 @@ from .store import Store, make_store
 from .traffic import CANARY, Stream, answer_to
 
 BASELINE = 12  # calls that are answered before an experiment begins
+BASELINES = 10  # tries; after the last, the hypothesis judges what there is
+STALL = 1.0  # seconds that no healthy call takes, but one on a machine that stalls
 PATIENCE = 60.0  # seconds for the baseline: a cold, busy machine
 PATHS = {"openai": "/v1", "gemini": "/v1beta"}
 FAULT = "fault"  # the mark that the first fault sets; measures count from there
@@ -43,6 +46,7 @@ class World:
         self.setting = setting
         self.zero = time.monotonic()
         self.epoch = time.time()
+        self.baseline = 0.0  # the moment from which calls count as healthy ones
         self.rolling_back = False
         self.jumped = 0.0  # seconds that the clock under test has been set forward
         self.marks: dict[str, float] = {}
@@ -52,12 +56,7 @@ class World:
         self.why_aborted = ""
         self.spilt: list[str] = []  # log lines with private text in them
         servers = setting.servers
-        models = {
-            target["model"].partition("/")[2]
-            for target in setting.pilotlight["targets"].values()
-            if target["model"].startswith("ollama")
-        }
-        local = [LocalModel(name, slots=servers.local_slots, loaded=True) for name in models]
+        local = list(installed(setting))
         self.hosted = ChaosServer(latency=servers.hosted_latency, reply=reply, seed=setting.seed)
         self.home = ChaosServer(
             latency=servers.local_latency, reply=reply, seed=setting.seed, models=local
@@ -97,8 +96,26 @@ class World:
         self.traffic = Stream(plan, self.door(plan.route), self.notes, self.now, self.setting.seed)
         self._stack.callback(self._end_traffic)
         self.traffic.start()
-        if not self.traffic.wait_steady(BASELINE, PATIENCE):
-            raise RuntimeError(f"no {BASELINE} calls came back, or too many are still out")
+        self._wait_healthy()
+
+    def _wait_healthy(self) -> None:
+        """Wait for a baseline of healthy calls; one with a stall in it is begun anew."""
+        for _ in range(BASELINES):
+            self.baseline = self.now()
+            if not self.traffic.wait_steady(len(self.notes.calls) + BASELINE, PATIENCE):
+                raise RuntimeError(self._unsteady())
+            own = [call for call in tuple(self.notes.calls) if call.began >= self.baseline]
+            if not any(call.error or call.took(self.now()) > STALL for call in own):
+                return
+
+    def _unsteady(self) -> str:
+        calls, out = tuple(self.notes.calls), self.traffic.under_way
+        lost = sum(bool(call.error) for call in calls)
+        return (
+            f"the traffic does not run: of {len(calls)} calls in {PATIENCE:g} s {out} are out "
+            f"and {lost} were lost; a machine that does not carry {self.setting.traffic.rate:g} a "
+            "second needs a lower world.traffic.rate, or less to do"
+        )
 
     def close(self) -> None:
         """End the traffic and the servers; may be called twice."""
@@ -176,8 +193,7 @@ class World:
         if target is None:
             known = ", ".join(self.setting.pilotlight["targets"])
             raise ValueError(f"no target {name!r} in this world; it has: {known}")
-        at_home = target["model"].startswith("ollama") or "local_addresses" in target
-        return self.home if at_home else self.hosted
+        return self.home if at_home(target) or "local_addresses" in target else self.hosted
 
     def door(self, name: str) -> Door:
         """Return the way in to a route, as the traffic takes it."""
@@ -248,6 +264,21 @@ class LogReader(logging.Handler):
         """Keep the name of a logger that wrote private text; never the line."""
         if CANARY in record.getMessage() or CANARY in str(record.exc_info or ""):
             self._spilt.append(record.name)
+
+
+def installed(setting: Setting) -> Iterator[LocalModel]:
+    """Yield the models of the local machine: those of the targets, and all of them loaded."""
+    targets = setting.pilotlight["targets"].values()
+    for name in {target["model"].partition("/")[2] for target in targets if at_home(target)}:
+        model = LocalModel(name, slots=setting.servers.local_slots, loaded=True)
+        if name in setting.servers.stubs:
+            model = replace(model, remote_host=CLOUD_HOST, remote_model=f"{name}-cloud")
+        yield model
+
+
+def at_home(target: Mapping[str, Any]) -> bool:
+    """Tell whether a target is an Ollama's."""
+    return str(target["model"]).startswith("ollama")
 
 
 def reply(ask: Ask) -> str:

@@ -44,9 +44,9 @@ switched off: it has to deviate, and at the first figure.</p>
 <section>
 <h2>Verdicts</h2>
 <div class="scroll"><table>
-<tr><th class="n">#</th><th>experiment</th><th>result</th><th>protection switched off</th>
-<th>result</th></tr>
-{"".join(map(_verdict, found))}</table></div>
+<thead><tr><th class="n">#</th><th>experiment</th><th>result</th><th>protection switched off</th>
+<th>result</th></tr></thead>
+<tbody>{"".join(map(_verdict, found))}</tbody></table></div>
 </section>
 {"".join(map(_section, found))}</body>
 </html>
@@ -68,7 +68,7 @@ def _result(run: Run | None) -> str:
     if run is None:
         return '<span class="soft">not run</span>'
     mark, kind = ("✓", "good") if run.ok else ("✗", "bad")
-    return f'<span class="{kind}">{mark}</span> {escape(run.outcome)}'
+    return f'<span class="{kind}">{mark}</span>&nbsp;{escape(run.outcome)}'
 
 
 def _section(pair: Pair) -> str:
@@ -92,9 +92,9 @@ def _figures(pair: Pair) -> str:
             f"{_figure(held)}{_figure(fell)}</tr>"
         )
     return (
-        '<div class="scroll"><table class="figures"><tr><th>figure</th><th class="n">threshold</th>'
-        '<th class="n">measured</th><th class="n">switched off</th></tr>'
-        f"{''.join(rows)}</table></div>\n"
+        '<div class="scroll"><table class="figures"><thead><tr><th>figure</th>'
+        '<th class="n">threshold</th><th class="n">measured</th><th class="n">switched off</th>'
+        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>\n"
     )
 
 

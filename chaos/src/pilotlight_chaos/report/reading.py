@@ -59,6 +59,7 @@ class Run:
     status: str
     deviated: bool
     aborted: str
+    broken: str  # the first action that failed, so that the fault was not played
     measures: tuple[Measure, ...]
     expected: str  # the probe at which the negative control should deviate
     switched_off: str
@@ -91,6 +92,8 @@ class Run:
         """What happened, in a few words."""
         if self.aborted:
             return f"aborted: {self.aborted}"
+        if self.broken:
+            return f"failed: the action {self.broken!r} failed"
         if self.deviated:
             return f"deviated: {self.deviating}"
         if self.status != "completed":
@@ -148,6 +151,7 @@ def told(journal: Json, name: str = "") -> Run:
         status=journal["status"],
         deviated=journal["deviated"],
         aborted=seen.get("aborted", ""),
+        broken=seen.get("broken", ""),
         measures=tuple(_measures(journal)),
         expected=off.get("deviates", ""),
         switched_off=off.get("what", ""),

@@ -80,15 +80,20 @@ class Drawing:
         for _, at, end in self.spans:
             width = max(self.x(end) - self.x(at), 1.5)
             yield _rect(self.x(at), self.top, width, DOTS, "ill")
+        for _, at, _ in self.spans:  # windows lie over one another: where each begins is seen
+            yield self._line(at, "start")
         for what, x, line in self.names:
             y = 14 + NAMES * line
             yield f'<text class="name" x="{x:.1f}" y="{y:.1f}">{escape(what)}</text>'
         if self.healed is not None:
-            x = self.x(self.healed)
-            yield (
-                f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" '
-                f'y1="{self.top:.1f}" y2="{self.bottom:.1f}"/>'
-            )
+            yield self._line(self.healed, "mark")
+
+    def _line(self, at: float, kind: str) -> str:
+        x = self.x(at)
+        return (
+            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" '
+            f'y1="{self.top:.1f}" y2="{self.bottom:.1f}"/>'
+        )
 
     def _scale(self) -> Iterator[str]:
         for took, words in LINES:
