@@ -57,7 +57,7 @@ class Sham:
         return httpx.Response(status, json=body)
 
     def client(self) -> httpx.Client:
-        return httpx.Client(transport=httpx.MockTransport(self))
+        return httpx.Client(transport=httpx.MockTransport(self), base_url="http://127.0.0.1:9")
 
     aclient = bound = abound = client  # as a Pool has them
 
@@ -72,4 +72,5 @@ def local_target(sham: Sham | None = None, clock=None, **options: Any) -> Target
     target = app.target("local")
     if sham is not None:
         target.provider.connection._pool = sham
+        target.provider.client = sham.client()  # for the calls themselves
     return target

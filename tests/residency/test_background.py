@@ -33,7 +33,7 @@ from tests.residency.test_residency import CLOCKS, FAULTS, HOOKS, SAID, calls_at
 HOSTED = "hosted.example"
 QUICK = Timeouts(connect=2.0, first_token=None, between_tokens=None, total=0.3)
 LOCAL, ABSENT = "llama3.2:3b", "mistral:latest"
-HURRIED = "150ms"
+HURRIED, UNHURRIED = 'first_token = "150ms", total = "400ms"', 'first_token = "60s"'
 ACTS = ("call", "check", "warm", "pull", "later")
 
 
@@ -262,7 +262,7 @@ api_key = "{KEY}"
 [targets.local]
 model = "ollama/{LOCAL}"
 api_base = "{server.base("local")}"
-timeout = {{ first_token = "{HURRIED if hurried else "60s"}" }}
+timeout = {{ {HURRIED if hurried else UNHURRIED} }}
 [routes.chat]
 targets = ["gpt", "local"]
 """,

@@ -178,6 +178,7 @@ def test_a_stub_that_takes_the_models_place_between_two_calls_is_not_believed(se
         with pytest.raises(PilotlightError), writing() as written:
             call("client", shape, pilot, private=True)
     assert any("privacy_boundary" in line for line in written.lines)
+    assert server.hits("local") == 1, "the second prompt went to somebody's cloud"
 
 
 def test_a_function_that_quotes_in_its_own_diagnosis_is_scrubbed(server):

@@ -5,7 +5,7 @@ It does not go through litellm, whose Ollama path loses errors in mid-stream,
 settings that can send a private prompt out of the house.
 
 The server's own words decide whether a model is local: a stub may hide a cloud
-model behind any name.  Before the first private call the model is looked up, and
+model behind any name.  Before each private call the model is looked up, and
 every answer is checked for a `remote_host`.
 
 A little long, because the four shapes stand side by side to be compared.
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _PRIVATE = Call("decorated", private=True)
-PROOF_LASTS = 60.0  # seconds: a model can be replaced by a stub of the same name
 
 
 class OllamaProvider:
@@ -60,7 +59,6 @@ class OllamaProvider:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.model = connection.spec.bare_model
-        self._proven_until = 0.0
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -168,13 +166,13 @@ class OllamaProvider:
 
     def prove(self, call: Call) -> None:
         """Ask the server whether the model is its own, before a private prompt goes to it."""
-        if call.private and time.monotonic() >= self._proven_until:
+        if call.private:
             shown = self._pool().client().post(**self._show())
             self._judge_proof(shown)
 
     async def aprove(self, call: Call) -> None:
         """As `prove`."""
-        if call.private and time.monotonic() >= self._proven_until:
+        if call.private:
             shown = await self._pool().aclient().post(**self._show())
             self._judge_proof(shown)
 
@@ -189,7 +187,6 @@ class OllamaProvider:
             return  # not here, so not elsewhere either: the call itself will say so
         shown.raise_for_status()
         self.check_home(shown.json())
-        self._proven_until = time.monotonic() + PROOF_LASTS
 
     def check_answer(self, call: Call, said: Mapping[str, Any]) -> None:
         """Refuse a private answer that was given elsewhere: a stub has replaced the model."""
@@ -199,7 +196,6 @@ class OllamaProvider:
     def check_home(self, said: Mapping[str, Any]) -> None:
         """Raise if the server's words say that the model runs elsewhere."""
         if said.get("remote_host") or said.get("remote_model"):
-            self._proven_until = 0.0
             host = str(said.get("remote_host") or "another host")
             raise _LeftHome(Fault.PRIVACY_BOUNDARY, evidence=f"the model runs on {host}")
 
