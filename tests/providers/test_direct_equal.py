@@ -455,7 +455,8 @@ def told(stream: list[Any]) -> dict[str, Any]:
     return {
         "text": "".join(delta.content or "" for delta in deltas),
         "reasoning": "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas),
-        "names": [call.function.name for call in calls if call.function.get("name")],
+        "names": [call.function.name for call in calls if call.function.name],
+        "ids": [call.id for call in calls if call.id],
         "arguments": "".join(call.function.arguments or "" for call in calls),
         "finish": [c.choices[0].finish_reason for c in stream if c.choices[0].finish_reason],
         "tokens": [usage.total_tokens for usage in usages],

@@ -36,17 +36,31 @@ Response = TypeVar("Response", "ModelResponse", "ModelResponseStream", "Embeddin
 
 # What a reader may ask for without looking first: None when the answer has no such part.
 # The key is where the object hangs ("" for the answer itself).
+_SAID: Final = frozenset(
+    {
+        "role", "content", "tool_calls", "function_call", "refusal", "reasoning_content",
+        "annotations", "audio",
+    }
+)  # fmt: skip
 _OPTIONAL: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"usage", "system_fingerprint", "service_tier"}),
     "choices": frozenset({"finish_reason", "logprobs"}),
-    "message": frozenset(
-        {"content", "tool_calls", "function_call", "refusal", "reasoning_content"}
-    ),
-    "delta": frozenset(
-        {"role", "content", "tool_calls", "function_call", "refusal", "reasoning_content"}
-    ),
+    "message": _SAID,
+    "delta": _SAID,
+    # In a stream a tool call comes in pieces: its name and id in the first alone.
+    "tool_calls": frozenset({"id", "type", "index", "function"}),
+    "function": frozenset({"name", "arguments"}),
+    "function_call": frozenset({"name", "arguments"}),
+    "logprobs": frozenset({"content", "refusal"}),
     "usage": frozenset({"prompt_tokens_details", "completion_tokens_details"}),
-}
+    "prompt_tokens_details": frozenset({"cached_tokens", "audio_tokens"}),
+    "completion_tokens_details": frozenset(
+        {
+            "reasoning_tokens", "audio_tokens",
+            "accepted_prediction_tokens", "rejected_prediction_tokens",
+        }
+    ),
+}  # fmt: skip
 _NONE: Final[frozenset[str]] = frozenset()
 
 
