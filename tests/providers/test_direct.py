@@ -11,7 +11,8 @@ import threading
 import types
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -59,7 +60,7 @@ class Server:
 
     def _serve(self, peer: socket.socket) -> None:
         with peer, closing(peer.makefile("rb")) as lines:
-            while head := b"".join(iter(lines.readline, b"\r\n")):
+            while head := b"".join(takewhile(b"\r\n".__ne__, iter(lines.readline, b""))):
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
                 self.requests.append(head + b"\r\n" + lines.read(length))
                 line = self.script.pop(0)
@@ -69,9 +70,11 @@ class Server:
                 peer.sendall(line)
 
     def close(self) -> None:
-        self._listener.close()
-        for peer in self._sockets:
-            peer.close()
+        """Wake whoever waits, so that no thread is left behind."""
+        for each in (self._listener, *self._sockets):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
 
 def reply(body: bytes, status: int = 200, kind: str = JSON, more: str = "") -> bytes:
