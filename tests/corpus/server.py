@@ -18,6 +18,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from pilotlight_chaos.background import stop_accepting
+
 Json = dict[str, Any]
 ENDS = {"clean", "clean_noend", "eof", "cut", "reset", "stall", "keepalive"}
 TRANSPORTS = {None, "refused", "dns", "tls", "hang", "delay"}
@@ -143,8 +145,8 @@ class CorpusServer:
         self.tls_port = secure.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stopping.wait()
-        plain.close()
-        secure.close()
+        await stop_accepting(plain)
+        await stop_accepting(secure)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 

@@ -60,3 +60,15 @@ class Background:
                 self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join(PATIENCE)
         self._thread = None
+
+
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Close a server once each connection that it has accepted has its transport.
+
+    asyncio drops a connection unclosed when its server is closed between the two (CPython's
+    gh-109564, open in 3.14).
+    """
+    for sock in server.sockets:
+        asyncio.get_running_loop().remove_reader(sock.fileno())
+    await asyncio.sleep(0)
+    server.close()

@@ -13,6 +13,7 @@ import socket
 import ssl
 from typing import Any, Protocol
 
+from .background import stop_accepting
 from .http import BadHttp, Reply, Request, Traffic, Wire
 
 BACKLOG = 512
@@ -97,9 +98,7 @@ class Door:
 
     async def refuse(self) -> None:
         """Refuse connections and reset the open ones, as when a process has died."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if await self._unlisten():
             self._bound = bind(self.port)
         await self._break_off(asyncio.current_task())
 
@@ -117,13 +116,19 @@ class Door:
     async def close(self) -> None:
         if self._reopening:
             self._reopening.cancel()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        await self._unlisten()
         if self._bound is not None:
             self._bound.close()
             self._bound = None
         await self._break_off(None)
+
+    async def _unlisten(self) -> bool:
+        """Let go of the listening socket; return whether there was one."""
+        if (server := self._server) is None:
+            return False
+        await stop_accepting(server)
+        listened, self._server = self._server is server, None  # another may have been faster
+        return listened
 
     async def _break_off(self, spared: asyncio.Task[Any] | None) -> None:
         visits = {task: wire for task, wire in self._visits.items() if task is not spared}

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from .background import Background
+from .background import Background, stop_accepting
 from .book import Drawn, FaultBook
 from .door import BACKLOG, bind
 from .faults import TCP, Fault, FaultError, Transport, make_fault
@@ -183,10 +183,11 @@ class TcpProxy:
 
     async def _shut(self) -> None:
         """Close the port, keep its number, and reset what is open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            self._bound = bind(self.port)
+        if (server := self._server) is not None:
+            await stop_accepting(server)
+            if self._server is server:  # another may have been faster
+                self._server = None
+                self._bound = bind(self.port)
         links = dict(self._links)
         for task, writers in links.items():
             for writer in writers:

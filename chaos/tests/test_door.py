@@ -1,0 +1,36 @@
+"""A door that is closed while somebody comes in."""
+
+import asyncio
+import gc
+import socket
+import warnings
+from contextlib import closing
+
+import pytest
+
+from pilotlight_chaos.door import Door, bind
+from pilotlight_chaos.service import Service, Settings
+
+
+async def come_in_and_close(rounds: int) -> None:
+    """Close the door so many rounds of the loop after a client's coming."""
+    door = Door(Service(Settings()), bind(0))
+    await door.open()
+    with closing(socket.create_connection(("127.0.0.1", door.port))) as client:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await door.close()
+        client.setblocking(False)
+        with pytest.raises(ConnectionError):  # reset, as when a process has died
+            async with asyncio.timeout(10):
+                await asyncio.get_running_loop().sock_recv(client, 1)
+
+
+@pytest.mark.parametrize("rounds", range(6))
+def test_no_connection_is_left_open(rounds):
+    """Accepting takes asyncio several rounds: at none of them a socket is forgotten."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        asyncio.run(come_in_and_close(rounds))
+        gc.collect()
+    assert not [str(each.message) for each in seen]
