@@ -155,7 +155,7 @@ def test_where_nobody_collects_little_is_kept_and_nothing_is_lost(clock, spy, mo
 def test_threads_that_record_together_lose_nothing(spy):
     signals, together = spy.signals, threading.Barrier(4)
     for _ in range(2000):
-        signals.measure(signals.calls, 1.0, {"pilotlight.route": "r"}, None)
+        signals.measure(signals.calls.record, 1.0, {"pilotlight.route": "r"})
 
     def record():
         together.wait(PATIENCE)

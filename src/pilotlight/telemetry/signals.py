@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -34,6 +34,7 @@ from pilotlight.registry import REGISTRY, Registry
 from pilotlight.telemetry import names
 from pilotlight.telemetry.content import Capture
 from pilotlight.telemetry.gauges import observe
+from pilotlight.telemetry.shield import exemplar_context
 from pilotlight.telemetry.words import provider_name
 
 if TYPE_CHECKING:
@@ -41,15 +42,15 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import SpanContext, TracerProvider
 
+    from pilotlight.telemetry.legs import LegEnd
+
 SPAN_EVENTS: Final = "PILOTLIGHT_SPAN_EVENTS"  # in the environment; "0": log lines only
 MODELS_AT_MOST: Final = 16  # of one target that metrics tell apart: a provider may name any
 WAITING_AT_MOST: Final = 4096  # measurements that nobody has collected yet
-A_FEW: Final = (
-    16  # of them, recorded by a call when there are more: over twice what most calls leave
-)
+A_FEW: Final = 8  # of them, recorded by a call when there are more: most calls leave two
 
 Labels = Mapping[str, str | int]
-Measurement = tuple[Any, ...]  # instrument, value, labels, context
+Measurement = tuple[Callable[..., None], tuple[Any, ...]]  # how to record it, and what
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +138,34 @@ class Signals:
         self._facts: WeakKeyDictionary[Target, dict[Operation, Facts]] = WeakKeyDictionary()
         self._later: deque[Measurement] = deque()
 
-    def measure(self, *measurement: Any) -> None:
-        """Leave an instrument, a value, its labels and its context to be recorded."""
-        self._later.append(measurement)
+    def measure(self, how: Callable[..., None], *what: Any) -> None:
+        """Leave something to be recorded, and how."""
+        self._later.append((how, what))
 
     def record(self, at_most: int = sys.maxsize) -> None:
         """Record what has been left, the oldest first."""
         with suppress(IndexError):  # there is no more, or another thread has taken the last one
             for _ in range(at_most):
-                instrument, *what = self._later.popleft()
-                instrument.record(*what)
+                how, what = self._later.popleft()
+                how(*what)
+
+    def record_leg(self, facts: Facts, duration: float, end: LegEnd, where: SpanContext) -> None:
+        """Record one target's part of a call."""
+        context, record = exemplar_context(where), end.record
+        model = record.served_model if record is not None else None
+        self.duration.record(duration, facts.measured(model, end.error), context)
+        if end.opened is not None:
+            self.time_to_first.record(end.opened, facts.labels, context)
+        if record is None:
+            return
+        tokens = {"input": record.prompt_tokens, "output": record.completion_tokens}
+        for kind, count in tokens.items():
+            if count is not None:
+                self.usage.record(count, facts.measured(model, None, kind), context)
+
+    def record_call(self, duration: float, labels: Labels, where: SpanContext) -> None:
+        """Record a whole call."""
+        self.calls.record(duration, labels, exemplar_context(where))
 
     def forget(self) -> None:
         """In a forked child: what the parent's calls have left is the parent's to record."""

@@ -26,7 +26,7 @@ from pilotlight.core.trip import Trip
 from pilotlight.telemetry import names, words
 from pilotlight.telemetry.content import Content, as_json
 from pilotlight.telemetry.legs import LegEnd
-from pilotlight.telemetry.shield import SPAN, exemplar_context, provider_context
+from pilotlight.telemetry.shield import SPAN, provider_context
 from pilotlight.telemetry.signals import Facts, Signals, call_labels
 
 
@@ -123,23 +123,9 @@ class CallSpans:
         if leg.content is not None:
             self._keep(leg, record)
         span.end(ended_ns)
-        self._measure(leg, duration, end)
-
-    def _measure(self, leg: LegSpan, duration: float, end: LegEnd) -> None:
-        signals, facts, record = self.signals, leg.facts, end.record
-        model = record.served_model if record is not None else None
-        measure, context = signals.measure, exemplar_context(leg.span.get_span_context())
-        measure(signals.duration, duration, facts.measured(model, end.error), context)
-        if end.opened is not None:
-            measure(signals.time_to_first, end.opened, facts.labels, context)
-        if record is None:
-            return
-        if record.prompt_tokens is not None:
-            labels = facts.measured(model, None, "input")
-            measure(signals.usage, record.prompt_tokens, labels, context)
-        if record.completion_tokens is not None:
-            labels = facts.measured(model, None, "output")
-            measure(signals.usage, record.completion_tokens, labels, context)
+        self.signals.measure(
+            self.signals.record_leg, leg.facts, duration, end, span.get_span_context()
+        )
 
     def _keep(self, leg: LegSpan, record: AttemptRecord | None) -> None:
         """Write message content down, for those who have asked for it."""
@@ -184,8 +170,9 @@ class CallSpans:
             span.set_attributes(found)
         span.end()
         labels = call_labels(receipt.route, outcome, served, error)
-        context = exemplar_context(span.get_span_context())
-        self.signals.measure(self.signals.calls, receipt.duration, labels, context)
+        self.signals.measure(
+            self.signals.record_call, receipt.duration, labels, span.get_span_context()
+        )
 
 
 def request_attributes(call: Call) -> dict[str, Any]:
