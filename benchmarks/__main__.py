@@ -50,7 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measured(name: str) -> list[Row]:
     """Measure a group in a process of its own, so that none leaves anything to the next."""
-    print(f"measuring {name}", file=sys.stderr, flush=True)
+    print(f"measuring {name}", end="", file=sys.stderr, flush=True)
+    began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.group", name],
         cwd=ROOT,
@@ -58,6 +59,7 @@ def _measured(name: str) -> list[Row]:
         text=True,
         check=False,
     )
+    print(f": {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return [Row(f"{name}: could not be measured", reason, ok=False)]
