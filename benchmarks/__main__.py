@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.group import GROUPS
+from benchmarks.group import GROUPS, SLOW
 from benchmarks.page import html
 from benchmarks.rows import Row, machine, promises, row_of, table
 from benchmarks.surge_svg import picture
@@ -24,7 +24,7 @@ def main() -> int:
     """Run as a command."""
     options = _parser().parse_args()
     began = time.monotonic()
-    rows = [row for name in options.only or GROUPS for row in _measured(name)]
+    rows = [row for name in options.only or _usual(options.all) for row in _measured(name)]
     print(table(rows), promises(rows), sep="\n\n")
     missed = [row for row in rows if row.ok is False]
     print(f"\n{len(rows)} figures, {len(missed)} missed, in {time.monotonic() - began:.0f} s")
@@ -38,12 +38,17 @@ def main() -> int:
     return 1 if missed and options.strict else 0
 
 
+def _usual(slow_too: bool) -> list[str]:
+    return [name for name in GROUPS if slow_too or name not in SLOW]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     parser.add_argument("--plot", type=Path, help="draw the surge there, as SVG")
     parser.add_argument("--html", type=Path, help="draw all figures there, on one page")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
+    parser.add_argument("--all", action="store_true", help=f"measure {', '.join(SLOW)} as well")
     parser.add_argument("--only", nargs="+", choices=GROUPS, help="measure only these groups")
     return parser
 

@@ -15,7 +15,7 @@ from pilotlight_chaos import ChaosServer
 
 SECONDS = 2.0
 ALLOWED = 2.1
-ROUNDS = 2
+ROUNDS = 1
 EXPECTED = (AllTargetsFailed, DeadlineExceeded, StreamInterrupted)
 PEERS = f"Router timeout=2: 10.6 s ({PEERS_AS_OF})"
 

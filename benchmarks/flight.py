@@ -44,8 +44,8 @@ def rows() -> list[Row]:
         url = f"{server}/{WAIT}/0/v1"
         slow = [SHARED, SDK, *([LITELLM] if LITELLM in clients else [])]
         return [
-            _flight(url, clients, 200, 1000, 4, slow),
-            _flight(url, clients, 2000, 4000, 3),
+            _flight(url, clients, 200, 800, 3, slow),
+            _flight(url, clients, 2000, 2000, 2),
             _threads(clients),
         ]
 
@@ -77,7 +77,7 @@ def _flight(
         return spent
 
     found = interleaved({name: partial(once, name) for name in (FLOOR, OURS, AIOHTTP)}, rounds)
-    found |= {name: [_apart(partial(_run, url, clients, name, size, 2 * size))] for name in slow}
+    found |= {name: [_apart(partial(_run, url, clients, name, size, size))] for name in slow}
     return _row(f"{size} in flight, async", found)
 
 

@@ -23,6 +23,7 @@ GROUPS = (
     "fleet",
     "django",
 )
+SLOW = ("django",)  # measured when asked for, by name or with all
 
 
 def main() -> int:
