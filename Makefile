@@ -70,7 +70,7 @@ bench-peers: $(READY) ## What pilotlight and its peers cost, and what their call
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 bench-docs: $(READY) ## Run both, and write docs/performance.md and docs/comparison.md anew
-	@$(BIN)/python -m benchmarks --all --json bench.json
+	@$(BIN)/python -m benchmarks --all --patient --json bench.json
 	@$(BIN)/python -m benchmarks.peers --json bench-peers.json --write docs/comparison.md
 	@$(BIN)/python -m benchmarks.publish bench.json bench-peers.json --html bench.html
 

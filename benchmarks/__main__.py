@@ -8,34 +8,63 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.group import GROUPS, SLOW
+from benchmarks.group import FINE, GROUPS, SLOW
+from benchmarks.measure import pace
 from benchmarks.page import html
 from benchmarks.rows import Row, machine, promises, row_of, table
 from benchmarks.surge_svg import picture
 
 ROOT = Path(__file__).resolve().parent.parent
+STEADY, AGAIN = 1.25, 4  # times the best pace of this run; how often a group is measured again
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The figures of a group, and the machine's pace: the slower of before and after, seconds."""
+
+    rows: list[Row]
+    pace: float
 
 
 def main() -> int:
     """Run as a command."""
     options = _parser().parse_args()
     began = time.monotonic()
-    rows = [row for name in options.only or _usual(options.all) for row in _measured(name)]
+    runs = _all(options.only or _usual(options.all), options.patient)
+    rows = [row for run in runs for row in run.rows]
     print(table(rows), promises(rows), sep="\n\n")
     missed = [row for row in rows if row.ok is False]
     print(f"\n{len(rows)} figures, {len(missed)} missed, in {time.monotonic() - began:.0f} s")
     if options.plot:
         options.plot.write_text(picture(rows), "utf-8")
-    report = _report(rows)
+    report = _report(rows) | {"paces": [run.pace for run in runs]}
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     if options.html:
         options.html.write_text(html(report, {}), "utf-8")
     return 1 if missed and options.strict else 0
+
+
+def _all(names: Sequence[str], patient: bool) -> list[Run]:
+    """Measure; patiently: what was measured at a bad pace is measured again, a few times."""
+    runs = {name: _paced(name) for name in names}
+    for name in [name for name in names if patient and name in FINE]:
+        for _ in range(AGAIN):
+            if runs[name].pace <= STEADY * min(run.pace for run in runs.values()):
+                break
+            runs[name] = min(runs[name], _paced(name), key=lambda run: run.pace)
+    return list(runs.values())
+
+
+def _paced(name: str) -> Run:
+    before = pace()
+    rows = _measured(name)
+    return Run(rows, max(before, pace()))
 
 
 def _usual(slow_too: bool) -> list[str]:
@@ -49,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--html", type=Path, help="draw all figures there, on one page")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--all", action="store_true", help=f"measure {', '.join(SLOW)} as well")
+    parser.add_argument(
+        "--patient",
+        action="store_true",
+        help="measure figures of microseconds again if the machine was slow meanwhile",
+    )
     parser.add_argument("--only", nargs="+", choices=GROUPS, help="measure only these groups")
     return parser
 

@@ -24,6 +24,7 @@ GROUPS = (
     "django",
 )
 SLOW = ("django",)  # measured when asked for, by name or with all
+FINE = ("concurrency", "overhead", "tap", "surge", "telemetry")  # absolute figures, of microseconds
 
 
 def main() -> int:

@@ -85,6 +85,17 @@ def _turned(cases: Mapping[str, Any], number: int) -> list[str]:
     return names[first:] + names[:first]
 
 
+def pace() -> float:
+    """Return the CPU seconds of a fixed loop: what they vary by is the machine, and not us."""
+    took = []
+    for _ in range(3):
+        began, total = time.process_time(), 0
+        for number in range(1_000_000):
+            total += number
+        took.append(time.process_time() - began)
+    return statistics.median(took)
+
+
 class Spent(NamedTuple):
     """Seconds of one call, by the clock and of this process's CPU, all threads."""
 

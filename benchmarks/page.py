@@ -78,7 +78,18 @@ def measured_on(report: Report) -> str:
     """Tell when and on what, in a sentence."""
     return (
         f"Measured on {report['date'][:10]}: {report['cores']} cores, {report['system']}, "
-        f"Python {report['python']}, loopback."
+        f"Python {report['python']}, loopback.{_paces(report.get('paces', ()))}"
+    )
+
+
+def _paces(seconds: Sequence[float]) -> str:
+    """Tell how steady the machine was."""
+    if not seconds:
+        return ""
+    low, high = min(seconds) * 1e3, max(seconds) * 1e3
+    return (
+        f"  A loop of a million additions, timed around each group of figures, took {low:.0f} to "
+        f"{high:.0f} ms: that is how much the machine's own pace varied."
     )
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from opentelemetry import trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind, Tracer
 
 from benchmarks.measure import US, Figure, each, interleaved, less
 from benchmarks.noop import CHUNK, Noop, route_to
@@ -26,6 +28,7 @@ from pilotlight.telemetry.signals import Signals
 TIMES = 200
 ROUNDS = 9
 WITHOUT, WITH = 25e-6, 150e-6
+PORTIONS = [{f"a.name.of.usual.length.{n}": "value" for n in range(size)} for size in (1, 9, 5, 6)]
 ASK = [{"role": "user", "content": "hi"}]
 ANSWER = Answered(CHUNK, Facts("noop-1", 10, 20, "stop", 200))
 
@@ -56,6 +59,7 @@ def rows() -> list[Row]:
     cases: dict[str, Callable[[], float]] = {
         "handler": partial(_case, shapes["complete"], handler=logging.StreamHandler()),
         "spans": partial(_case, shapes["complete"], signals=lambda: alone),
+        "bare": partial(each, partial(_two_spans, tracers.get_tracer("bare")), TIMES),
     }
     for shape, call in shapes.items():
         cases[f"without {shape}"] = partial(_case, call, attend=lambda _trip: None)
@@ -77,7 +81,23 @@ def rows() -> list[Row]:
     ]
     later = Figure(collected)
     told = "metrics, for each call, in the thread that collects"
-    return [*printed, Row(f"telemetry adds to {told}", later.told("us"), values=later.values())]
+    bare = Figure(found["bare"])
+    return [
+        *printed,
+        Row("two spans of the SDK alone, with as many attributes", bare.told("us")),
+        Row(f"telemetry adds to {told}", later.told("us"), values=later.values()),
+    ]
+
+
+def _two_spans(tracer: Tracer) -> None:
+    """Make what a call makes: a span in a span, its attributes in two portions each."""
+    outer = tracer.start_span("pilotlight.call r", attributes=PORTIONS[0])
+    around = trace.set_span_in_context(outer)
+    inner = tracer.start_span("chat m", around, SpanKind.CLIENT, PORTIONS[1])
+    inner.set_attributes(PORTIONS[2])
+    inner.end()
+    outer.set_attributes(PORTIONS[3])
+    outer.end()
 
 
 def _measured(

@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 # By the beginning of a figure's name.  A reason needs a profile; without one there is none here.
+PACE = (
+    "compare the machine's pace, above: this figure is in microseconds, and grows with the loop's "
+    "time.  It holds where the loop is at its fastest"
+)
 ARGUED = {
+    "adds to a stream, async @failover generator": (
+        "by the profile, a fifth is `asyncio.timeout`, once around each item: the function's own "
+        "code has to be interrupted when its time is up, and no timer may run while the consumer "
+        "has the item.  The rest is three async generators in each other (the function's, the "
+        "road's, the wrapper's), each of which asyncio registers.  `Route.astream` has neither."
+    ),
+    "adds to a stream, sync @failover generator": (
+        "the same as `Route.stream`, and a second generator around the function's own, whose every "
+        "item is read with the attempt's tap in a context variable."
+    ),
+    "adds to": f"{PACE}.",
+    "telemetry adds": (
+        f"{PACE}.  Of what is added with the SDK, the row *two spans of the SDK alone* is what "
+        "nobody can save."
+    ),
+    "surge of 300": (
+        "the slowest are threads that wait for the interpreter's lock, which forty of them and a "
+        "busy event loop want in the same moment: a matter of the machine's pace, above."
+    ),
+    "32 threads x 50 ms, Route": "thirty-two threads begin within the time shown, on two cores.",
     "the tap on the wire": (
         "timed alone in a tight loop, the tap's own steps add up to some 13 us a call and 1.7 us a "
         "chunk.  That the rest is the price of running the same code cold, between system calls, "
