@@ -44,7 +44,7 @@ switched off: it has to deviate, and at the first figure.</p>
 <section>
 <h2>Verdicts</h2>
 <div class="scroll"><table>
-<thead><tr><th class="n">#</th><th>experiment</th><th>result</th><th>protection switched off</th>
+<thead><tr><th class="n">#</th><th>experiment</th><th class="n">seed</th><th>result</th><th>protection switched off</th>
 <th>result</th></tr></thead>
 <tbody>{"".join(map(_verdict, found))}</tbody></table></div>
 </section>
@@ -58,6 +58,7 @@ def _verdict(pair: Pair) -> str:
     return (
         f'<tr><td class="n">{escape(pair.any.number)}</td>'
         f'<td><a href="#{_anchor(pair.any)}">{escape(pair.any.title)}</a></td>'
+        f'<td class="n">{pair.any.seed}</td>'
         f"<td>{_result(pair.run)}</td>"
         f'<td class="soft">{escape(control.switched_off) if control else ""}</td>'
         f"<td>{_result(control)}</td></tr>\n"
@@ -75,7 +76,7 @@ def _section(pair: Pair) -> str:
     known = pair.any
     return (
         f'<section class="experiment" id="{_anchor(known)}">\n'
-        f"<h2>{escape(known.number)} · {escape(known.title)}</h2>\n"
+        f"<h2>{escape(known.number)} · {escape(known.title)} · seed {known.seed}</h2>\n"
         f"<p>{escape(known.description)}</p>\n"
         f"<p><b>Hypothesis.</b> {escape(known.hypothesis)}.</p>\n"
         f"{_figures(pair)}{_plot(pair.run)}{_plot(pair.control)}</section>\n"
