@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live test-backends test-django test-langchain lint types format bench bench-peers bench-docs soak docs constraints clean
+.PHONY: help setup demo chaos test test-live test-backends test-django test-langchain test-langchain-versions lint types format bench bench-peers bench-docs soak docs constraints clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One environment for everything, made with uv when it is there and with pip when it is not.
 $(READY): pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/langchain/pyproject.toml $(CONSTRAINTS)
@@ -34,6 +34,9 @@ test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, te
 
 test-langchain: $(READY) ## LangChain's standard suites, all well and in an outage, and the plugin's own tests
 	@cd plugins/langchain && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q -n auto --dist=worksteal $(ARGS)
+
+test-langchain-versions: $(READY) ## The same with the oldest and the newest LangChain that are supported (8 min)
+	@$(BIN)/python tools/langchain_versions.py $(ARGS)
 
 test-live: $(READY) ## The Ollama contract against a real server: OLLAMA_HOST, PILOTLIGHT_LIVE_MODEL
 	@$(BIN)/pytest tests/live -m live -q -p no:cacheprovider $(ARGS)
@@ -84,4 +87,4 @@ constraints: ## Renew constraints.txt from pyproject.toml (needs uv)
 	@$(PYTHON) tools/setup_env.py --renew $(VENV) $(CONSTRAINTS)
 
 clean: ## Remove the environment and every cache
-	@rm -rf $(VENV) .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
+	@rm -rf $(VENV) .venv-langchain-oldest .venv-langchain-newest .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
