@@ -1,7 +1,7 @@
 """A Django site's workers in an outage, and how soon a stream's first byte is there.
 
 Real gunicorn (four sync workers) and uvicorn (two async ones) run the plugin's test site, with
-visitors that make about eight calls a second and worker.  The models are played, as Ollama's.
+visitors that make about four calls a second and worker.  The models are played, as Ollama's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STREAMS = (
     ("uvicorn", "/stream"),
     ("uvicorn", "/astream"),
 )
-PACE = 0.25  # seconds from a visitor's answer to the next question; two visitors a worker
+PACE = 0.5  # seconds from a visitor's answer to the next question; two visitors a worker
 SETTLED = 2.0  # seconds of healthy traffic before the provider dies
 BEFORE, PER_TOKEN = 0.3, 0.05  # seconds that the model takes, and again before each token
 FIRST_BYTE = 0.1  # seconds from there to the browser, at most

@@ -26,7 +26,7 @@ from pilotlight.core.steps import Attempt, Call
 Rounds = Mapping[str, list[float]]
 SYNC, ASYNC = 60e-6, 80e-6
 TIMES = 300
-ROUNDS = 11
+ROUNDS = 9
 LONG = 401
 ASK = [{"role": "user", "content": "hi"}]
 ROUTER = {

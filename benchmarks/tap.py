@@ -20,7 +20,7 @@ from pilotlight.core.steps import Timeouts
 from pilotlight.providers.base import listening, new_tap
 from pilotlight.providers.wire import HEADERS, TIMEOUT, Pool
 
-ROUNDS = 24  # a multiple of the kinds, so that each begins equally often
+ROUNDS = 18  # a multiple of the kinds, so that each begins equally often
 WARM = 3
 CALLS = 25
 STREAMS = 5
