@@ -44,8 +44,8 @@ switched off: it has to deviate, and at the first figure.</p>
 <section>
 <h2>Verdicts</h2>
 <div class="scroll"><table>
-<thead><tr><th class="n">#</th><th>experiment</th><th class="n">seed</th><th>result</th><th>protection switched off</th>
-<th>result</th></tr></thead>
+<thead><tr><th class="n">#</th><th>experiment</th><th class="n">seed</th><th>result</th>
+<th>protection switched off</th><th>result</th></tr></thead>
 <tbody>{"".join(map(_verdict, found))}</tbody></table></div>
 </section>
 {"".join(map(_section, found))}</body>
