@@ -15,6 +15,7 @@ from pilotlight.core.steps import Answered, Timeouts
 from pilotlight.route import Route
 from pilotlight.testing import ScriptedTarget
 
+pytestmark = pytest.mark.usefixtures("settled_heap")
 PATIENCE = 30.0
 
 

@@ -19,6 +19,7 @@ from pilotlight.telemetry import signals
 from pilotlight.testing import ScriptedTarget
 from tests.telemetry.spy import as_told
 
+pytestmark = pytest.mark.usefixtures("settled_heap")
 PATIENCE = 30.0
 
 
