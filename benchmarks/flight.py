@@ -45,7 +45,7 @@ def rows() -> list[Row]:
         slow = [SHARED, SDK, *([LITELLM] if LITELLM in clients else [])]
         return [
             _flight(url, clients, 200, 800, 3, [AIOHTTP, *slow]),
-            _flight(url, clients, 2000, 2000, 2),
+            _flight(url, clients, 2000, 2000, 1),
             _threads(clients),
         ]
 
@@ -122,7 +122,7 @@ def _row(figure: str, found: Mapping[str, Sequence[Spent | None]]) -> Row:
         f"{times.times()}: {ours}; {FLOOR} {base}",
         f">= {LIMIT}x {FLOOR}",
         times.median >= LIMIT,
-        "; ".join(f"{name} {said}" for name, said in told.items()) + " (live)",
+        "; ".join(f"{name} {said} (live)" for name, said in told.items()),
         {"ratio": times.values(), "rates": rates},
         "flight",
         Chart(figure, "calls/s", bars, limit, more=True).as_json(),
@@ -202,7 +202,7 @@ def _threads(clients: Mapping[str, Client]) -> Row:
     return Row(
         figure,
         f"{ratio(walls, OURS, RAW).times()}: {ours}; {RAW} {base}",
-        peers="; ".join(f"{name} {said}" for name, said in told.items()) + " (live)",
+        peers="; ".join(f"{name} {said} (live)" for name, said in told.items()),
         values={"wall": walls},
         chart=Chart(figure, "ms", bars).as_json(),
     )

@@ -12,11 +12,12 @@ from benchmarks.measure import (
     Figure,
     Spent,
     aeach_spent,
-    ainterleaved,
+    asteadily,
     each_spent,
-    interleaved,
     less,
+    settle,
     split,
+    steadily,
 )
 from benchmarks.noop import CHUNK, AsyncSource, Noop, Source, route_to
 from benchmarks.rows import PEERS_AS_OF, Row
@@ -25,7 +26,7 @@ from pilotlight.core.steps import Attempt, Call
 
 Rounds = Mapping[str, list[float]]
 SYNC, ASYNC = 60e-6, 80e-6
-TIMES = 300
+TIMES = 100
 ROUNDS = 9
 LONG = 401
 ASK = [{"role": "user", "content": "hi"}]
@@ -37,9 +38,10 @@ ROUTER = {
 
 def rows() -> list[Row]:
     """Measure."""
-    found = interleaved(_sync_cases(), ROUNDS + 1)
+    settle()
+    found = steadily(_sync_cases(), ROUNDS)
     found |= asyncio.run(_async_found())
-    walls, cpus = split({name: spent[1:] for name, spent in found.items()})  # the first warms up
+    walls, cpus = split(found)
     return [*_call_rows(walls, cpus), *_stream_rows(walls, cpus)]
 
 
@@ -72,10 +74,10 @@ def _sync_cases() -> dict[str, Callable[[], Spent]]:
         "sync decorator": (lambda: decorated("hi"), TIMES),
         "sync stream bare": (lambda: list(Source(1)), TIMES),
         "sync stream": (lambda: drain(one), TIMES),
-        "sync stream bare long": (lambda: list(Source(LONG)), 20),
-        "sync stream long": (lambda: drain(many), 20),
+        "sync stream bare long": (lambda: list(Source(LONG)), 8),
+        "sync stream long": (lambda: drain(many), 8),
         "sync generator": (lambda: list(words(1)), TIMES),
-        "sync generator long": (lambda: list(words(LONG)), 20),
+        "sync generator long": (lambda: list(words(LONG)), 8),
     }
     return {name: partial(each_spent, case, times) for name, (case, times) in cases.items()}
 
@@ -84,7 +86,7 @@ async def _async_found() -> dict[str, list[Spent]]:
     cases = {
         name: partial(aeach_spent, case, times) for name, (case, times) in _async_cases().items()
     }
-    return await ainterleaved(cases, ROUNDS + 1)
+    return await asteadily(cases, ROUNDS)
 
 
 def _async_cases() -> Mapping[str, tuple[Callable[[], Awaitable[object]], int]]:
@@ -116,10 +118,10 @@ def _async_cases() -> Mapping[str, tuple[Callable[[], Awaitable[object]], int]]:
         "async decorator": (lambda: decorated("hi"), TIMES),
         "async stream bare": (lambda: drain(AsyncSource(1)), TIMES),
         "async stream": (lambda: drain(one.astream(ASK)), TIMES),
-        "async stream bare long": (lambda: drain(AsyncSource(LONG)), 20),
-        "async stream long": (lambda: drain(many.astream(ASK)), 20),
+        "async stream bare long": (lambda: drain(AsyncSource(LONG)), 8),
+        "async stream long": (lambda: drain(many.astream(ASK)), 8),
         "async generator": (lambda: drain(words(1)), TIMES),
-        "async generator long": (lambda: drain(words(LONG)), 20),
+        "async generator long": (lambda: drain(words(LONG)), 8),
     }
 
 

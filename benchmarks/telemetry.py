@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, Tracer
 
-from benchmarks.measure import US, Figure, each, interleaved, less
+from benchmarks.measure import US, Figure, each, less, settle, steadily
 from benchmarks.noop import CHUNK, Noop, route_to
 from benchmarks.rows import Row
 from pilotlight import events
@@ -25,7 +25,7 @@ from pilotlight.route import Route
 from pilotlight.telemetry import switch
 from pilotlight.telemetry.signals import Signals
 
-TIMES = 200
+TIMES = 80
 ROUNDS = 9
 WITHOUT, WITH = 25e-6, 150e-6
 PORTIONS = [{f"a.name.of.usual.length.{n}": "value" for n in range(size)} for size in (1, 9, 5, 6)]
@@ -65,7 +65,8 @@ def rows() -> list[Row]:
         cases[f"without {shape}"] = partial(_case, call, attend=lambda _trip: None)
         cases[f"asleep {shape}"] = partial(_case, call)
         cases[f"whole {shape}"] = partial(_measured, call, lambda: whole, reader, collected)
-    found = {name: spent[1:] for name, spent in interleaved(cases, ROUNDS + 1).items()}
+    settle()
+    found = steadily(cases, ROUNDS)
     tracers.shutdown()
     meters.shutdown()
     named = [
