@@ -45,7 +45,7 @@ def rows() -> list[Row]:
         slow = [SHARED, SDK, *([LITELLM] if LITELLM in clients else [])]
         return [
             _flight(url, clients, 200, 800, 3, [AIOHTTP, *slow]),
-            _flight(url, clients, 2000, 2000, 1),
+            _flight(url, clients, 2000, 1000, 1),
             _threads(clients),
         ]
 
@@ -77,7 +77,7 @@ def _flight(
         return spent
 
     found = interleaved({name: partial(once, name) for name in (FLOOR, OURS)}, rounds)
-    found |= {name: [_apart(partial(_run, url, clients, name, size, size))] for name in peers}
+    found |= {name: [_apart(partial(_run, url, clients, name, size, size // 4))] for name in peers}
     return _row(f"{size} in flight, async", found)
 
 

@@ -27,6 +27,10 @@ ARGUED = {
         "the slowest are threads that wait for the interpreter's lock, which forty of them and a "
         "busy event loop want in the same moment: a matter of the machine's pace, above."
     ),
+    "uvicorn, 2 workers": (
+        "a worker that got more than its share of the visitors had more good calls in its window, "
+        "and it opens when half of the window's calls have failed."
+    ),
     "32 threads x 50 ms, Route": "thirty-two threads begin within the time shown, on two cores.",
     "the tap on the wire": (
         "timed alone in a tight loop, the tap's own steps add up to some 13 us a call and 1.7 us a "

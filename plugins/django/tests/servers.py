@@ -117,10 +117,11 @@ class Site:
 
     @contextmanager
     def visited(self, visitors: int, pace: float) -> Iterator[None]:
-        """Let so many visitors ask, each so many seconds after its last answer."""
+        """Let so many visitors ask, each so many seconds after its last answer, not in step."""
         over = threading.Event()
 
-        def visit() -> None:
+        def visit(number: int) -> None:
+            over.wait(pace * number / visitors)
             while not over.is_set():
                 try:
                     self.replies.append(get(self.port, self.path))
@@ -128,7 +129,7 @@ class Site:
                     self.replies.append((0, repr(error).encode()))
                 over.wait(pace)
 
-        threads = [threading.Thread(target=visit, daemon=True) for _ in range(visitors)]
+        threads = [threading.Thread(target=visit, args=[n], daemon=True) for n in range(visitors)]
         for each in threads:
             each.start()
         try:
