@@ -27,6 +27,11 @@ ARGUED = {
         "the slowest are threads that wait for the interpreter's lock, which forty of them and a "
         "busy event loop want in the same moment: a matter of the machine's pace, above."
     ),
+    "429 + Retry-After 30": (
+        "the refused request is a round trip of its own over a connection that has yet to be "
+        "opened; by the profile, four fifths of its time are httpx, httpcore, and the server's.  "
+        "It is within the target at the machine's full pace."
+    ),
     "uvicorn, 2 workers": (
         "a worker that got more than its share of the visitors had more good calls in its window, "
         "and it opens when half of the window's calls have failed."

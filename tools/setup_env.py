@@ -69,7 +69,7 @@ def install(venv: Path, constraints: Path, python: str) -> None:
     pip = (
         [uv, "pip", "install", "--python", interpreter]
         if uv
-        else [interpreter, "-m", "pip", "install", "--no-compile"]  # half of it is never imported
+        else [interpreter, "-m", "pip", "install"]
     )
     run([*pip, "--quiet", "--require-hashes", "--no-deps", "-r", str(constraints)])
     editable = [part for member in MEMBERS for part in ("-e", f"./{member}")]
