@@ -32,10 +32,6 @@ ARGUED = {
         "opened; by the profile, four fifths of its time are httpx, httpcore, and the server's.  "
         "It is within the target at the machine's full pace."
     ),
-    "uvicorn, 2 workers": (
-        "a worker that got more than its share of the visitors had more good calls in its window, "
-        "and it opens when half of the window's calls have failed."
-    ),
     "32 threads x 50 ms, Route": "thirty-two threads begin within the time shown, on two cores.",
     "the tap on the wire": (
         "timed alone in a tight loop, the tap's own steps add up to some 13 us a call and 1.7 us a "

@@ -131,7 +131,7 @@ MEANING: Mapping[str, str] = {
     "timeout.between_tokens": "silence between two pieces of content; keep-alives do not count",
     "timeout.total": "the whole attempt",
     "breaker.failure_rate": "opens at this share of failed calls in the window",
-    "breaker.minimum_calls": "never opens on fewer calls in the window",
+    "breaker.minimum_calls": "never opens by a rate on fewer calls in the window",
     "breaker.window": "how far back calls are counted",
     "breaker.reset_timeout": "length of a break; doubled for each failed trial call",
     "breaker.max_break": "the longest break",

@@ -38,6 +38,42 @@ def test_stays_closed_below_the_failure_rate(clock):
     assert guard.current_state == "closed"
 
 
+def busy(clock, **policy):
+    guard = breaker(clock, window=30.0, **policy)
+    for _ in range(1000):
+        guard.acquire().success()
+    return guard
+
+
+@pytest.mark.parametrize(("minimum", "row"), [(1, 5), (5, 5), (8, 8)])
+def test_a_busy_provider_that_dies_is_left_alone_after_a_few_failures(clock, minimum, row):
+    guard = busy(clock, minimum_calls=minimum)
+    for failed in range(row):
+        assert guard.current_state == "closed"
+        assert guard.strain == pytest.approx(failed / row, abs=0.02)
+        guard.acquire().failure(OSError())
+    assert guard.current_state == "open"
+    assert guard.reason == "failure_rate"
+
+
+def test_failures_with_successes_between_them_are_judged_by_the_rate_alone(clock):
+    guard = busy(clock)
+    for _ in range(100):
+        for _ in range(4):
+            guard.acquire().failure(OSError())
+        guard.acquire().success()
+    assert guard.current_state == "closed"
+
+
+def test_failures_in_a_row_that_the_window_has_forgotten_do_not_count(clock):
+    guard = busy(clock)
+    for _ in range(4):
+        guard.acquire().failure(OSError())
+    clock.advance(31)
+    guard.acquire().failure(OSError())
+    assert guard.current_state == "closed"
+
+
 def test_stays_closed_below_the_minimum_of_calls(clock):
     guard = breaker(clock, minimum_calls=4)
     for _ in range(3):

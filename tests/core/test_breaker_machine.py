@@ -133,9 +133,10 @@ class BreakerMachine(RuleBasedStateMachine):
         counted = self.counted()
         failed, slept = sum(each[1] for each in counted), sum(each[2] for each in counted)
         enough = len(counted) >= self.policy.minimum_calls
-        if enough and (
-            (how == "failure" and failed >= len(counted) / 2)
-            or (slow and slept >= len(counted) / 2)
+        row = max(5, self.policy.minimum_calls)
+        if (enough and how == "failure" and failed >= len(counted) / 2) or (
+            (enough and slow and slept >= len(counted) / 2)
+            or (len(counted) >= row and all(each[1] for each in counted[-row:]))
         ):
             self.open_for(None)
 

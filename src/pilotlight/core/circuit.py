@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import pybreaker
 
 from pilotlight.core.window import Window
+
+# At a failure rate of 30 % one call in 400 sees as many by chance.  Envoy's outlier detection
+# has the same number (`consecutive_5xx`).
+IN_A_ROW: Final = 5
 
 if TYPE_CHECKING:
     from pilotlight.core.breaker import Breaker
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 class BreakerPolicy:
     """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
 
+    It opens when such a share of the window's calls has failed, of `minimum_calls` at least, or
+    when the last five have (the last `minimum_calls`, if these are more): a busy window is full
+    of successes that say nothing of the provider now.
     `slow_call` is the duration from which a success counts as slow (None: never).
     A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`; a slow
     trial is a failed one.
@@ -36,6 +43,11 @@ class BreakerPolicy:
     trial_calls: int = 1
     slow_call: float | None = None
     slow_call_rate: float = 0.8
+
+    @property
+    def in_a_row(self) -> int:
+        """How many failures without a success between them open it, whatever the rate."""
+        return max(self.minimum_calls, IN_A_ROW)
 
     def slow(self, duration: float) -> bool:
         """Tell whether a success that took so many seconds counts as slow."""
@@ -172,7 +184,9 @@ class Closed(Rules, pybreaker.CircuitClosedState):
 
     def on_failed(self) -> None:
         self.window.add(self._breaker.clock(), failed=True)
-        if self._reached(self.window.failures, self._breaker.policy.failure_rate):
+        policy: BreakerPolicy = self._breaker.policy
+        by_rate = self._reached(self.window.failures, policy.failure_rate)
+        if by_rate or self.window.in_a_row >= policy.in_a_row:
             self._breaker._open("failure_rate", None)
 
     def _reached(self, count: int, rate: float) -> bool:
@@ -184,7 +198,8 @@ class Closed(Rules, pybreaker.CircuitClosedState):
         policy: BreakerPolicy = self._breaker.policy
         self.window.forget(now)
         calls = max(self.window.calls, policy.minimum_calls)
-        return min(1.0, self.window.failures / (policy.failure_rate * calls))
+        rate = self.window.failures / (policy.failure_rate * calls)
+        return min(1.0, max(rate, self.window.in_a_row / policy.in_a_row))
 
 
 class Open(Rules, pybreaker.CircuitOpenState):

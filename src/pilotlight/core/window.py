@@ -22,7 +22,7 @@ class Window:
     Not locked: the breaker's lock is held by whoever calls it.
     """
 
-    __slots__ = ("_slice", "_slices", "calls", "failures", "slow")
+    __slots__ = ("_row", "_slice", "_slices", "calls", "failures", "slow")
 
     def __init__(self, seconds: float) -> None:
         self._slice = seconds / SLICES
@@ -30,6 +30,7 @@ class Window:
         self.calls = 0
         self.failures = 0
         self.slow = 0
+        self._row = 0  # failures since the last success, however long ago
 
     def add(self, now: float, *, failed: bool = False, slow: bool = False) -> None:
         """Count one finished call."""
@@ -44,6 +45,12 @@ class Window:
         self.calls += 1
         self.failures += failed
         self.slow += slow
+        self._row = self._row + 1 if failed else 0
+
+    @property
+    def in_a_row(self) -> int:
+        """The window's last calls that have all failed."""
+        return min(self._row, self.failures)
 
     def forget(self, now: float) -> None:
         """Drop what is older than the window; the totals are then those of the window."""
