@@ -109,6 +109,7 @@ class Stream:
     def wait_steady(self, count: int, seconds: float) -> bool:
         """Wait until so many calls have ended, and few are under way; open loop from then on."""
         with self._ended:
+            self._steady = False  # after a stall, too, no crowd may gather while it is waited for
             self._steady = self._ended.wait_for(
                 lambda: len(self.notes.calls) - count >= self.under_way <= FEW, seconds
             )
