@@ -32,7 +32,7 @@ STREAMS = (
     ("uvicorn", "/stream"),
     ("uvicorn", "/astream"),
 )
-PACE = 0.25  # seconds from a visitor's answer to the next question; two visitors a worker
+PACE = 0.5  # seconds from a visitor's answer to the next question; two visitors a worker
 SETTLED = 2.0  # seconds of healthy traffic before the provider dies
 BEFORE, PER_TOKEN = 0.3, 0.05  # seconds that the model takes, and again before each token
 FIRST_BYTE = 0.1  # seconds from there to the browser, at most

@@ -32,6 +32,10 @@ ARGUED = {
         "opened; by the profile, four fifths of its time are httpx, httpcore, and the server's.  "
         "It is within the target at the machine's full pace."
     ),
+    "uvicorn, 2 workers": (
+        "an async worker has several calls on the wire at once, and those that were sent before "
+        "its fifth failure came back can't be called back."
+    ),
     "32 threads x 50 ms, Route": "thirty-two threads begin within the time shown, on two cores.",
     "the tap on the wire": (
         "timed alone in a tight loop, the tap's own steps add up to some 13 us a call and 1.7 us a "
