@@ -12,7 +12,7 @@ from benchmarks.measure import Spent, ablock, ainterleaved, block, interleaved, 
 from benchmarks.rows import Row
 from benchmarks.versus import NATIVE, RAW, versus
 
-ROUNDS, TIMES, WARM = 12, 25, 10
+ROUNDS, TIMES, WARM = 9, 25, 10
 CALL, LOCAL = 1.4, 1.5  # times raw httpx, times the raw ollama client
 
 

@@ -13,7 +13,7 @@ from benchmarks.rows import PEERS_AS_OF, Row
 from benchmarks.versus import LITELLM, OURS, kind
 from pilotlight_chaos import ChaosServer
 
-ROUNDS = 4
+ROUNDS = 3
 CALLS = 1  # rounds of first calls, which may import litellm
 TIMES, MIB = 1.5, 15.0  # times import pydantic; more than a bare interpreter
 STATEMENTS = {

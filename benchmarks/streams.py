@@ -16,7 +16,7 @@ from benchmarks.measure import Figure, Spent, ainterleaved, interleaved, less, s
 from benchmarks.rows import Row
 from benchmarks.versus import NATIVE, OURS, RAW, kind, versus
 
-ROUNDS, TIMES, WARM = 8, 8, 5
+ROUNDS, TIMES, WARM = 6, 8, 5
 CPU, LOCAL = 2.0, 1.5  # times raw httpx, times the raw ollama client
 GAP = 5  # milliseconds between two chunks, where they do not come at once
 
