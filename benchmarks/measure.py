@@ -60,23 +60,32 @@ def ratio(cases: Mapping[str, Sequence[float]], case: str, base: str) -> Figure:
     return Figure([a / b for a, b in zip(cases[case], cases[base], strict=True)])
 
 
-def interleaved(cases: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Run every case once a round, so that a busy machine is busy for all of them."""
+def interleaved(
+    cases: Mapping[str, Callable[[], T]], rounds: int, after: Callable[[], object] = lambda: None
+) -> dict[str, list[T]]:
+    """Run every case once a round, so that a busy machine is busy for all of them.
+
+    `after` is called when a round has ended.
+    """
     found: dict[str, list[T]] = {name: [] for name in cases}
     for number in range(rounds):
         for name in _turned(cases, number):
             found[name].append(cases[name]())
+        after()
     return found
 
 
 async def ainterleaved(
-    cases: Mapping[str, Callable[[], Awaitable[T]]], rounds: int
+    cases: Mapping[str, Callable[[], Awaitable[T]]],
+    rounds: int,
+    after: Callable[[], object] = lambda: None,
 ) -> dict[str, list[T]]:
     """Do the same with coroutines."""
     found: dict[str, list[T]] = {name: [] for name in cases}
     for number in range(rounds):
         for name in _turned(cases, number):
             found[name].append(await cases[name]())
+        after()
     return found
 
 
@@ -86,11 +95,8 @@ def steadily(cases: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, lis
     For figures of microseconds, where others on the machine weigh more than what is measured.
     A loop before and after each round tells the pace, never the round itself.
     """
-    found, paces = interleaved(cases, 1), [pace(QUICK)]  # the first round warms up
-    for number in range(OFFERED * rounds):
-        for name in _turned(cases, number):
-            found[name].append(cases[name]())
-        paces.append(pace(QUICK))
+    paces: list[float] = []
+    found = interleaved(cases, 1 + OFFERED * rounds, lambda: paces.append(pace(QUICK)))
     return _best(found, paces, rounds)
 
 
@@ -98,18 +104,15 @@ async def asteadily(
     cases: Mapping[str, Callable[[], Awaitable[T]]], rounds: int
 ) -> dict[str, list[T]]:
     """Do the same with coroutines."""
-    found, paces = await ainterleaved(cases, 1), [pace(QUICK)]
-    for number in range(OFFERED * rounds):
-        for name in _turned(cases, number):
-            found[name].append(await cases[name]())
-        paces.append(pace(QUICK))
+    paces: list[float] = []
+    found = await ainterleaved(cases, 1 + OFFERED * rounds, lambda: paces.append(pace(QUICK)))
     return _best(found, paces, rounds)
 
 
 def _best(
     found: Mapping[str, Sequence[T]], paces: Sequence[float], rounds: int
 ) -> dict[str, list[T]]:
-    around = [max(pair) for pair in pairwise(paces)]
+    around = [max(pair) for pair in pairwise(paces)]  # without the first round, which warms up
     best = sorted(range(len(around)), key=around.__getitem__)[:rounds]
     return {name: [spent[1 + number] for number in best] for name, spent in found.items()}
 

@@ -19,6 +19,10 @@ ARGUED = {
         "item is read with the attempt's tap in a context variable."
     ),
     "adds to": f"{PACE}.",
+    "telemetry adds to astream": (
+        "not explained by the pace alone, and there is no profile of it yet.  The row *two spans "
+        "of the SDK alone* is what nobody can save."
+    ),
     "telemetry adds": (
         f"{PACE}.  Of what is added with the SDK, the row *two spans of the SDK alone* is what "
         "nobody can save."
@@ -28,13 +32,8 @@ ARGUED = {
         "busy event loop want in the same moment: a matter of the machine's pace, above."
     ),
     "429 + Retry-After 30": (
-        "the refused request is a round trip of its own over a connection that has yet to be "
-        "opened; by the profile, four fifths of its time are httpx, httpcore, and the server's.  "
-        "It is within the target at the machine's full pace."
-    ),
-    "uvicorn, 2 workers": (
-        "an async worker has several calls on the wire at once, and those that were sent before "
-        "its fifth failure came back can't be called back."
+        "by the profile of the refused leg, half is the exchange over a connection that has yet to "
+        "be opened, a fifth is making its pool, and a fifth is reading the refusal."
     ),
     "32 threads x 50 ms, Route": "thirty-two threads begin within the time shown, on two cores.",
     "the tap on the wire": (

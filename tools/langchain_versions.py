@@ -16,13 +16,22 @@ from setup_env import ROOT, install, run
 
 PLUGIN = ROOT / "plugins" / "langchain"
 PARTNERS = ["langchain-openai", "langchain-anthropic", "langchain-ollama", "langchain-tests"]
+AGES = ("oldest", "newest")
+VERSIONS = """
+import sys
+from importlib.metadata import version
+for name in sys.argv[1:]:
+    print(name, version(name))
+"""
 
 
 def main() -> int:
     """Run as a command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("ages", nargs="*", default=["oldest", "newest"], help="oldest, newest")
+    parser.add_argument("ages", nargs="*", default=AGES, help=", ".join(AGES))
     options = parser.parse_args()
+    if unknown := set(options.ages) - set(AGES):
+        parser.error(f"no such age: {', '.join(sorted(unknown))}; there are {', '.join(AGES)}")
     return max(tried(age) for age in options.ages)
 
 
@@ -33,14 +42,7 @@ def tried(age: str) -> int:
     install(venv, ROOT / "constraints.txt", sys.executable)
     python = str(venv / "bin" / "python")
     run([python, "-m", "pip", "install", "--quiet", "--upgrade", *wanted(age), *PARTNERS])
-    for name in ("langchain-core", "langchain", *PARTNERS):
-        run(
-            [
-                python,
-                "-c",
-                f"from importlib import metadata as m; print({name!r}, m.version({name!r}))",
-            ]
-        )
+    run([python, "-c", VERSIONS, "langchain-core", "langchain", *PARTNERS])
     pytest = [str(venv / "bin" / "pytest"), "-q", "-n", "auto", "--dist=worksteal"]
     return subprocess.run(pytest, cwd=PLUGIN, check=False).returncode
 

@@ -15,12 +15,12 @@ import pybreaker
 
 from pilotlight.core.window import Window
 
+if TYPE_CHECKING:
+    from pilotlight.core.breaker import Breaker
+
 # At a failure rate of 30 % one call in 400 sees as many by chance.  Envoy's outlier detection
 # has the same number (`consecutive_5xx`).
 IN_A_ROW: Final = 5
-
-if TYPE_CHECKING:
-    from pilotlight.core.breaker import Breaker
 
 
 @dataclass(frozen=True, slots=True)
