@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilotlight.core.boundary import ResidencyRule
@@ -201,7 +201,7 @@ class CallEnded:
     receipt: Receipt
 
 
-Event = (
+CallEvent = (
     AttemptStarted
     | StreamOpened
     | AttemptEnded
@@ -209,6 +209,11 @@ Event = (
     | TargetPassedOver
     | ResidencyRefused
     | FailedOver
+    | CallEnded
+)
+"""What happens to one call."""
+Event = (
+    CallEvent
     | BreakerChanged
     | StateStore
     | Alert
@@ -216,7 +221,6 @@ Event = (
     | WarmUp
     | DrillStarted
     | DrillEnded
-    | CallEnded
 )
 Listener = Callable[[Event], None]
 
@@ -224,9 +228,9 @@ listeners: list[Listener] = []
 """Who is told of every event in this process; append and remove as you like."""
 
 
-def emit(event: Event) -> None:
-    """Tell the listeners; one that raises is logged and does no harm."""
-    for listener in tuple(listeners):
+def emit(event: Event, *first: Callable[[Any], None]) -> None:
+    """Tell `first`, then the listeners; one that raises is logged and does no harm."""
+    for listener in (*first, *listeners):
         try:
             listener(event)
         except Exception:

@@ -269,6 +269,7 @@ class Route(Modalities):
         if any(target.local for target in self.targets):
             return
         journal = Journal(self.name, self.targets[0].name, True, self.clock)
+        telemetry.attend_refusal(journal)
         for target in self.targets:
             journal.kept_home(target.name, target.outside)
         because = f" ({finding.why})" if finding.why else ""

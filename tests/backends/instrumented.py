@@ -1,6 +1,6 @@
 """One call in a process where somebody else instruments model calls as well.
 
-    python -m tests.backends.instrumented <instrumentor> <shape>
+    python -m tests.backends.instrumented <instrumentor> <shape> <via>
 
 Prints one line of JSON: every span with its parent, and who of them shows the prompt.
 """
@@ -47,11 +47,13 @@ def instrument(name: str) -> None:
         getattr(import_module(module), kind)().instrument()
 
 
-def ask(shape: str) -> None:
-    """Ask by the client, through litellm; or by a decorated function with an SDK of its own."""
+def ask(shape: str, via: str) -> None:
+    """Ask by the client, `via` litellm or directly; or by a decorated function with its own SDK."""
     with ChaosServer(reply="fine") as chaos:
         base = f"{chaos.base('gpt')}/v1"
         target = {"model": "openai/gpt-4o-mini", "api_base": base, "api_key": "sk-x"}
+        if via == "litellm":
+            target["via"] = via
         settings = {"targets": {"gpt": target}, "routes": {"chat": {"targets": ["gpt"]}}}
         route = pilotlight.load(settings).route("chat")
 
@@ -79,7 +81,7 @@ def told(span: ReadableSpan, names: dict[int, str]) -> dict[str, Any]:
     return {"name": span.name, "parent": parent, "ours": ours, "counts": counts, "shows": shows}
 
 
-def main(name: str, shape: str) -> None:
+def main(name: str, shape: str, via: str) -> None:
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
@@ -88,7 +90,7 @@ def main(name: str, shape: str) -> None:
     instrument("httpx")
     if name != "httpx":
         instrument(name)
-    ask(shape)
+    ask(shape, via)
     if name == CALLBACK:  # it writes from a thread of its own, which tells nobody
         import time
 

@@ -278,7 +278,8 @@ def test_a_remote_ollama_host_is_not_home(hostile, door, shape):
             call(door, shape, pilot, private=True)
     assert guard.strayed == []
     assert guard.lookups == []
-    event, measured = written.lines  # nothing in the log, and no span
+    line, _arguments, event, measured = written.lines  # no span
+    assert "pilotlight.residency.refused" in line
     assert "ResidencyRefused(" in event
     assert "rule=<ResidencyRule.NOT_LOCAL" in event
     assert "pilotlight.call.duration" not in measured

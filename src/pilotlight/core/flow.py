@@ -77,7 +77,7 @@ def failover_flow(trip: Trip) -> Flow:
                 continue
             if previous is not None:
                 if previous.target is not target:
-                    _tell_failover(trip, previous, target)
+                    trip.journal.moving_on(previous.target.name, target.name, previous.reason)
                 restarted = restarted and replace(restarted, to_target=target.name)
             if target in throttled:
                 yield Pause(target.health.breaker.retry_after or 0.0)
@@ -132,12 +132,7 @@ def _visit(
         seconds = retry_delay(trip, target, left, number)
         if seconds is None:
             return left
-        if events.listeners:
-            events.emit(
-                events.RetryScheduled(
-                    trip.journal.call_id, trip.call.route, target.name, left.reason, seconds
-                )
-            )
+        trip.journal.retrying(target.name, left.reason, seconds)
         yield Pause(seconds)
         if remaining(trip) <= 0:
             return left
@@ -243,19 +238,6 @@ def _watch_lifecycle(trip: Trip, target: Target, facts: Facts) -> None:
         use = f"; use {near.replacement}" if near.replacement else ""
         message = f"{target.model} retires on {near.day} (by {near.source}){use}"
         events.alert(target.name, "retirement_near", message)
-
-
-def _tell_failover(trip: Trip, previous: Left, target: Target) -> None:
-    if events.listeners:
-        events.emit(
-            events.FailedOver(
-                trip.journal.call_id,
-                trip.call.route,
-                previous.target.name,
-                target.name,
-                previous.reason,
-            )
-        )
 
 
 def _nobody_is_barred(target: Target) -> TargetSkipped | None:

@@ -134,7 +134,7 @@ def _new_id() -> str:
 
 @dataclass(slots=True)
 class Journal:
-    """Writes a call's receipt as the flow goes, and tells the listeners.
+    """Writes a call's receipt as the flow goes, and tells the shield and the listeners.
 
     Collectors are noted when the call starts, so that one that goes on in another
     thread or task still reports to the block it began in.
@@ -158,6 +158,7 @@ class Journal:
     shield: Shield = BARE  # what stands around the providers' code
     _began: float = field(init=False)
     _ended: float | None = None
+    _whole: Receipt | None = None  # once it has ended
     operation: Operation = "chat"
     _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
 
@@ -167,17 +168,17 @@ class Journal:
     def starting(self, target: Target, number: int, breaker: str = "closed") -> None:
         """Note that a target is about to be asked."""
         self.asked = target.name
-        if events.listeners:
-            events.emit(
+        if self._heard:
+            self._tell(
                 events.AttemptStarted(self.call_id, self.route, target.name, number, breaker)
             )
 
     def opened(self, target: Target, began: float) -> None:
         """Note that a stream is handed to the caller from here on."""
         self.relaying = True
-        if events.listeners:
+        if self._heard:
             after = self.clock() - began
-            events.emit(events.StreamOpened(self.call_id, self.route, target.name, after))
+            self._tell(events.StreamOpened(self.call_id, self.route, target.name, after))
 
     def answered(
         self,
@@ -246,8 +247,8 @@ class Journal:
         self.skipped.append(record)
         told = f" ({record.detail})" if record.reason in ("unsupported", "saturated") else ""
         self.trail.append(f"{record.target} {record.reason}{told}")
-        if events.listeners:
-            events.emit(
+        if self._heard:
+            self._tell(
                 events.TargetPassedOver(
                     self.call_id, self.route, record.target, record.reason, record.retry_after
                 )
@@ -257,8 +258,18 @@ class Journal:
 
     def kept_home(self, target: str, rule: ResidencyRule) -> None:
         """Tell that residency refused a target."""
-        if events.listeners:
-            events.emit(events.ResidencyRefused(self.call_id, self.route, target, rule))
+        if self._heard:
+            self._tell(events.ResidencyRefused(self.call_id, self.route, target, rule))
+
+    def retrying(self, target: str, fault: str, delay: float) -> None:
+        """Tell that the same target is asked again in `delay` seconds."""
+        if self._heard:
+            self._tell(events.RetryScheduled(self.call_id, self.route, target, fault, delay))
+
+    def moving_on(self, previous: str, target: str, reason: str) -> None:
+        """Tell that the call goes from one target to the next."""
+        if self._heard:
+            self._tell(events.FailedOver(self.call_id, self.route, previous, target, reason))
 
     @property
     def told(self) -> str:
@@ -271,15 +282,17 @@ class Journal:
             return
         self._ended = self.clock()
         self.outcome = outcome
-        if self._collectors or events.listeners:
-            receipt = self.receipt()
+        if self._collectors or self._heard:
+            receipt = self._whole = self.receipt()
             for log in self._collectors:
                 log.append(receipt)
-            if events.listeners:
-                events.emit(events.CallEnded(receipt))
+            self._tell(events.CallEnded(receipt))
+            self.shield = BARE  # which knows the call, and that its journal: let them go at once
 
     def receipt(self) -> Receipt:
         """Return the receipt as it stands."""
+        if self._whole is not None:
+            return self._whole
         ended = self.clock() if self._ended is None else self._ended
         return Receipt(
             call_id=self.call_id,
@@ -297,5 +310,12 @@ class Journal:
 
     def _add(self, record: AttemptRecord, moved: bool) -> None:
         self.attempts.append(record)
-        if events.listeners:
-            events.emit(events.AttemptEnded(self.call_id, self.route, record, moved))
+        if self._heard:
+            self._tell(events.AttemptEnded(self.call_id, self.route, record, moved))
+
+    @property
+    def _heard(self) -> bool:
+        return self.shield is not BARE or bool(events.listeners)
+
+    def _tell(self, event: events.CallEvent) -> None:
+        events.emit(event, self.shield.hear)

@@ -2,7 +2,8 @@
 
 The one seam for those who go along with a call, which is telemetry.  A driver asks
 through the attempt's shield; a shield may set the scene for the provider's code and
-look at what comes of it.  It hands everything on unchanged, and raises nothing of its own.
+look at what comes of it, and it hears of the call's events before the listeners do.
+It hands everything on unchanged, and raises nothing of its own.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from pilotlight.core.steps import Answered, AsyncSource, Attempt, Failed, Source
+    from pilotlight.events import CallEvent
 
 
 class Shield(Protocol):
-    """Asks in the place of a driver, in the four call shapes."""
+    """Asks in the place of a driver, in the four call shapes; and hears what comes of it."""
+
+    def hear(self, event: CallEvent) -> None: ...
 
     def complete(
         self, ask: Callable[[Attempt], Answered | Failed], attempt: Attempt
@@ -34,6 +38,9 @@ class Bare:
     """No shield: the provider is asked as it is."""
 
     __slots__ = ()
+
+    def hear(self, event: CallEvent) -> None:
+        pass
 
     def complete(
         self, ask: Callable[[Attempt], Answered | Failed], attempt: Attempt

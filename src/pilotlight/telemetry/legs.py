@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pilotlight.core.receipt import AttemptRecord
 from pilotlight.core.target import Target
@@ -29,8 +30,7 @@ class Leg:
     ended_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LegEnd:
+class LegEnd(NamedTuple):
     """How a leg ended: `record` of its last try, None if it was given up without an answer."""
 
     record: AttemptRecord | None
@@ -41,20 +41,32 @@ class LegEnd:
 
     def attributes(self) -> dict[str, Any]:
         """Return what the span learns at its end."""
-        record = self.record
-        found: dict[str, Any] = {
-            names.ERROR: self.error,
-            names.RETRIES: self.retries or None,
-            names.FIRST_CHUNK: self.opened,
-            names.ATTEMPT_OUTCOME: self.outcome,
-        }
+        record, found = self.record, {}
         if record is not None:
-            found[names.RESPONSE_ID] = record.response_id
-            found[names.RESPONSE_MODEL] = record.served_model
-            found[names.INPUT_TOKENS] = record.prompt_tokens
-            found[names.OUTPUT_TOKENS] = record.completion_tokens
-            found[names.CACHED_TOKENS] = record.cached_tokens
-            found[names.REASONING_TOKENS] = record.reasoning_tokens
-            found[names.REASON] = str(record.fault) if record.fault else None
-            found[names.FINISH_REASONS] = (record.finish_reason,) if record.finish_reason else None
-        return {name: value for name, value in found.items() if value is not None}
+            told = zip(_NAMES, _of_record(record), strict=True)
+            found = {name: value for name, value in told if value is not None}
+            if record.fault is not None:
+                found[names.REASON] = str(record.fault)
+            if record.finish_reason:
+                found[names.FINISH_REASONS] = (record.finish_reason,)
+        if self.error is not None:
+            found[names.ERROR] = self.error
+        if self.retries:
+            found[names.RETRIES] = self.retries
+        if self.opened is not None:
+            found[names.FIRST_CHUNK] = self.opened
+        if self.outcome is not None:
+            found[names.ATTEMPT_OUTCOME] = self.outcome
+        return found
+
+
+_RECORDED: Final = {
+    names.RESPONSE_ID: "response_id",
+    names.RESPONSE_MODEL: "served_model",
+    names.INPUT_TOKENS: "prompt_tokens",
+    names.OUTPUT_TOKENS: "completion_tokens",
+    names.CACHED_TOKENS: "cached_tokens",
+    names.REASONING_TOKENS: "reasoning_tokens",
+}
+_NAMES: Final = tuple(_RECORDED)
+_of_record: Final = attrgetter(*_RECORDED.values())

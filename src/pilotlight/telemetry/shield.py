@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel
@@ -63,16 +62,6 @@ def exemplar_context(context: SpanContext) -> Context:
     return Context({SPAN: NonRecordingSpan(context)})
 
 
-@contextmanager
-def attached(context: Context) -> Iterator[None]:
-    """Make the context current for the block."""
-    token = otel.attach(context)
-    try:
-        yield
-    finally:
-        detach(token, context)
-
-
 def detach(token: Token[Context], context: Context) -> None:
     """Let the context go, where it is still ours to let go.
 
@@ -90,7 +79,7 @@ class _Shielded:
         self._source = source
         self._context = context
         self._content = content
-        self._chunks: Any = None
+        self._next: Any = None  # once it is read
         self.commits = source.commits
         self.ended = source.ended
         self.failed = source.failed
@@ -104,14 +93,14 @@ class ShieldedSource(_Shielded):
         self.close = source.close
 
     def __iter__(self) -> Iterator[Any]:
-        self._chunks = iter(self._source)
+        self._next = iter(self._source).__next__
         return self
 
     def __next__(self) -> Any:
         context = self._context
         token = otel.attach(context)
         try:
-            chunk = next(self._chunks)
+            chunk = self._next()
         finally:
             detach(token, context)
         if self._content is not None:
@@ -127,14 +116,14 @@ class ShieldedAsyncSource(_Shielded):
         self.aclose = source.aclose
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        self._chunks = aiter(self._source)
+        self._next = aiter(self._source).__anext__
         return self
 
     async def __anext__(self) -> Any:
         context = self._context
         token = otel.attach(context)
         try:
-            chunk = await anext(self._chunks)
+            chunk = await self._next()
         finally:
             detach(token, context)
         if self._content is not None:

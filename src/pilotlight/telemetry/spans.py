@@ -43,7 +43,7 @@ class LegSpan:
 class CallSpans:
     """The spans of one call; made when the call is, so that its context is the parent."""
 
-    __slots__ = ("_call", "_parent", "_request", "_started", "signals", "trip")
+    __slots__ = ("_call", "_last", "_parent", "_request", "_started", "signals", "trip")
 
     def __init__(self, signals: Signals, trip: Trip) -> None:
         self.signals = signals
@@ -52,6 +52,7 @@ class CallSpans:
         self._started = time.time_ns()
         self._call: Span | None = None
         self._request: dict[str, Any] | None = None
+        self._last: Facts | None = None  # of the leg that has ended last
         signals.relieve()
 
     @property
@@ -74,13 +75,17 @@ class CallSpans:
         if self._request is None:
             self._request = request_attributes(self.trip.call)
         facts = self.signals.facts(target, self.trip.call.operation)
-        attributes = facts.start(self.trip.call.route, target.name, role)
-        own: dict[str, Any] = {names.INDEX: index, names.STATE: words.state(breaker)}
+        attributes = {
+            **facts.start(self.trip.call.route, target.name, role),
+            names.INDEX: index,
+            names.STATE: words.state(breaker),
+            **self._request,
+        }
         span = self.signals.tracer.start_span(
             f"{facts.operation} {facts.model}",
             Context({**self._parent, SPAN: self.call}),
             SpanKind.CLIENT,
-            {**attributes, **own, **self._request},
+            attributes,
             self._links(target) if breaker == "half-open" else None,
             record_exception=False,
             set_status_on_exception=False,
@@ -114,7 +119,7 @@ class CallSpans:
         self, leg: LegSpan, duration: float, end: LegEnd, ended_ns: int | None = None
     ) -> None:
         """End a target's span and measure it."""
-        span, record = leg.span, end.record
+        span, record, self._last = leg.span, end.record, leg.facts
         if span.is_recording():
             span.set_attributes(end.attributes())
             if end.error is not None:
@@ -158,12 +163,10 @@ class CallSpans:
                 names.ATTEMPTS: attempts,
                 names.FAILOVERS: failovers,
             }
-            if served is not None:
-                target = next(each for each in self.trip.targets if each.name == served)
-                facts = self.signals.facts(target, self.trip.call.operation)
+            if served is not None and self._last is not None:
                 found[names.SERVED_TARGET] = served
-                found[names.SERVED_PROVIDER] = facts.provider
-                found[names.SERVED_MODEL] = receipt.attempts[-1].served_model or facts.model
+                found[names.SERVED_PROVIDER] = self._last.provider
+                found[names.SERVED_MODEL] = receipt.attempts[-1].served_model or self._last.model
             if error is not None:
                 found[names.ERROR] = error
                 span.set_status(Status(StatusCode.ERROR, error))

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from pilotlight.core.receipt import Journal
     from pilotlight.core.trip import Trip
     from pilotlight.telemetry.signals import Signals
 
@@ -33,11 +34,17 @@ _logger = logging.getLogger("pilotlight")
 def attend(trip: Trip) -> None:
     """Go along with a call if anybody hears of it; where nobody does, it costs a few look-ups."""
     otel = signals()
-    if (otel is not None or heard()) and not switched_off():
+    if otel is not None or heard():
         try:
             _listener().attend(trip, otel)
         except Exception:
             _logger.exception("telemetry failed to begin; the call goes on without it")
+
+
+def attend_refusal(journal: Journal) -> None:
+    """Be told of a call that is refused before it begins, if anybody hears of it."""
+    if heard():
+        _listener().attend_refusal(journal)
 
 
 @cache
@@ -78,7 +85,8 @@ def heard() -> bool:
     """Tell whether a log line would reach a handler that does something with it."""
     logger: logging.Logger | None = _logger
     while logger is not None:
-        if any(type(each) is not logging.NullHandler for each in logger.handlers):
-            return True
+        for handler in logger.handlers:
+            if type(handler) is not logging.NullHandler:
+                return True
         logger = logger.parent if logger.propagate else None
     return False

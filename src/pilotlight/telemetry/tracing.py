@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from opentelemetry import context as otel
 
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Failed, Source
-from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, attached, detach
+from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, detach
 from pilotlight.telemetry.spans import LegSpan
 from pilotlight.telemetry.watch import Watch
 
@@ -46,15 +46,21 @@ class TracedWatch(Watch):
     def stream(self, ask: Callable[[Attempt], Source], attempt: Attempt) -> Source:
         if (leg := self._open_span()) is None:
             return ask(attempt)
-        with attached(leg.context):
+        token = otel.attach(leg.context)
+        try:
             source = ask(attempt)
+        finally:
+            detach(token, leg.context)
         return ShieldedSource(source, leg.context, leg.content)
 
     def astream(self, ask: Callable[[Attempt], AsyncSource], attempt: Attempt) -> AsyncSource:
         if (leg := self._open_span()) is None:
             return ask(attempt)
-        with attached(leg.context):
+        token = otel.attach(leg.context)
+        try:
             source = ask(attempt)
+        finally:
+            detach(token, leg.context)
         return ShieldedAsyncSource(source, leg.context, leg.content)
 
     def _open_span(self) -> LegSpan | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
-from pilotlight.core.receipt import AttemptRecord, Receipt
+from pilotlight.core.receipt import AttemptRecord
 from pilotlight.core.shield import Bare
 from pilotlight.core.trip import Trip
 from pilotlight.telemetry import logs, names, words
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class Watch(Bare):
-    """One call, followed by its events; as a shield it does nothing."""
+    """One call, followed by its events; what its providers do is let be."""
 
-    __slots__ = ("__weakref__", "_failovers", "_leg", "_legs", "_spans", "_trip")
+    __slots__ = ("_failovers", "_leg", "_legs", "_spans", "_trip")
 
     def __init__(self, trip: Trip, spans: CallSpans | None) -> None:
         self._trip = trip
@@ -34,6 +34,10 @@ class Watch(Bare):
         self._leg: Leg | None = None
         self._legs = 0
         self._failovers = 0
+
+    def hear(self, event: events.CallEvent) -> None:
+        """Follow one event."""
+        _FOLLOW[type(event)](self, event)
 
     def attempt_started(self, event: events.AttemptStarted) -> None:
         """Begin a leg; or, for a retry, go on with it."""
@@ -105,8 +109,9 @@ class Watch(Bare):
             labels = {names.FAILOVER.keys[key]: value for key, value in told.items()}
             self._spans.signals.failovers.add(1, {names.ROUTE: event.route, **labels})
 
-    def ended(self, receipt: Receipt) -> None:
+    def ended(self, event: events.CallEnded) -> None:
         """End whatever is open."""
+        receipt = event.receipt
         leg, outcome = self._leg, words.one_of(receipt.outcome, words.OUTCOMES)
         if leg is not None and leg.failed is None:  # given up in the middle of it
             error = words.OTHER_ERROR if receipt.outcome == "raised" else None
@@ -178,6 +183,18 @@ class Watch(Bare):
         if leg is not None:
             keys |= _who(leg)
         logs.say(happening, keys | dict(told), level)
+
+
+_FOLLOW: Final[Mapping[type, Callable[[Watch, Any], None]]] = {
+    events.AttemptStarted: Watch.attempt_started,
+    events.StreamOpened: Watch.stream_opened,
+    events.AttemptEnded: Watch.attempt_ended,
+    events.RetryScheduled: Watch.retry_scheduled,
+    events.TargetPassedOver: Watch.passed_over,
+    events.ResidencyRefused: Watch.residency_refused,
+    events.FailedOver: Watch.failed_over,
+    events.CallEnded: Watch.ended,
+}
 
 
 def _who(leg: Leg) -> dict[str, Any]:
