@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live test-backends test-django test-langchain test-langchain-versions lint types format bench bench-peers bench-docs soak docs constraints clean
+.PHONY: help setup demo chaos test test-live test-backends test-django test-django-newest test-langchain test-langchain-versions lint types format bench bench-peers bench-docs soak docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ test-backends: $(READY) ## Telemetry at a real Prometheus and Phoenix, and besid
 test-django: $(READY) ## The Django plugin under gunicorn, uvicorn, Redis, PostgreSQL and Chromium, where they are
 	@cd plugins/django && ../../$(BIN)/pytest -m "processes or not processes" -q -p no:cacheprovider $(ARGS)
 
+test-django-newest: ## The plugin's own tests with the newest Django; it needs PYTHON=python3.12 or newer
+	@$(PYTHON) tools/setup_env.py --python $(PYTHON) .venv-django-newest $(CONSTRAINTS)
+	@.venv-django-newest/bin/python -m pip install --quiet --upgrade django
+	@cd plugins/django && ../../.venv-django-newest/bin/python -m pytest -q -n auto -p no:cacheprovider $(ARGS)
+
 lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -87,4 +92,4 @@ constraints: ## Renew constraints.txt from pyproject.toml (needs uv)
 	@$(PYTHON) tools/setup_env.py --renew $(VENV) $(CONSTRAINTS)
 
 clean: ## Remove the environment and every cache
-	@rm -rf $(VENV) .venv-langchain-oldest .venv-langchain-newest .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
+	@rm -rf $(VENV) .venv-langchain-oldest .venv-langchain-newest .venv-django-newest .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.fleet import BREAKER, BREAKS, CLOSED_WITHIN, IN_TURN
+from benchmarks.fleet import BREAKER, BREAKS, CLOSED_WITHIN, IN_TURN, before_open
 from benchmarks.fleet_crew import SERVER, redis_server
 from benchmarks.rows import Row
 from pilotlight_chaos import ChaosServer
@@ -94,7 +94,7 @@ def _outage(kind: str, workers: int, path: str, store: str) -> list[Row]:
         said = [each.at for each in running.said() if each.word == "trial"]
     trials = sorted(each for each in said if dead_at < each < healed)
     after = [each.time for each in primary.requests("primary") if each.time > dead_at]
-    first = sum(each <= max(opened) for each in after)
+    first = before_open(primary, opened, trials)
     good = min(each for each in after if each > healed)
     crowded = sum(later - earlier < IN_TURN for earlier, later in pairwise(trials))
     allowed = BREAKER["minimum_calls"] * workers

@@ -82,6 +82,13 @@ def _times(server: ChaosServer) -> list[float]:
     return [record.time for record in server.requests("primary")]
 
 
+def before_open(server: ChaosServer, opened: list[float], trials: list[float]) -> int:
+    """Count what a dead provider was asked before the last process opened, but for trials."""
+    last = max(opened)
+    asked = [each for each in server.requests("primary") if each.fault and each.time <= last]
+    return len(asked) - sum(each <= last for each in trials)
+
+
 def _crowded(times: list[float]) -> int:
     """Count trials that came before the break of the one before them was over."""
     return sum(later - earlier < IN_TURN for earlier, later in pairwise(times))
@@ -94,8 +101,6 @@ def _outage(number: int, kind: str, state: str, server: Redis | None = None) -> 
         primary.fault("primary", "server_error")
         dead_at = time.time()
         opened = crew.wait("open", dead_at)
-        times = [each for each in _times(primary) if each > dead_at]
-        first = sum(each <= max(opened) for each in times)
         primary.wait_hits("primary", primary.hits("primary") + BREAKS, 30.0)
         primary.heal("primary")
         healed = time.time()
@@ -105,6 +110,7 @@ def _outage(number: int, kind: str, state: str, server: Redis | None = None) -> 
         if server:
             rate = (server.round_trips() - trips) / (time.monotonic() - began) / number
         counts = crew.end()
+        first = before_open(primary, opened, trials)
     spread = max(closed) - min(closed)
     allowed = BREAKER["minimum_calls"] * number
     made = [

@@ -11,7 +11,7 @@ from sim import CALM, KEY, Process, fleet, pass_time
 
 import pilotlight
 from pilotlight.core import gameday
-from pilotlight.core.breaker import Breaker
+from pilotlight.core.breaker import Breaker, BreakerPolicy
 from pilotlight.core.lifecycle import Notice as EndNotice
 from pilotlight.events import BreakerChanged, DrillEnded, DrillStarted, StateStore
 from pilotlight.state.board import LONGEST, Entry, claim, drop, put
@@ -186,6 +186,40 @@ def test_an_idle_holder_leaves_the_lease_to_one_with_calls(clock, board):
     assert board.exchange()[f"trial:{KEY}"].value == idle.fleet.worker
     assert pass_time(clock, [idle, busy], 6, calls=[busy], well=True) >= 1
     assert busy.state == "closed"
+
+
+SHORT = BreakerPolicy(minimum_calls=5, reset_timeout=0.5, max_break=0.5)
+
+
+def test_a_holder_that_falls_silent_does_not_keep_the_busy_from_trying(clock, board):
+    silent, busy = fleet(2, clock, board, SHORT)
+    silent.trip()
+    pass_time(clock, [silent, busy], 1)
+    healed = clock()
+    while True:
+        clock.advance(0.25)
+        if clock() % 0.5 == 0.0:
+            silent.step()
+            busy.step()
+        if busy.call(True):
+            break
+    assert clock() - healed <= 2.0
+
+
+def test_bursts_in_turn_do_not_pass_the_lease_to_and_fro_for_good(clock, board):
+    """Each burst is long enough to ask for the lease, and over before the lease is there."""
+    pair = fleet(2, clock, board, SHORT)
+    pair[0].trip()
+    pass_time(clock, pair, 1)
+    for turn in range(20):  # the first by the one without the lease
+        for moment in range(20):  # 5 s
+            clock.advance(0.25)
+            if moment % 2:
+                for each in pair:
+                    each.step()
+            if moment < 2 and pair[(turn + 1) % 2].call(True):
+                return
+    raise AssertionError("nobody has tried")
 
 
 @pytest.mark.parametrize("number", [2, 3, 5])

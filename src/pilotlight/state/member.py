@@ -4,7 +4,8 @@ A break is news at once here, and with the next exchange everywhere.  When it is
 process of the fleet has the lease to try, for all of its `trial_calls`; the others stay
 open.  Its verdict is the next notice.  The lease is claimed ahead of the break's end by a
 process that has calls for the endpoint, is prolonged while that process lives, and is left
-to another that wants it when no call comes.
+to another that wants it when no call comes.  Who has left it untried wants it back only
+after twice as many calls: two processes that are busy in turn must not pass it to and fro.
 
 Calls only read what the last exchange has left here: `wait` does no I/O.  When no exchange
 has worked for `LOST_AFTER` seconds, each process tries by itself, as without a board.
@@ -25,10 +26,10 @@ from pilotlight.state.notice import KEEP, LONGEST_BREAK, Notice, Retirement, dum
 REFRESH: Final = 1.0  # seconds between two exchanges, at most
 LEASE: Final = 5.0  # seconds that a lease outlives the process that holds it
 AHEAD: Final = 1.5  # seconds before the break's end at which the lease is claimed
-FRESH: Final = 2.0  # seconds for which a call counts as demand for the endpoint
+FRESH: Final = 1.0  # seconds for which a call counts as demand for the endpoint
 LOST_AFTER: Final = 3.0  # seconds without an exchange, after which this process is on its own
-PATIENCE: Final = 2  # calls refused for want of the lease before it is asked for
-APART: Final = 0.5  # seconds between two of them: one call may ask several times
+PATIENCE: Final = 2  # calls that go without the lease before it is asked for
+APART: Final = 0.1  # seconds between two of them: one call may ask several times
 END_STANDS: Final = 7200.0  # seconds that a retirement stands; prolonged while anyone knows it
 
 
@@ -56,7 +57,7 @@ class Member:
         self._missing = self._wanted = False
         self.in_haste = False  # calls wait for the end of a trial, here or elsewhere
         self._leased_until = self._asked = self._refused_at = -math.inf
-        self._refused = 0
+        self._refused, self._patience = 0, PATIENCE
 
     # In the calls' threads.
 
@@ -71,7 +72,7 @@ class Member:
     def asked(self, now: float, until: float) -> None:
         """See `core.circuit.Leave`."""
         self._asked = now
-        waits = now >= until and self.wait(now, until) is not None
+        waits = now >= until - AHEAD and now >= self._leased_until
         if waits and now - self._refused_at >= APART:
             self._refused_at = now
             self._refused += 1
@@ -95,7 +96,8 @@ class Member:
         ]
 
     def _break(self, health: Health, state: Any, me: str) -> list[Errand]:
-        moved = self._sending != self._seen
+        if moved := self._sending != self._seen:
+            self._patience = PATIENCE
         field, now = f"break:{self.key}", self._sent_at
         if isinstance(state, Open):
             left = state.until - now
@@ -122,16 +124,17 @@ class Member:
         until = state.until if isinstance(state, Open) else now
         idle = now - self._asked > FRESH
         due = isinstance(state, Open | HalfOpen) and until - now <= AHEAD
-        self.in_haste = due and not idle
+        self.in_haste = due and (holding or not idle)
         if not due:
             self._leased_until, self._refused = -math.inf, 0
             return [drop(lease, me), drop(want, me)] if holding else []
         trying = isinstance(state, HalfOpen) and bool(state.places) and now < state.lease_ends
         if not trying and idle and self._wanted:
             self._leased_until = -math.inf
+            self._patience *= 2 if holding else 1
             return [drop(lease, me)] if holding else []
         if holding or trying or not idle or now > until + FRESH:
-            asking = [put(want, me, REFRESH * 3)] if self._refused >= PATIENCE else []
+            asking = [put(want, me, REFRESH * 3)] if self._refused >= self._patience else []
             return [*asking, claim(lease, me, LEASE)]
         return []
 
