@@ -22,7 +22,7 @@ from collections.abc import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from pilotlight.assembly import default
 from pilotlight.config import bad_model
@@ -33,9 +33,14 @@ from pilotlight.core.line import Priority
 from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
+from pilotlight.providers.tap import current_tap
 from pilotlight.residency import is_private
 from pilotlight.route import Route, check_messages
 from pilotlight.sensitive import NOTHING, sense_arguments
+
+if TYPE_CHECKING:
+    from pilotlight.providers.alarm import Alarm
+    from pilotlight.providers.tap import Tap
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -294,6 +299,7 @@ class _Items:
 
     def __init__(self, handle: Any, items: Any, prompts: Sequence[Any], vouch: Any) -> None:
         self._handle = handle
+        self._tap = handle.tap
         self._items = items
         self._prompts = prompts
         self._vouch = vouch  # asked once, before the function runs; None: no need
@@ -311,13 +317,8 @@ class _Items:
 
     def ended(self) -> Ended | Failed:
         """Judge by the wire whether the function was given a whole answer."""
-        outcome = _judged(self._handle, None, "".join(self._texts))
-        return outcome if isinstance(outcome, Failed) else Ended(outcome.facts)
-
-    def _note(self, item: Any) -> Any:
-        if isinstance(item, str):
-            self._texts.append(item)
-        return item
+        found = _seen(self._handle, "".join(self._texts))
+        return found if isinstance(found, Failed) else Ended(found)
 
 
 class _Source(_Items):
@@ -327,11 +328,18 @@ class _Source(_Items):
         return self
 
     def __next__(self) -> Any:
-        vouch, self._vouch = self._vouch, None
-        if vouch is not None and (away := vouch()) is not None:
-            raise _Away(away)
-        with listening(self._handle.tap):
-            return self._note(next(self._items))
+        if self._vouch is not None:
+            vouch, self._vouch = self._vouch, None
+            if (away := vouch()) is not None:
+                raise _Away(away)
+        token = current_tap.set(self._tap)  # `listening`, for less
+        try:
+            item = next(self._items)
+        finally:
+            current_tap.reset(token)
+        if isinstance(item, str):
+            self._texts.append(item)
+        return item
 
     def close(self) -> None:
         """Let the function's own `finally` run."""
@@ -341,35 +349,57 @@ class _Source(_Items):
 class _AsyncSource(_Items):
     """A user's async generator, read with the attempt's tap listening and its clocks kept."""
 
+    _alarm: Alarm | None = None  # until it is read
+
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:
-        import asyncio
-
-        vouch, self._vouch = self._vouch, None
-        if vouch is not None and (away := await vouch()) is not None:
-            raise _Away(away)
-        tap = self._handle.tap
-        total = tap.timeouts.total
-        left = None if total is None else max(0.0, tap.started + total - tap.clock())
-        with listening(tap):
-            async with asyncio.timeout(left):
-                return self._note(await anext(self._items))
+        if self._vouch is not None:
+            vouch, self._vouch = self._vouch, None
+            if (away := await vouch()) is not None:
+                raise _Away(away)
+        if self._alarm is None:
+            self._alarm = _alarm(self._tap)
+        token = current_tap.set(self._tap)
+        try:
+            with self._alarm:
+                item = await anext(self._items)
+        finally:
+            current_tap.reset(token)
+        if isinstance(item, str):
+            self._texts.append(item)
+        return item
 
     async def aclose(self) -> None:
         """Let the function's own `finally` run."""
+        if self._alarm is not None:
+            self._alarm.stop()
         await self._items.aclose()
 
 
-def _judged(handle: Any, value: Any, partial: str = "") -> Answered | Failed:
+def _alarm(tap: Tap) -> Alarm:
+    """Return what ends the attempt that is heard by this tap when its time is over."""
+    from pilotlight.providers.alarm import Alarm  # brings asyncio
+
+    total = tap.timeouts.total
+    return Alarm(None if total is None else max(0.0, tap.started + total - tap.clock()))
+
+
+def _judged(handle: Any, value: Any) -> Answered | Failed:
     """Hold what the function returned against the wire: half an answer is no answer."""
+    found = _seen(handle)
+    return found if isinstance(found, Failed) else Answered(value, found)
+
+
+def _seen(handle: Any, partial: str = "") -> Facts | Failed:
+    """Return what the wire has shown of the answer."""
     from pilotlight.providers.seen import judge_seen
 
     verdict = judge_seen(handle.tap)
     if verdict is not None:
         return verdict_failure(handle, verdict, partial)
-    return Answered(value, Facts(status=handle.tap.status))
+    return Facts(status=handle.tap.status)
 
 
 def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str = "") -> Failed:
