@@ -45,7 +45,7 @@ def rows() -> list[Row]:
         slow = [SHARED, SDK, *([LITELLM] if LITELLM in clients else [])]
         return [
             _flight(url, clients, 200, 800, 3, [AIOHTTP, *slow]),
-            _flight(url, clients, 2000, 1000, 1),
+            _flight(url, clients, 2000, 1000, 2),
             _threads(clients),
         ]
 
