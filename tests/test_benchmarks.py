@@ -100,7 +100,7 @@ def test_every_promise_has_a_line_even_unmeasured():
 
 def _reports():
     ours = [
-        Row("the tap on the wire, per call", "40 us", "<= 30 us", ok=False),
+        Row("the tap on the wire, per streamed chunk", "40 us", "<= 30 us", ok=False),
         Row("whole call", "9x <b>", "<= 1.4x", ok=False, promise="call", chart=CHART.as_json()),
     ]
     cells = {"pilotlight": "1", "langchain": "2"}
@@ -122,5 +122,5 @@ def test_the_page_stands_alone():
 
 def test_what_misses_is_argued_or_said_to_be_unargued():
     page = publish.page(*_reports())
-    assert "**the tap on the wire, per call**: timed alone" in page
+    assert "**the tap on the wire, per streamed chunk**: by the profile" in page
     assert f"**whole call**: {publish.UNARGUED}" in page
