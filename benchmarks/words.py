@@ -63,7 +63,8 @@ Everybody has a process of their own in an environment of their own, and they ta
 - *requests on a dead primary*: one second for each attempt, retries off (ours are as they are by
   default); "in 40 calls" means that the time for 200 was up.  The tuned Router asks a dead primary
   less often than pilotlight does: two failures in a minute are enough for it, out of however many
-  calls.  pilotlight wants five calls before it judges (`minimum_calls`), half of them failed.
+  calls.  pilotlight wants five in a row, or half of the calls of its window, five at least
+  (`minimum_calls`): two of a thousand are no outage.
 - *callers let through*: the primary hangs by then.  pybreaker lets one through as well, and makes
   the others wait for it: its lock is held while the call runs, which is also its row of 32 callers.
 - *429 + Retry-After 30*: everything at its default, one call.
