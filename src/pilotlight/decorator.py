@@ -33,7 +33,6 @@ from pilotlight.core.line import Priority
 from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
-from pilotlight.providers.tap import current_tap
 from pilotlight.residency import is_private
 from pilotlight.route import Route, check_messages
 from pilotlight.sensitive import NOTHING, sense_arguments
@@ -299,7 +298,7 @@ class _Items:
 
     def __init__(self, handle: Any, items: Any, prompts: Sequence[Any], vouch: Any) -> None:
         self._handle = handle
-        self._tap = handle.tap
+        self._listening = listening(handle.tap)  # entered for each item
         self._items = items
         self._prompts = prompts
         self._vouch = vouch  # asked once, before the function runs; None: no need
@@ -320,6 +319,11 @@ class _Items:
         found = _seen(self._handle, "".join(self._texts))
         return found if isinstance(found, Failed) else Ended(found)
 
+    def _note(self, item: Any) -> Any:
+        if isinstance(item, str):
+            self._texts.append(item)
+        return item
+
 
 class _Source(_Items):
     """A user's generator, read with the attempt's tap listening."""
@@ -332,14 +336,9 @@ class _Source(_Items):
             vouch, self._vouch = self._vouch, None
             if (away := vouch()) is not None:
                 raise _Away(away)
-        token = current_tap.set(self._tap)  # `listening`, for less
-        try:
+        with self._listening:
             item = next(self._items)
-        finally:
-            current_tap.reset(token)
-        if isinstance(item, str):
-            self._texts.append(item)
-        return item
+        return self._note(item)
 
     def close(self) -> None:
         """Let the function's own `finally` run."""
@@ -360,16 +359,10 @@ class _AsyncSource(_Items):
             if (away := await vouch()) is not None:
                 raise _Away(away)
         if self._alarm is None:
-            self._alarm = _alarm(self._tap)
-        token = current_tap.set(self._tap)
-        try:
-            with self._alarm:
-                item = await anext(self._items)
-        finally:
-            current_tap.reset(token)
-        if isinstance(item, str):
-            self._texts.append(item)
-        return item
+            self._alarm = _alarm(self._handle.tap)
+        with self._listening, self._alarm:
+            item = await anext(self._items)
+        return self._note(item)
 
     async def aclose(self) -> None:
         """Let the function's own `finally` run."""

@@ -8,7 +8,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry import context
 from scenarios import SPECIAL
 from ways import SHAPES, run
 
@@ -22,7 +21,7 @@ from pilotlight.records.log import Log
 from pilotlight.route import Route
 from pilotlight.telemetry import switch
 from pilotlight.telemetry.content import VARIABLE
-from pilotlight.telemetry.shield import provider_context
+from pilotlight.telemetry.shield import attached, provider_context
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
 from pilotlight_chaos import ChaosServer
 from tests.telemetry.spy import Spy
@@ -249,11 +248,8 @@ def test_images_are_named_not_copied(monkeypatch, clock):
 def test_only_a_target_at_home_gets_the_header(spy, at_home):
     """An Ollama server elsewhere is asked by the same client."""
     span = spy.tracer.start_span("leg")
-    token = context.attach(provider_context(span, at_home=at_home))
-    try:
+    with attached(provider_context(span, at_home=at_home)):
         assert set(trace_headers()) == ({"traceparent"} if at_home else set())
-    finally:
-        context.detach(token)
     with spy.tracer.start_as_current_span("the application's own"):
         assert trace_headers() == {}
 
@@ -261,7 +257,7 @@ def test_only_a_target_at_home_gets_the_header(spy, at_home):
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("traced", [False, True])
 def test_traceparent_goes_to_the_local_model_alone(monkeypatch, stream, traced):
-    from opentelemetry import baggage
+    from opentelemetry import baggage, context
 
     spy = Spy()
     monkeypatch.setattr(switch, "signals", lambda: spy.signals if traced else None)

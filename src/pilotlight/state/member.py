@@ -130,9 +130,11 @@ class Member:
             return [drop(lease, me), drop(want, me)] if holding else []
         trying = isinstance(state, HalfOpen) and bool(state.places) and now < state.lease_ends
         if not trying and idle and self._wanted:
+            if not holding:
+                return []
             self._leased_until = -math.inf
-            self._patience *= 2 if holding else 1
-            return [drop(lease, me)] if holding else []
+            self._patience *= 2
+            return [drop(lease, me)]
         if holding or trying or not idle or now > until + FRESH:
             asking = [put(want, me, REFRESH * 3)] if self._refused >= self._patience else []
             return [*asking, claim(lease, me, LEASE)]

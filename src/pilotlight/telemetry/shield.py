@@ -72,12 +72,27 @@ def detach(token: Token[Context], context: Context) -> None:
         otel.detach(token)
 
 
+class attached:  # noqa: N801  # a context manager, and around every chunk: a class is cheaper
+    """Make the context current for the block; may be entered again, one block after another."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = otel.attach(self._context)
+
+    def __exit__(self, *error: object) -> None:
+        detach(self._token, self._context)
+
+
 class _Shielded:
     """What the two colours of a shielded stream share."""
 
     def __init__(self, source: Any, context: Context, content: Content | None) -> None:
         self._source = source
-        self._context = context
+        self._attached = attached(context)
         self._content = content
         self._next: Any = None  # once it is read
         self.commits = source.commits
@@ -97,12 +112,8 @@ class ShieldedSource(_Shielded):
         return self
 
     def __next__(self) -> Any:
-        context = self._context
-        token = otel.attach(context)
-        try:
+        with self._attached:
             chunk = self._next()
-        finally:
-            detach(token, context)
         if self._content is not None:
             self._content.heard_chunk(chunk)
         return chunk
@@ -120,12 +131,8 @@ class ShieldedAsyncSource(_Shielded):
         return self
 
     async def __anext__(self) -> Any:
-        context = self._context
-        token = otel.attach(context)
-        try:
+        with self._attached:
             chunk = await self._next()
-        finally:
-            detach(token, context)
         if self._content is not None:
             self._content.heard_chunk(chunk)
         return chunk

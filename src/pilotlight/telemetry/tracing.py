@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from opentelemetry import context as otel
-
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Failed, Source
-from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, detach
+from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, attached
 from pilotlight.telemetry.spans import LegSpan
 from pilotlight.telemetry.watch import Watch
 
@@ -22,11 +20,8 @@ class TracedWatch(Watch):
     ) -> Answered | Failed:
         if (leg := self._open_span()) is None:
             return ask(attempt)
-        token = otel.attach(leg.context)
-        try:
+        with attached(leg.context):
             outcome = ask(attempt)
-        finally:
-            detach(token, leg.context)
         _hear(leg, outcome)
         return outcome
 
@@ -35,32 +30,23 @@ class TracedWatch(Watch):
     ) -> Answered | Failed:
         if (leg := self._open_span()) is None:
             return await ask(attempt)
-        token = otel.attach(leg.context)
-        try:
+        with attached(leg.context):
             outcome = await ask(attempt)
-        finally:
-            detach(token, leg.context)
         _hear(leg, outcome)
         return outcome
 
     def stream(self, ask: Callable[[Attempt], Source], attempt: Attempt) -> Source:
         if (leg := self._open_span()) is None:
             return ask(attempt)
-        token = otel.attach(leg.context)
-        try:
+        with attached(leg.context):
             source = ask(attempt)
-        finally:
-            detach(token, leg.context)
         return ShieldedSource(source, leg.context, leg.content)
 
     def astream(self, ask: Callable[[Attempt], AsyncSource], attempt: Attempt) -> AsyncSource:
         if (leg := self._open_span()) is None:
             return ask(attempt)
-        token = otel.attach(leg.context)
-        try:
+        with attached(leg.context):
             source = ask(attempt)
-        finally:
-            detach(token, leg.context)
         return ShieldedAsyncSource(source, leg.context, leg.content)
 
     def _open_span(self) -> LegSpan | None:
