@@ -31,7 +31,7 @@ from pilotlight.errors import ConfigError
 from pilotlight.providers.abilities import lacks
 from pilotlight.providers.base import Connection
 from pilotlight.registry import REGISTRY, Endpoint, Registry
-from pilotlight.residency import refusing_rule
+from pilotlight.residency import refusing_rule, unwatched
 from pilotlight.route import Route
 from pilotlight.state.url import StateUrl
 from pilotlight.wording import nearest
@@ -270,6 +270,7 @@ class Pilotlight:
             health=health,
             local=rule is None,
             outside=rule or ResidencyRule.NOT_LOCAL,
+            unwatched=unwatched(config.provider) if rule is None else frozenset(),
             timeouts=timeouts(config),
             retry=retry,
             reserve=config.reserve,

@@ -9,7 +9,6 @@ A little long, because the four colours of a function stand side by side to be c
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import (
     AsyncGenerator,
@@ -25,6 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from pilotlight.assembly import default
+from pilotlight.coloured import coloured
 from pilotlight.config import bad_model
 from pilotlight.core import drivers
 from pilotlight.core.faults import RULES, Fault
@@ -34,6 +34,7 @@ from pilotlight.core.steps import Answered, Attempt, Ended, Facts, Failed, Repor
 from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
 from pilotlight.residency import is_private
+from pilotlight.residency import private as private_block
 from pilotlight.route import Route, check_messages
 from pilotlight.sensitive import NOTHING, sense_arguments
 
@@ -79,7 +80,7 @@ def failover(
         guard = _Guard(
             function, find, private, deadline, priority, accept, signature, _place(function)
         )
-        wrapper = functools.wraps(function)(_wrapper(guard))
+        wrapper = _wrapper(guard)
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
         return cast("Callable[..., R]", wrapper)
 
@@ -143,6 +144,7 @@ class _Given:
 
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
+    private: bool  # as it was when the call was made
 
     @property
     def prompts(self) -> Sequence[Any]:
@@ -177,12 +179,12 @@ class _Guard:
         if self.accept is not None:
             policy = replace(route.policy, accept=self.accept)
         finding = NOTHING
-        if route.sensitive is not None and not is_private(self.private, route.private):
+        if route.sensitive is not None and not is_private(given.private, route.private):
             bound = self.signature.bind(*given.args, **given.kwargs)
             finding = sense_arguments(route.sensitive, bound, check_messages, route.clock)
-            given = _Given(bound.args, bound.kwargs)
+            given = replace(given, args=bound.args, kwargs=bound.kwargs)
         trip = route.journey(
-            private=self.private or None,
+            private=given.private,
             deadline=self.deadline,
             priority=self.priority,
             stream=stream,
@@ -193,19 +195,41 @@ class _Guard:
 
 
 def _wrapper(guard: _Guard) -> Callable[..., Any]:
-    """Return the wrapper of the function's own colour."""
-    if inspect.isasyncgenfunction(guard.function):
-        return _async_generator(guard)
-    if inspect.isgeneratorfunction(guard.function):
-        return _generator(guard)
-    if inspect.iscoroutinefunction(guard.function):
-        return _coroutine(guard)
-    return _function(guard)
+    """Return the wrapper of the function's own colour; a call is private from where it is made."""
+    colours: tuple[tuple[Callable[..., bool], Callable[[_Guard], Callable[[_Given], Any]]], ...] = (
+        (inspect.isasyncgenfunction, _async_generator),
+        (inspect.isgeneratorfunction, _generator),
+        (inspect.iscoroutinefunction, _coroutine),
+    )
+    run = next((make for is_it, make in colours if is_it(guard.function)), _function)(guard)
 
-
-def _function(guard: _Guard) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        trip, route, given = guard.trip(_Given(args, kwargs))
+        return run(_Given(args, kwargs, is_private(guard.private)))
+
+    return coloured(guard.function, call)
+
+
+def _scene(handle: Any, trip: Trip) -> listening:
+    """Return what stands around the function's code; in a private call its own calls are, too."""
+    return (_Privately if trip.call.private else listening)(handle.tap)
+
+
+class _Privately(listening):
+    """The attempt's tap listens, and whatever is asked by pilotlight meanwhile is private."""
+
+    def __enter__(self) -> Tap:
+        self._block = private_block()
+        self._block.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self._block.__exit__(None, None, None)
+
+
+def _function(guard: _Guard) -> Callable[[_Given], Any]:
+    def run(asked: _Given) -> Any:
+        trip, route, given = guard.trip(asked)
 
         def ask(attempt: Attempt) -> Answered | Failed:
             provider = attempt.target.provider
@@ -213,7 +237,7 @@ def _function(guard: _Guard) -> Callable[..., Any]:
                 return away
             handle = provider.handle(attempt, False)
             try:
-                with listening(handle.tap):
+                with _scene(handle, trip):
                     value = guard.run(handle, given)
             except Exception as error:
                 return _failed(handle, error, given.prompts)
@@ -221,14 +245,14 @@ def _function(guard: _Guard) -> Callable[..., Any]:
 
         return drivers.complete(failover_flow(trip), ask, route.clock)
 
-    return call
+    return run
 
 
-def _coroutine(guard: _Guard) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> Any:
+def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
+    async def run(asked: _Given) -> Any:
         import asyncio
 
-        trip, route, given = guard.trip(_Given(args, kwargs))
+        trip, route, given = guard.trip(asked)
 
         async def ask(attempt: Attempt) -> Answered | Failed:
             provider = attempt.target.provider
@@ -236,7 +260,7 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
                 return away
             handle = provider.handle(attempt, True)
             try:
-                with listening(handle.tap):
+                with _scene(handle, trip):
                     async with asyncio.timeout(handle.timeout):
                         value = await guard.run(handle, given)
             except Exception as error:
@@ -245,35 +269,35 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
 
         return await drivers.acomplete(failover_flow(trip), ask, route.clock)
 
-    return call
+    return run
 
 
-def _generator(guard: _Guard) -> Callable[..., Any]:
-    def call(*args: Any, **kwargs: Any) -> Generator[Any]:
-        trip, route, given = guard.trip(_Given(args, kwargs), stream=True)
+def _generator(guard: _Guard) -> Callable[[_Given], Any]:
+    def run(asked: _Given) -> Generator[Any]:
+        trip, route, given = guard.trip(asked, stream=True)
 
         def ask(attempt: Attempt) -> _Source:
             provider = attempt.target.provider
             handle = provider.handle(attempt, False)
             items = guard.run(handle, given)
             vouch = partial(provider.vouch, attempt) if trip.call.private else None
-            return _Source(handle, items, given.prompts, vouch)
+            return _Source(handle, _scene(handle, trip), items, given.prompts, vouch)
 
         yield from drivers.stream(failover_flow(trip), ask, route.clock)
 
-    return call
+    return run
 
 
-def _async_generator(guard: _Guard) -> Callable[..., Any]:
-    async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        trip, route, given = guard.trip(_Given(args, kwargs), stream=True)
+def _async_generator(guard: _Guard) -> Callable[[_Given], Any]:
+    async def run(asked: _Given) -> AsyncIterator[Any]:
+        trip, route, given = guard.trip(asked, stream=True)
 
         def ask(attempt: Attempt) -> _AsyncSource:
             provider = attempt.target.provider
             handle = provider.handle(attempt, True)
             items = guard.run(handle, given)
             vouch = partial(provider.avouch, attempt) if trip.call.private else None
-            return _AsyncSource(handle, items, given.prompts, vouch)
+            return _AsyncSource(handle, _scene(handle, trip), items, given.prompts, vouch)
 
         items = cast("AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, route.clock))
         try:
@@ -282,7 +306,7 @@ def _async_generator(guard: _Guard) -> Callable[..., Any]:
         finally:
             await items.aclose()  # at once, not when the collector comes by
 
-    return call
+    return run
 
 
 class _Away(Exception):
@@ -296,9 +320,11 @@ class _Away(Exception):
 class _Items:
     """What the two colours of a user's generator share."""
 
-    def __init__(self, handle: Any, items: Any, prompts: Sequence[Any], vouch: Any) -> None:
+    def __init__(
+        self, handle: Any, scene: listening, items: Any, prompts: Sequence[Any], vouch: Any
+    ) -> None:
         self._handle = handle
-        self._listening = listening(handle.tap)  # entered for each item
+        self._scene = scene  # entered for each item
         self._items = items
         self._prompts = prompts
         self._vouch = vouch  # asked once, before the function runs; None: no need
@@ -336,7 +362,7 @@ class _Source(_Items):
             vouch, self._vouch = self._vouch, None
             if (away := vouch()) is not None:
                 raise _Away(away)
-        with self._listening:
+        with self._scene:
             item = next(self._items)
         return self._note(item)
 
@@ -360,7 +386,7 @@ class _AsyncSource(_Items):
                 raise _Away(away)
         if self._alarm is None:
             self._alarm = _alarm(self._handle.tap)
-        with self._listening, self._alarm:
+        with self._scene, self._alarm:
             item = await anext(self._items)
         return self._note(item)
 

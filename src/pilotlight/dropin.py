@@ -9,7 +9,7 @@ are of no use.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
@@ -19,6 +19,7 @@ from pilotlight.assembly import Pilotlight, default
 from pilotlight.config import TargetConfig
 from pilotlight.core.line import Priority
 from pilotlight.providers.litellm_module import litellm
+from pilotlight.residency import is_private
 from pilotlight.route import Route
 
 if TYPE_CHECKING:
@@ -60,27 +61,30 @@ def completion(
     ).response
 
 
-async def acompletion(
+def acompletion(
     model: str,
     messages: Sequence[Mapping[str, Any]] = (),
     *,
-    timeout: float | None = None,  # noqa: ASYNC109 - litellm's own name
+    timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     stream: bool | None = None,
     **options: Any,
-) -> ModelResponse | AsyncCompletionStream:
-    """Complete as `litellm.acompletion` does; as `completion`, for async code."""
-    route, rest = _route_for(default(), model, options)
-    if stream:
-        chunks = route.astream(
-            messages, private=private, deadline=timeout, priority=priority, **rest
-        )
-        return await AsyncCompletionStream(chunks).opened()
-    answer = await route.acomplete(
-        messages, private=private, deadline=timeout, priority=priority, **rest
-    )
-    return answer.response
+) -> Coroutine[Any, Any, ModelResponse | AsyncCompletionStream]:
+    """Complete as `litellm.acompletion` does; as `completion`, for async code.
+
+    Made inside `private()`, the call is private wherever it is awaited.
+    """
+    held = is_private(private)
+
+    async def completed() -> ModelResponse | AsyncCompletionStream:
+        route, rest = _route_for(default(), model, options)
+        how: Any = {"private": held, "deadline": timeout, "priority": priority}
+        if stream:
+            return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
+        return (await route.acomplete(messages, **how, **rest)).response
+
+    return completed()
 
 
 def embedding(
@@ -101,19 +105,27 @@ def embedding(
     return route.embed(input, **how, **rest).response
 
 
-async def aembedding(
+def aembedding(
     model: str,
     input: str | Sequence[str],
     *,
-    timeout: float | None = None,  # noqa: ASYNC109 - litellm's own name
+    timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     **options: Any,
-) -> EmbeddingResponse:
-    """Embed as `litellm.aembedding` does; as `embedding`, for async code."""
-    route, rest = _route_for(default(), model, options, any_model=False)
-    how: Any = {"private": private, "deadline": timeout, "priority": priority}
-    return (await route.aembed(input, **how, **rest)).response
+) -> Coroutine[Any, Any, EmbeddingResponse]:
+    """Embed as `litellm.aembedding` does; as `embedding`, for async code.
+
+    Made inside `private()`, the call is private wherever it is awaited.
+    """
+    held = is_private(private)
+
+    async def embedded() -> EmbeddingResponse:
+        route, rest = _route_for(default(), model, options, any_model=False)
+        how: Any = {"private": held, "deadline": timeout, "priority": priority}
+        return (await route.aembed(input, **how, **rest)).response
+
+    return embedded()
 
 
 def image_generation(
@@ -134,19 +146,27 @@ def image_generation(
     return route.image(prompt, **how, **rest).response
 
 
-async def aimage_generation(
+def aimage_generation(
     prompt: str,
     model: str,
     *,
-    timeout: float | None = None,  # noqa: ASYNC109 - litellm's own name
+    timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     **options: Any,
-) -> ImageResponse:
-    """Make images as `litellm.aimage_generation` does; as `image_generation`, for async code."""
-    route, rest = _route_for(default(), model, options)
-    how: Any = {"private": private, "deadline": timeout, "priority": priority}
-    return (await route.aimage(prompt, **how, **rest)).response
+) -> Coroutine[Any, Any, ImageResponse]:
+    """Make images as `litellm.aimage_generation` does; as `image_generation`, for async code.
+
+    Made inside `private()`, the call is private wherever it is awaited.
+    """
+    held = is_private(private)
+
+    async def pictured() -> ImageResponse:
+        route, rest = _route_for(default(), model, options)
+        how: Any = {"private": held, "deadline": timeout, "priority": priority}
+        return (await route.aimage(prompt, **how, **rest)).response
+
+    return pictured()
 
 
 class CompletionStream:

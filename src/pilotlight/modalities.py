@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pilotlight.answer import EmbeddingAnswer, ImageAnswer
@@ -13,6 +13,7 @@ from pilotlight.core.line import Priority
 from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Failed
 from pilotlight.errors import InvalidCall
+from pilotlight.residency import is_private
 
 if TYPE_CHECKING:
     from pilotlight.providers.replies import EmbeddingReply, ImageReply
@@ -25,6 +26,9 @@ class _SetsOut(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def private(self) -> bool: ...
 
     def trip(
         self,
@@ -74,7 +78,7 @@ class Modalities:
         reply: EmbeddingReply = _asked(trip, self.clock)
         return EmbeddingAnswer(reply, trip.journal.receipt())
 
-    async def aembed(
+    def aembed(
         self: _SetsOut,
         texts: str | Sequence[str],
         *,
@@ -82,20 +86,28 @@ class Modalities:
         deadline: float | None = None,
         priority: Priority | None = None,
         **options: Any,
-    ) -> EmbeddingAnswer:
-        """Return one vector for each text; as `embed`, without blocking the event loop."""
-        messages = as_messages(texts)
-        trip = self.trip(
-            messages,
-            options,
-            private=private,
-            deadline=deadline,
-            priority=priority,
-            operation="embeddings",
-            check=_as_many_as(messages),
-        )
-        reply: EmbeddingReply = await _aasked(trip, self.clock)
-        return EmbeddingAnswer(reply, trip.journal.receipt())
+    ) -> Coroutine[Any, Any, EmbeddingAnswer]:
+        """Return one vector for each text; as `embed`, without blocking the event loop.
+
+        Made inside `private()`, the call is private wherever it is awaited.
+        """
+        private = is_private(private, self.private)
+
+        async def embedded() -> EmbeddingAnswer:
+            messages = as_messages(texts)
+            trip = self.trip(
+                messages,
+                options,
+                private=private,
+                deadline=deadline,
+                priority=priority,
+                operation="embeddings",
+                check=_as_many_as(messages),
+            )
+            reply: EmbeddingReply = await _aasked(trip, self.clock)
+            return EmbeddingAnswer(reply, trip.journal.receipt())
+
+        return embedded()
 
     def image(
         self: _SetsOut,
@@ -124,7 +136,7 @@ class Modalities:
         reply: ImageReply = _asked(trip, self.clock)
         return ImageAnswer(reply, trip.journal.receipt())
 
-    async def aimage(
+    def aimage(
         self: _SetsOut,
         prompt: str,
         *,
@@ -132,19 +144,27 @@ class Modalities:
         deadline: float | None = None,
         priority: Priority | None = None,
         **options: Any,
-    ) -> ImageAnswer:
-        """Return the images of a prompt; as `image`, without blocking the event loop."""
-        trip = self.trip(
-            as_prompt(prompt),
-            options,
-            private=private,
-            deadline=deadline,
-            priority=priority,
-            operation="image",
-            check=check_prompt,
-        )
-        reply: ImageReply = await _aasked(trip, self.clock)
-        return ImageAnswer(reply, trip.journal.receipt())
+    ) -> Coroutine[Any, Any, ImageAnswer]:
+        """Return the images of a prompt; as `image`, without blocking the event loop.
+
+        Made inside `private()`, the call is private wherever it is awaited.
+        """
+        private = is_private(private, self.private)
+
+        async def pictured() -> ImageAnswer:
+            trip = self.trip(
+                as_prompt(prompt),
+                options,
+                private=private,
+                deadline=deadline,
+                priority=priority,
+                operation="image",
+                check=check_prompt,
+            )
+            reply: ImageReply = await _aasked(trip, self.clock)
+            return ImageAnswer(reply, trip.journal.receipt())
+
+        return pictured()
 
 
 def _asked(trip: Trip, clock: Clock) -> Any:

@@ -7,12 +7,13 @@ It builds a `Call`, picks a driver, and wraps what comes back; it decides nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
 from pilotlight.core import drivers
+from pilotlight.core.boundary import MEANING
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.flow import Policy, Trip, failover_flow
 from pilotlight.core.gameday import GameDays
@@ -108,7 +109,7 @@ class Route(Modalities):
         reply = drivers.complete(failover_flow(trip), ask, self.clock)
         return Answer(reply, trip.journal.receipt())
 
-    async def acomplete(
+    def acomplete(
         self,
         messages: Sequence[Message],
         *,
@@ -116,16 +117,25 @@ class Route(Modalities):
         deadline: float | None = None,
         priority: Priority | None = None,
         **options: Any,
-    ) -> Answer:
-        """Return the first good answer; as `complete`, without blocking the event loop."""
-        trip = self.trip(messages, options, private=private, deadline=deadline, priority=priority)
-        call = trip.call
+    ) -> Coroutine[Any, Any, Answer]:
+        """Return the first good answer; as `complete`, without blocking the event loop.
 
-        async def ask(attempt: Attempt) -> Answered | Failed:
-            return await attempt.target.provider.acomplete(call, attempt)
+        Made inside `private()`, the call is private wherever it is awaited.
+        """
+        private = is_private(private, self.private)
 
-        reply = await drivers.acomplete(failover_flow(trip), ask, self.clock)
-        return Answer(reply, trip.journal.receipt())
+        async def answered() -> Answer:
+            trip = self.trip(
+                messages, options, private=private, deadline=deadline, priority=priority
+            )
+
+            async def ask(attempt: Attempt) -> Answered | Failed:
+                return await attempt.target.provider.acomplete(trip.call, attempt)
+
+            reply = await drivers.acomplete(failover_flow(trip), ask, self.clock)
+            return Answer(reply, trip.journal.receipt())
+
+        return answered()
 
     def stream(
         self,
@@ -228,7 +238,7 @@ class Route(Modalities):
             )
         asked_private = is_private(private, self.private) or finding.private
         if asked_private:
-            self._check_for_local(finding)
+            self._check_for_local(finding, operation)
         if not (asked_private and not self.targets[0].local):
             self.targets[0].provider.prepare()  # not at the expense of the deadline
         call = Call(
@@ -264,19 +274,22 @@ class Route(Modalities):
         telemetry.attend(trip)
         return trip
 
-    def _check_for_local(self, finding: Finding) -> None:
+    def _check_for_local(self, finding: Finding, operation: Operation) -> None:
         """Raise ConfigError for a private call that no target of the route may be asked."""
-        if any(target.local for target in self.targets):
+        rules = {target.name: target.rule_for(operation) for target in self.targets}
+        refused = {name: rule for name, rule in rules.items() if rule is not None}
+        if len(refused) < len(rules):
             return
         journal = Journal(self.name, self.targets[0].name, True, self.clock)
         telemetry.attend_refusal(journal)
-        for target in self.targets:
-            journal.kept_home(target.name, target.outside)
+        for name, rule in refused.items():
+            journal.kept_home(name, rule)
+        why = "".join(f"; {name}: {MEANING[rule]}" for name, rule in refused.items())
         because = f" ({finding.why})" if finding.why else ""
         raise ConfigError(
             f"route {self.name!r} has no local target, and this call is private{because}: nothing "
             f"was sent; add an Ollama model to routes.{self.name}.targets, such as "
-            '[targets.local] model = "ollama/llama3.2"'
+            f'[targets.local] model = "ollama/llama3.2"{why}'
         )
 
 

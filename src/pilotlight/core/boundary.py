@@ -22,6 +22,7 @@ class ResidencyRule(StrEnum):
     CLOUD_REPLY = "cloud_reply"
     STRAYED_ADDRESS = "strayed_address"
     FOREIGN_HOST = "foreign_host"
+    FOREIGN_SOCKETS = "foreign_sockets"
     AFTER_BOUNDARY = "after_boundary"
     DECLARED = "declared"
 
@@ -37,6 +38,9 @@ MEANING: Mapping[ResidencyRule, str] = MappingProxyType(
         ResidencyRule.STRAYED_ADDRESS: "the target's host name leads out of the house",
         ResidencyRule.FOREIGN_HOST: "a redirect or a library led to a host that is not the "
         "target's; the connection was refused",
+        ResidencyRule.FOREIGN_SOCKETS: "litellm opens connections of its own for this provider, "
+        "which pilotlight can't hold to the address, whatever `local_addresses` says; a server "
+        "that speaks OpenAI's language is `openai/MODEL` with its `api_base`",
         ResidencyRule.AFTER_BOUNDARY: "a target ahead met the fault `privacy_boundary`; from "
         "there on the call stays local",
         ResidencyRule.DECLARED: "a decorated function or a test's script said so",

@@ -37,7 +37,8 @@ def raise_all_failed(trip: Trip) -> NoReturn:
     """Say of each target why it did not answer, and when to come back."""
     trip.journal.finish("exhausted")
     receipt = trip.journal.receipt()
-    able = [target for target in trip.targets if target.at_home or not trip.call.private]
+    operation = trip.call.operation
+    able = [t for t in trip.targets if not trip.call.private or t.boundary_for(operation) is None]
     full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
     waits = [full.get(target.name) or target.health.breaker.retry_after for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)

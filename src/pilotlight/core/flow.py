@@ -89,7 +89,7 @@ def failover_flow(trip: Trip) -> Flow:
                 return left.value if isinstance(left, Answered) else None
             if left.report is not None:
                 raise_if_final(trip, target, behind, left.report)
-                barred = bar_after(target, left.report.fault) or barred
+                barred = bar_after(trip, target, left.report.fault) or barred
             if left.shown:
                 restarted = StreamRestarted(target.name, "", left.reason)
             if left.throttled:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 ABILITIES: Final = (
     "tools",
@@ -34,6 +34,7 @@ ABILITIES: Final = (
     "image_generation",
 )
 Operation = Literal["chat", "embeddings", "image"]
+OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 BYTES_A_TOKEN: Final = 3
 MESSAGE: Final = 6  # tokens of a message's frame
 REPLY: Final = 3  # tokens that open the answer

@@ -29,7 +29,7 @@ _log = logging.getLogger("pilotlight")
 
 def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins."""
-    if trip.call.private and (rule := target.boundary) is not None:
+    if trip.call.private and (rule := target.boundary_for(trip.call.operation)) is not None:
         return TargetSkipped(target.name, "residency", detail=rule)
     if missing := unsupported(trip, target):
         return TargetSkipped(target.name, "unsupported", detail=missing)
@@ -203,13 +203,15 @@ def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: F
             return False
 
 
-def bar_after(target: Target, fault: Fault) -> Callable[[Target], TargetSkipped | None] | None:
+def bar_after(
+    trip: Trip, target: Target, fault: Fault
+) -> Callable[[Target], TargetSkipped | None] | None:
     """Return the rule that this fault lays on the targets behind, if it lays one."""
     elsewhere = RULES[fault].elsewhere
     if elsewhere is Elsewhere.LOCAL:
         return lambda other: (
             None
-            if other.at_home
+            if other.boundary_for(trip.call.operation) is None
             else TargetSkipped(other.name, "residency", detail=ResidencyRule.AFTER_BOUNDARY)
         )
     if elsewhere is Elsewhere.LARGER:

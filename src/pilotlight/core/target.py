@@ -12,6 +12,7 @@ from pilotlight.core.breaker import Breaker
 from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.lifecycle import Lifecycle
+from pilotlight.core.needs import Operation
 from pilotlight.core.space import Space
 from pilotlight.core.steps import Provider, Timeouts
 
@@ -75,13 +76,14 @@ class Health:
 class Target:
     """One configured model endpoint.
 
-    `local` is proven, not declared; `outside` is the rule by which it is not.  `window`
-    tells the context length in tokens, None when it is not known; `room` how many of
-    them a call with these options can have at most, None unless that is certain.
-    `lacks` tells the abilities it certainly has not (`core.needs.ABILITIES`), asked at
-    each call, for they may be learned.  `reserve` is the time in seconds kept free for
-    it while an earlier target is being asked; None: a share of what is left.  `base_url` is its
-    address, empty where that is not known.  `space` is where its embeddings lie; None: not said.
+    `local` is proven, not declared; `outside` is the rule by which it is not.  `unwatched` are
+    operations that go over connections which are not ours: for these it is not.  `window` tells
+    the context length in tokens, None when it is not known; `room` how many of them a call with
+    these options can have at most, None unless that is certain.  `lacks` tells the abilities it
+    certainly has not (`core.needs.ABILITIES`), asked at each call, for they may be learned.
+    `reserve` is the time in seconds kept free for it while an earlier target is being asked;
+    None: a share of what is left.  `base_url` is its address, empty where that is not known.
+    `space` is where its embeddings lie; None: not said.
     """
 
     name: str
@@ -97,15 +99,25 @@ class Target:
     room: Callable[[Mapping[str, Any]], int | None] = field(default=lambda _options: None)
     care: Care = Care()
     outside: ResidencyRule = ResidencyRule.NOT_LOCAL
+    unwatched: frozenset[Operation] = frozenset()
     base_url: str = ""
     space: Space | None = None
 
-    @property
-    def boundary(self) -> ResidencyRule | None:
-        """The rule that keeps private calls from it; None: they may come."""
+    def rule_for(self, operation: Operation) -> ResidencyRule | None:
+        """Return the rule that keeps private calls of this kind from it, as it is configured."""
         if not self.local:
             return self.outside
-        return ResidencyRule.REMOTE_HOST if self.health.away else None
+        return ResidencyRule.FOREIGN_SOCKETS if operation in self.unwatched else None
+
+    def boundary_for(self, operation: Operation) -> ResidencyRule | None:
+        """Return the rule that keeps private calls of this kind from it; None: they may come."""
+        away = ResidencyRule.REMOTE_HOST if self.health.away else None
+        return self.rule_for(operation) or away
+
+    @property
+    def boundary(self) -> ResidencyRule | None:
+        """The rule that keeps private chats from it; None: they may come."""
+        return self.boundary_for("chat")
 
     @property
     def at_home(self) -> bool:
