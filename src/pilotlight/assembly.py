@@ -15,7 +15,6 @@ from pilotlight.config import (
     RouteConfig,
     TargetConfig,
     bad_model,
-    find_config,
     load_config,
     timeouts,
 )
@@ -28,6 +27,7 @@ from pilotlight.core.lifecycle import Notice
 from pilotlight.core.target import Checked, Target
 from pilotlight.drills import DrillFile
 from pilotlight.errors import ConfigError
+from pilotlight.lookup import find_config, working_folder
 from pilotlight.providers.abilities import lacks
 from pilotlight.providers.base import Connection
 from pilotlight.registry import REGISTRY, Endpoint, Registry
@@ -47,6 +47,7 @@ class Pilotlight:
 
     Thread-safe.  Two of them with the same endpoint share its circuit breaker.  `drills` is
     where `pilotlight drill` says what it wants, if that is not the board of a shared `state`.
+    `path` is the file that the configuration was read from, if it was.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Pilotlight:
         clock: Clock = SYSTEM_CLOCK,
         registry: Registry = REGISTRY,
         drills: DrillFile | None = None,
+        path: Path | None = None,
     ) -> None:
         self.config = config
+        self.path = path
         self.drills = drills
         self.clock = clock
         self.registry = registry
@@ -308,7 +311,9 @@ def load(
 
     Without a source: the file named by `PILOTLIGHT_CONFIG`, else `pilotlight.toml`
     or `[tool.pilotlight]` in `pyproject.toml` here or in a folder above, else an
-    empty configuration.
+    empty configuration.  One of those that somebody else may have written is passed over,
+    with a warning: file and folders have to belong to this user or to root, and may not be
+    writable by others.  A file that is named is used as it is, but for a `sensitive` in it.
 
     A `[telemetry]` table is put to use at once, see `configure_telemetry`.
 
@@ -325,14 +330,16 @@ def load(
     drills = None if path is None or config.state.shared else DrillFile.beside(path)
     if drills is not None:
         drills.look()  # the disk is being read anyway; later looks are made in the background
-    return Pilotlight(config, clock=clock, drills=drills)
+    return Pilotlight(
+        config, clock=clock, drills=drills, path=None if path is None else path.absolute()
+    )
 
 
 def default() -> Pilotlight:
     """Return the process's own configuration, read once for each folder and environment."""
-    return _default(os.environ.get("PILOTLIGHT_CONFIG"), Path.cwd())
+    return _default(os.environ.get("PILOTLIGHT_CONFIG"), working_folder())
 
 
 @lru_cache(maxsize=8)
-def _default(named: str | None, folder: Path) -> Pilotlight:
+def _default(named: str | None, folder: Path | None) -> Pilotlight:
     return load()

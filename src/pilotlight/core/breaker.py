@@ -18,7 +18,6 @@ little long: everything of pybreaker's that has to be kept honest is in one plac
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -32,12 +31,13 @@ import pybreaker
 from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Leave, Open, Permit, Rules
 from pilotlight.core.window import Window
 from pilotlight.errors import CircuitOpen
+from pilotlight.plain import logger
 
 State = Literal["closed", "open", "half-open"]
 
 __all__ = ["Breaker", "BreakerPolicy", "Permit", "State"]
 
-_log = logging.getLogger("pilotlight.breaker")
+_log = logger("pilotlight.breaker")
 
 
 class _Lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,12 +15,13 @@ from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Time
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Left, Trip
 from pilotlight.errors import CircuitOpen, PilotlightError, ProviderFault, TargetSkipped
+from pilotlight.plain import logger
 
 SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
 NO_SPACE = "space"  # not declared, or another one than the first target's
 SHARES_AT_MOST = 0.5  # of the remaining time, for all of them together
 
-_log = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 
 
 # Who may be asked.

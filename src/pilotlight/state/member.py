@@ -9,6 +9,9 @@ after twice as many calls: two processes that are busy in turn must not pass it 
 
 Calls only read what the last exchange has left here: `wait` does no I/O.  When no exchange
 has worked for `LOST_AFTER` seconds, each process tries by itself, as without a board.
+
+Whoever may write the board can have an endpoint left alone, or tried; not for longer than
+the longest break of this process, or the table's own for that fault.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pilotlight.core.breaker import Breaker
 from pilotlight.core.circuit import HalfOpen, Open
+from pilotlight.core.faults import RULES
 from pilotlight.core.target import Health
 from pilotlight.state.board import Entry, Errand, claim, drop, put
 from pilotlight.state.notice import KEEP, LONGEST_BREAK, Notice, Retirement, dump, read
@@ -47,14 +52,16 @@ class Member:
         self._sending = self._seen
         self._number = 0
         self._last: tuple[str, int] | None = None
-        self._end: Retirement | None = None  # the one that stands on the board
+        self._told: Retirement | None = None  # the end that this process has told of
+        self._end_stands = False  # that one, or another process's, for long enough
+        self._end_lapses = math.inf
         self.begin_afresh()
         breaker.leave = self
 
     def begin_afresh(self) -> None:
         """Start without a lease, as in a forked child."""
         self._sent_at = self._heard = self._clock()
-        self._missing = self._wanted = False
+        self._missing = self._wanted = self._squatted = False
         self.in_haste = False  # calls wait for the end of a trial, here or elsewhere
         self._leased_until = self._asked = self._refused_at = -math.inf
         self._refused, self._patience = 0, PATIENCE
@@ -106,9 +113,7 @@ class Member:
                 self._asked = now
             elif not (self._missing and left > 0):
                 return []
-            notice = Notice(
-                "open", state.reason[:64], health.breaker.failed_trials, me, self._number
-            )
+            notice = Notice.opened(state.reason, health.breaker.failed_trials, me, self._number)
             # The store has forgotten it: told again, unless another was quicker.
             write = put if moved else claim
             return [write(field, dump(notice), min(left, LONGEST_BREAK) + KEEP)]
@@ -137,13 +142,15 @@ class Member:
             return [drop(lease, me)]
         if holding or trying or not idle or now > until + FRESH:
             asking = [put(want, me, REFRESH * 3)] if self._refused >= self._patience else []
-            return [*asking, claim(lease, me, LEASE)]
+            return [*asking, (put if self._squatted else claim)(lease, me, LEASE)]
         return []
 
     def _retirement(self, health: Health) -> list[Errand]:
-        end = Retirement.of(health.lifecycle.notice)
-        if end is None or end == self._end:
+        """Tell what this process was told itself: what others have said, they say again."""
+        end = Retirement.of(health.lifecycle.own)
+        if end is None or (end == self._told and self._end_stands):
             return []
+        self._told = end
         return [put(f"end:{self.key}", dump(end), END_STANDS)]
 
     def take(self, health: Health, entries: Mapping[str, Entry], me: str) -> None:
@@ -152,6 +159,8 @@ class Member:
         self._take_break(health, entries.get(f"break:{self.key}"), me)
         lease, want = entries.get(f"trial:{self.key}"), entries.get(f"want:{self.key}")
         mine = lease is not None and lease.value == me
+        # Nobody of ours holds a lease for so long.
+        self._squatted = lease is not None and not mine and lease.left > LEASE + REFRESH
         # Counted from before the exchange, so that it ends here before it ends at the store.
         self._leased_until = self._sent_at + lease.left if mine and lease else -math.inf
         self._wanted = want is not None and want.value != me
@@ -162,7 +171,7 @@ class Member:
     def _take_break(self, health: Health, entry: Entry | None, me: str) -> None:
         breaker = health.breaker
         self._missing = entry is None
-        notice = None if entry is None else read(Notice, entry.value)
+        notice = read(Notice, f"break:{self.key}", entry)
         if entry is None or notice is None or notice.by == me:
             return
         if (notice.by, notice.number) == self._last or _mark(breaker.state) != self._seen:
@@ -171,15 +180,27 @@ class Member:
         if notice.state == "closed":
             breaker.learn_closed()
         else:
-            breaker.learn_open(notice.reason, entry.left - KEEP, notice.failed_trials)
+            left = min(entry.left - KEEP, _longest(breaker, notice.reason))
+            breaker.learn_open(notice.reason, left, notice.failed_trials)
         self._seen = _mark(breaker.state)
 
     def _take_retirement(self, health: Health, entry: Entry | None) -> None:
-        self._end = None
-        if entry is not None and (end := read(Retirement, entry.value)) is not None:
-            health.lifecycle.note(end.notice())
-            if entry.left > END_STANDS / 2:  # else who knows of it says it again
-                self._end = end
+        end = read(Retirement, f"end:{self.key}", entry)
+        health.lifecycle.hear(None if end is None else end.notice())
+        left = 0.0 if entry is None else min(entry.left, END_STANDS)
+        self._end_lapses = self._heard + left
+        self._end_stands = left > END_STANDS / 2  # else who knows of it says it again
+
+    def miss(self, health: Health) -> None:
+        """Forget, without a board, what stood there for as long as it would have stood."""
+        if self._clock() >= self._end_lapses:
+            health.lifecycle.hear(None)
+
+
+def _longest(breaker: Breaker, reason: str) -> float:
+    """Return the seconds of a break that are believed to another process."""
+    known = {fault.value: rule.break_for or 0.0 for fault, rule in RULES.items()}
+    return min(LONGEST_BREAK, max(breaker.policy.max_break, known.get(reason, 0.0)))
 
 
 def _mark(state: Any) -> tuple[Any, float]:
