@@ -40,9 +40,10 @@ from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.line import Priority
 from pilotlight.core.needs import ABILITIES
+from pilotlight.core.sendable import check_options
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Care
-from pilotlight.errors import ConfigError
+from pilotlight.errors import ConfigError, InvalidCall
 from pilotlight.files import distrust
 from pilotlight.lookup import find_config, table_in
 from pilotlight.providers.catalog import Spec
@@ -284,6 +285,7 @@ class Config(_Table):
     def _hangs_together(self) -> Config:
         problems = [
             *_bad_models(self.targets),
+            *_bad_options(self.targets),
             *_bad_addresses(self.targets),
             *_bad_routes(self.routes, self.targets),
         ]
@@ -325,11 +327,25 @@ def _bad_models(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
             yield f"targets.{name}.model: {problem}"
 
 
+def _bad_options(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
+    for name, target in targets.items():
+        for place, options in (
+            ("options.", target.options),
+            ("", {"keep_alive": target.keep_alive}),
+        ):
+            try:
+                check_options(options)
+            except InvalidCall as problem:
+                yield f"targets.{name}.{place}{problem}"
+
+
 def _bad_addresses(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
     for name, target in targets.items():
         if target.api_base is None:
             continue
         try:
+            if not target.api_base.isprintable():
+                raise ValueError("an address holds no line end and no other control character")
             if target.provider.startswith("ollama"):
                 normalise_host(target.api_base)
                 continue
@@ -347,6 +363,8 @@ def _bad_addresses(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
 def bad_model(model: str) -> str | None:
     """Return what is wrong with a model string, or None."""
     provider, slash, name = model.partition("/")
+    if not model.isprintable():
+        return f"{model!r} holds a line end or another control character; a name has none"
     if slash and provider and name:
         return None
     if slash:

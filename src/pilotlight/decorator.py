@@ -21,9 +21,10 @@ from collections.abc import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Never, ParamSpec, TypeVar, cast
 
 from pilotlight.assembly import default
+from pilotlight.call_rules import OURS, check_messages, slip
 from pilotlight.coloured import coloured
 from pilotlight.config import bad_model
 from pilotlight.core import drivers
@@ -35,7 +36,7 @@ from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
 from pilotlight.residency import is_private
 from pilotlight.residency import private as private_block
-from pilotlight.route import Route, check_messages
+from pilotlight.route import Route
 from pilotlight.sensitive import NOTHING, sense_arguments
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def failover(
     deadline: float | None = None,
     priority: Priority | None = None,
     accept: Callable[[Any], bool] | None = None,
+    **unknown: Never,
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Run the decorated function once for each attempt, with `target=` the one to use.
 
@@ -68,6 +70,13 @@ def failover(
         @failover("openai/gpt-4o", "ollama/llama3.2")
         def summarise(text: str, *, target) -> str: ...
     """
+    for name in unknown:
+        meant = slip(name, (*OURS, "accept"))
+        raise TypeError(
+            f"failover() takes no {name}=" + (f"; did you mean {meant}=?" if meant else "")
+        )
+    if type(private) is not bool:
+        raise TypeError(f"private is a {type(private).__name__}; it should be True or False")
     find = _finder(targets)
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
@@ -426,7 +435,7 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
 
     A `ProviderFault` is a diagnosis already.
     """
-    from pilotlight.providers.classify import classify_exception
+    from pilotlight.providers.classify import is_witness
     from pilotlight.providers.evidence import scrub
     from pilotlight.providers.seen import judge_seen, sound
 
@@ -437,6 +446,6 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
         return Failed(report, partial)
     if tap.complete and not tap.expired and (verdict := judge_seen(tap)) is not None:
         return diagnosed(handle, tap, verdict, error, partial)  # it fell over what it was given
-    if tap.requests and sound(tap) and classify_exception(error) is None:
+    if tap.requests and sound(tap) and not is_witness(error, tap):
         raise error  # the provider had answered well
     return failure(handle, handle.tap, error, prompts, partial)

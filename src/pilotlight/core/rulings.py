@@ -161,6 +161,7 @@ def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
     report = failed.report
     kind = type(report.error)
     if issubclass(kind, PilotlightError) and issubclass(kind, ValueError):
+        report.error.__cause__ = None  # a library's exception may quote the call
         return failed
     silent = report.status is None and bool(trip.call.messages)
     away = report.fault is Fault.PRIVACY_BOUNDARY and (

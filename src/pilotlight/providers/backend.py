@@ -138,6 +138,12 @@ def _begin(host: str, allowed: frozenset[str], timeout: float | None) -> None:
         watch.connecting()
 
 
+def _note_writing(timeout: float | None) -> None:
+    """Note that a byte of the request may have left: from here on there is evidence of it."""
+    if isinstance(timeout, Allowance):
+        timeout.watch.tap.written = True
+
+
 def _awaits_body(buffer: bytes) -> bool:
     """Tell the head of a request, which httpcore writes by itself, and its body after it."""
     return buffer.endswith(b"\r\n\r\n") and buffer.startswith(b"POST ")
@@ -176,6 +182,7 @@ class Stream(httpcore.NetworkStream):
         buffer, self._head = self._head, b""
         for start in range(0, len(buffer), _PIECE):
             with _Operation(timeout, httpcore.WriteTimeout) as seconds:
+                _note_writing(timeout)
                 self._inner.write(buffer[start : start + _PIECE], seconds)
 
     def close(self) -> None:
@@ -271,6 +278,7 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         buffer, self._head = self._head, b""
         for start in range(0, len(buffer), _PIECE):
             with _Operation(timeout, httpcore.WriteTimeout) as seconds:
+                _note_writing(timeout)
                 await self._inner.write(buffer[start : start + _PIECE], seconds)
 
     async def aclose(self) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from pilotlight.core.boundary import ResidencyRule
-from pilotlight.core.faults import Fault
+from pilotlight.core.faults import RULES, Effect, Fault
+from pilotlight.core.headers import clean_key
 from pilotlight.core.steps import Failed, Provider, Report, Timeouts
-from pilotlight.errors import ProviderFault
+from pilotlight.errors import ConfigError, InvalidCall, PilotlightError, ProviderFault
 from pilotlight.providers import catalog, retired
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.ollama_context import asked_context
@@ -42,10 +44,18 @@ class Connection:
 
     def __init__(self, spec: Spec) -> None:
         known = catalog.info(spec.provider)
+        if spec.api_key:
+            where = f"target {spec.name!r}: api_key"
+            spec = replace(spec, api_key=clean_key(spec.api_key, where) or None)
         self.spec = spec
         self.wire: Wire = known.wire
         self.api_key = spec.api_key or catalog.environment_key(spec.provider)
         self.given_base = spec.api_base or catalog.environment_base(spec.provider)
+        if self.given_base and not self.given_base.isprintable():
+            raise ConfigError(
+                f"target {spec.name!r}: its address {self.given_base!r} holds a line end or "
+                f"another control character; look at api_base and {' '.join(known.bases)}"
+            )
         if self.wire == "ollama":
             from pilotlight.providers.ollama_http import normalise_host
 
@@ -156,9 +166,9 @@ class listening:  # noqa: N801  # a context manager, and around every chunk: a c
         current_tap.reset(self._token)
 
 
-def new_tap(wire: Wire, timeouts: Timeouts) -> Tap:
+def new_tap(wire: Wire, timeouts: Timeouts, *, watched: bool = False) -> Tap:
     """Return the record of an attempt that starts now."""
-    return Tap(wire, timeouts, time.monotonic)
+    return Tap(wire, timeouts, time.monotonic, watched=watched)
 
 
 def failure(
@@ -168,25 +178,47 @@ def failure(
     messages: Sequence[Mapping[str, Any]] = (),
     partial: str = "",
     tool_begun: bool = False,
+    *,
+    own: bool = False,
 ) -> Failed:
     """Diagnose what an attempt raised; raises the error itself where it is a bug.
 
     The wire is the first witness.  Where nothing reached it, the exception is the
-    only one, and one that is no provider's is the caller's or ours.
+    only one, and one that is no provider's is the caller's or ours: nothing that counts
+    against an endpoint is believed without a witness.  `own`: the call was put together
+    by a provider of ours, so an InvalidCall says that it could not be sent.
     """
-    from pilotlight.providers.classify import classify, classify_exception
+    from pilotlight.providers.classify import classify, classify_exception, has_witness
 
     texts = Texts((*messages, partial))  # what was answered is no more to be quoted
+    verdict: Verdict | None
     if tap.requests or tap.refused_host:
-        return Failed(
-            _report(target, classify(tap, error, prompt_texts=texts), error, tap),
-            partial,
-            tool_begun,
-        )
-    verdict = classify_exception(error, wire=tap.wire, prompt_texts=texts)
+        verdict = classify(tap, error, prompt_texts=texts)
+    else:
+        verdict = classify_exception(error, wire=tap.wire, prompt_texts=texts)
     if verdict is None:
-        raise error
+        if not own or tap.written or isinstance(error, PilotlightError):
+            raise error
+        return _unsendable(target, error)
+    if RULES[verdict.fault].breaker is not Effect.IGNORES and not has_witness(tap, error):
+        if not own:
+            raise error
+        return _unsendable(target, error)
     return Failed(_report(target, verdict, error, tap), partial, tool_begun)
+
+
+def _unsendable(target: Named, error: Exception) -> Failed:
+    """The failure of a call that a library refused before a byte was written.
+
+    The library's words may quote the call, so they stay with the cause.
+    """
+    from pilotlight.providers.failures import chain
+
+    kinds = dict.fromkeys(type(each).__name__ for each in (error, chain(error)[-1]))
+    said = f"refused before anything was sent: {' from '.join(kinds)}"
+    told = InvalidCall(f"{target.name}: the call was {said}")
+    told.__cause__ = error
+    return Failed(Report(Fault.INVALID_REQUEST, told, evidence=said))
 
 
 def verdict_failure(

@@ -28,6 +28,8 @@ __all__ = [
     "Verdict",
     "classify",
     "classify_exception",
+    "has_witness",
+    "is_witness",
     "judge",
     "judge_wire",
     "retry_after",
@@ -94,6 +96,35 @@ def classify_exception(
         return None
     said = evidence(None, type(error).__name__, failures.text_of(error), prompt_texts)
     return Verdict(Fault.UNKNOWN, evidence=said)
+
+
+def has_witness(tap: Tap, error: BaseException) -> bool:
+    """Tell whether more than a library's own word speaks of a failure of the endpoint.
+
+    The witnesses: a byte of the request that left, a clock or a gate of ours, trouble that is
+    known to be the transport's, or a response that an exception still carries.  litellm's
+    word is taken where its requests can't be seen, unless a bug led to it.  What is refused
+    without a witness was refused before a byte was written: it is the caller's, or ours.
+    """
+    return bool(
+        tap.written or tap.expired or tap.refused_host or tap.strayed or is_witness(error, tap)
+    )
+
+
+def is_witness(error: BaseException, tap: Tap) -> bool:
+    """Tell whether an exception speaks of an endpoint's failure, whatever the wire has seen."""
+    errors = failures.chain(error)
+    if failures.is_of_transport(errors):
+        return True
+    reply, rank = _reply_of(errors, tap.wire)
+    if reply is not None and rank < 2:
+        return True
+    if tap.watched:
+        return False
+    if failures.transport_fault(errors) is Fault.MALFORMED_RESPONSE:  # somebody read an answer
+        return True
+    told = reply is not None or any(map(failures.declared_fault, errors))
+    return told and not any(map(failures.is_bug, errors))
 
 
 def _said(tap: Tap, fault: Fault, what: str, prompt_texts: Sequence[str]) -> Verdict:

@@ -39,7 +39,7 @@ from pilotlight.providers.ollama_context import cut
 from pilotlight.providers.ollama_embed import TOO_OLD, embed_request, embedding_from, too_old
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
-from pilotlight.providers.post import AsyncJsonClient, JsonClient
+from pilotlight.providers.post import AsyncJsonClient, JsonClient, dumped
 from pilotlight.providers.replies import ChatReply, EmbeddingReply, judge_vectors, vectors_in
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.traceparent import trace_headers
@@ -62,10 +62,10 @@ class OllamaProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
-            body = talk.body(self, call)
+            body = dumped(talk.body(self, call))  # before anything is sent
             with listening(tap):
                 self.prove(call)
                 said = talk.post(self.client, body)
@@ -76,10 +76,10 @@ class OllamaProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
-            body = talk.body(self, call)
+            body = dumped(talk.body(self, call))  # before anything is sent
             with listening(tap):
                 await self.aprove(call)
                 said = await talk.apost(self.aclient, body)
@@ -102,7 +102,7 @@ class OllamaProvider:
 
     def vouch(self, attempt: Attempt) -> Failed | None:
         """Ask the server whether the model is its own; unknown means no."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             with listening(tap):
                 self.prove(_PRIVATE)
@@ -112,7 +112,7 @@ class OllamaProvider:
 
     async def avouch(self, attempt: Attempt) -> Failed | None:
         """As `vouch`."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             with listening(tap):
                 await self.aprove(_PRIVATE)
@@ -218,7 +218,7 @@ class OllamaProvider:
         if call.operation == "embeddings" and too_old(error):
             error = ProviderFault(Fault.MODEL_NOT_FOUND, attempt.target.name, TOO_OLD)
             return Failed(Report(Fault.MODEL_NOT_FOUND, error, None, tap.status, error.evidence))
-        return failure(attempt.target, tap, error, call.messages, partial, tools)
+        return failure(attempt.target, tap, error, call.messages, partial, tools, own=True)
 
     def half_read(
         self, call: Call, attempt: Attempt, tap: Tap, read: int | None, partial: str = ""
@@ -274,8 +274,8 @@ class _Talk:
     """One operation as Ollama does it: the request, its endpoint, and the judge."""
 
     body: Callable[[OllamaProvider, Call], Json]
-    post: Callable[[Any, Json], Json]
-    apost: Callable[[Any, Json], Awaitable[Json]]
+    post: Callable[[Any, bytes], Json]
+    apost: Callable[[Any, bytes], Awaitable[Json]]
     judged: Callable[[OllamaProvider, Call, Attempt, Tap, Json], Answered | Failed]
 
 
@@ -312,7 +312,7 @@ class _Source:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._tap = new_tap("ollama", attempt.timeouts)
+        self._tap = new_tap("ollama", attempt.timeouts, watched=True)
         usage = (call.options.get("stream_options") or {}).get("include_usage", False)
         self._built = ChunkBuilder(
             provider.model, created=int(time.time()), id=_new_id(), include_usage=bool(usage)
@@ -393,7 +393,7 @@ class OllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
-                body = self._provider.body(self._call)
+                body = dumped(self._provider.body(self._call))
                 self._provider.prove(self._call)
                 self._lines = ollama_http.stream_chat(self._provider.client, body)
             for line in self._lines:
@@ -424,7 +424,7 @@ class AsyncOllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
-                body = self._provider.body(self._call)
+                body = dumped(self._provider.body(self._call))
                 await self._provider.aprove(self._call)
                 self._lines = ollama_http.astream_chat(self._provider.aclient, body)
             async for line in self._lines:

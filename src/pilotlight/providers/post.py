@@ -249,10 +249,12 @@ class AsyncJsonClient(_Client):
 
 
 def dumped(said: Any) -> bytes:
-    """Return the JSON as httpx and the SDKs write it.
+    """Return the JSON as httpx and the SDKs write it; bytes are JSON already.
 
     Raises TypeError or ValueError for what JSON can't hold.
     """
+    if type(said) is bytes:
+        return said
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 

@@ -36,7 +36,9 @@ class Tap:
     clock: Callable[[], float] = time.monotonic
     started: float = field(init=False)
 
-    requests: int = 0  # HTTP requests sent; more than one means hidden retries
+    requests: int = 0  # HTTP requests begun; more than one means hidden retries
+    written: bool = False  # whether a byte of the last of them was given to a socket
+    watched: bool = False  # no request of this attempt can go out without being seen here
     status: int | None = None  # the true status of the last response
     headers: Mapping[str, str] = field(default_factory=dict)  # of that response, names lower-case
     head: bytes = b""  # the first kilobytes of its body
