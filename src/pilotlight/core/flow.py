@@ -24,6 +24,7 @@ from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
     bar_after,
+    break_for,
     judged,
     limits,
     open_circuit,
@@ -213,8 +214,7 @@ def _settle(
     if rule.breaker is Effect.COUNTS:
         permit.failure(report.error)
     elif rule.breaker is Effect.OPENS:
-        wait = report.retry_after
-        opened = permit.trip(report.fault, rule.break_for if wait is None else wait)
+        opened = permit.trip(report.fault, break_for(report))
         if opened and rule.alert:
             events.alert(target.name, report.fault, report.evidence or rule.meaning)
     else:

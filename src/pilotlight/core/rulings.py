@@ -20,6 +20,7 @@ from pilotlight.plain import logger
 SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
 NO_SPACE = "space"  # not declared, or another one than the first target's
 SHARES_AT_MOST = 0.5  # of the remaining time, for all of them together
+LEAST_BREAK = 1.0  # seconds that a breaker opens for, though the provider says "at once"
 
 _log = logger("pilotlight")
 
@@ -173,6 +174,15 @@ def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
     name = f"{kind.__module__}.{kind.__qualname__}"
     quiet = replace(report, error=error, evidence=said, code=None, error_type=name)
     return replace(failed, report=quiet)
+
+
+def break_for(report: Report) -> float | None:
+    """Return the seconds that a fault opens the breaker for: the provider's word, else the table's.
+
+    A provider that refuses and says "again in no time" would be asked by every call.
+    """
+    wait = report.retry_after
+    return RULES[report.fault].break_for if wait is None else max(LEAST_BREAK, wait)
 
 
 def retry_delay(trip: Trip, target: Target, left: Left, number: int) -> float | None:

@@ -67,15 +67,21 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
     known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
     if known is None:
-        known = _from_errors(errors, tap.wire, prompt_texts)
+        heard = tap.status is not None
+        known = _from_errors(errors, tap.wire, prompt_texts, heard=heard)
     return _at_its_word(tap, error, prompt_texts) if known is None else known
 
 
 def _at_its_word(tap: Tap, error: BaseException | None, prompt_texts: Sequence[str]) -> Verdict:
-    """Believe our own providers, which could not read an answer; else nothing is known."""
+    """Believe our own providers, which could not read an answer.
+
+    Whatever else reading a success has raised, its bytes were the reason.
+    """
     if isinstance(error, ProviderFault):
         return _said(tap, Fault(error.fault), error.evidence, prompt_texts)
     what = type(error).__name__ if error is not None else "no answer"
+    if tap.status is not None and error is not None:
+        return _said(tap, Fault.MALFORMED_RESPONSE, f"an answer that can't be read ({what})", ())
     return _said(tap, Fault.UNKNOWN, what, prompt_texts)
 
 
@@ -145,6 +151,8 @@ def _expired(tap: Tap) -> Fault:
 
 def _answered(tap: Tap, errors: list[BaseException], prompt_texts: Sequence[str]) -> Verdict | None:
     """Diagnose an attempt that failed although the status was a success."""
+    if tap.unfit:
+        return judge_wire(tap, prompt_texts)
     if blocked_answer(tap):
         return _said(tap, Fault.CONTENT_BLOCKED, "a filter ended the answer", ())
     below = failures.transport_fault(errors)
@@ -159,15 +167,21 @@ def _answered(tap: Tap, errors: list[BaseException], prompt_texts: Sequence[str]
 
 
 def _from_errors(
-    errors: list[BaseException], wire: Wire, prompt_texts: Sequence[str]
+    errors: list[BaseException], wire: Wire, prompt_texts: Sequence[str], *, heard: bool = False
 ) -> Verdict | None:
-    """Diagnose by the exceptions alone: a true response, else the socket, else litellm."""
+    """Diagnose by the exceptions alone: a true response, else the socket, else litellm.
+
+    Where the wire was `heard` to answer well, litellm makes up a refusal of its own failure.
+    """
     reply, rank = _reply_of(errors, wire)
     if reply is not None and rank < 2:
         return verdict_of(reply, prompt_texts, fault=_in_stream(errors, reply))
     below = failures.transport_fault(errors)
-    if reply is not None and below in (None, Fault.CONNECTION_ERROR) and _is_own_word(errors):
+    own = heard or reply is not None
+    if own and below in (None, Fault.CONNECTION_ERROR) and _is_own_word(errors):
         below = None  # litellm calls anything it does not know a connection error
+    if heard:
+        reply = None
     if below is not None:
         error = errors[-1]
         what = f"{type(error).__name__} {failures.text_of(error)}"

@@ -8,7 +8,6 @@ what is left of the nearest of the attempt's own clocks.
 from __future__ import annotations
 
 import re
-import zlib
 from math import inf
 from typing import TYPE_CHECKING, Final, Self
 
@@ -66,12 +65,10 @@ class Watch:
         "_connect_until",
         "_dialect",
         "_first",
-        "_inflate",
         "_left_at",
         "_quiet_since",
         "_scanner",
         "_total_until",
-        "readable",
         "streaming",
         "tap",
     )
@@ -81,9 +78,7 @@ class Watch:
         self.tap = tap
         self._dialect = dialect(path, tap.wire)
         self.streaming = streaming
-        self.readable = True
         self._scanner: Scanner | BodyScanner | None = None
-        self._inflate: zlib._Decompress | None = None
         self._total_until = inf if limits.total is None else tap.started + limits.total
         self._first = inf if limits.first_token is None else limits.first_token
         self._between = inf if limits.between_tokens is None else limits.between_tokens
@@ -141,14 +136,6 @@ class Watch:
         tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
         self._scanner = Scanner(self._dialect) if tap.streaming else BodyScanner(self._dialect)
-        self._decode(names.get("content-encoding", "identity"))
-
-    def _decode(self, encoding: str) -> None:
-        """Prepare for a server that compresses although our clients ask it not to."""
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        elif encoding != "identity":
-            self.readable = False
 
     def resume(self) -> None:
         """Start to wait again; the time the consumer took is not the server's silence."""
@@ -160,14 +147,14 @@ class Watch:
         """Take note of a piece of the body, and of the time."""
         tap = self.tap
         tap.received += len(data)
-        if self._inflate is not None:
-            data = self._inflated(data)
         if len(tap.head) < HEAD_LIMIT:
             tap.head += data[: HEAD_LIMIT - len(tap.head)]
+        if not tap.streaming:
+            tap.pieces.append(data)
         scanner = self._scanner
         assert scanner is not None
         now = tap.clock()
-        if self.readable and scanner.feed(data):
+        if scanner.feed(data):
             tap.contents = scanner.contents
             tap.last_content_at = self._quiet_since = now
         if scanner.terminal:
@@ -178,21 +165,12 @@ class Watch:
             self.check()
         self._left_at = now
 
-    def _inflated(self, data: bytes) -> bytes:
-        assert self._inflate is not None
-        try:
-            return self._inflate.decompress(data)
-        except zlib.error:  # httpx will say so, in its own words
-            self.readable = False
-            return b""
-
     def ended(self) -> None:
         """Note that the body ended as HTTP says it should."""
         tap, scanner = self.tap, self._scanner
         assert scanner is not None
-        if self.readable:
-            scanner.finish()
-            tap.contents = scanner.contents
+        scanner.finish()
+        tap.contents = scanner.contents
         tap.terminal = scanner.terminal
         tap.in_band_error = scanner.error
         tap.complete = True
@@ -230,6 +208,8 @@ def _start_afresh(tap: Tap) -> None:
     tap.status = tap.first_byte_at = tap.last_content_at = None
     tap.headers = {}
     tap.head = tap.in_band_error = b""
+    tap.unfit = ""
+    tap.pieces = []
     tap.contents = tap.received = 0
     tap.streaming = tap.terminal = tap.complete = tap.broken = False
     tap.body = None

@@ -66,10 +66,9 @@ class DirectProvider:
         try:
             said = self.place.send(body, tap, streaming=False, more=trace_headers())
             said.read()
-            data = self.answer(said)
+            return self.judged(call, attempt, tap, self.answer(said))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages, own=True)
-        return self.judged(call, attempt, tap, data)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -81,10 +80,9 @@ class DirectProvider:
         try:
             said = await self.place.asend(body, tap, streaming=False, more=trace_headers())
             await said.aread()
-            data = self.answer(said)
+            return self.judged(call, attempt, tap, self.answer(said))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages, own=True)
-        return self.judged(call, attempt, tap, data)
 
     def stream(self, call: Call, attempt: Attempt) -> Source:
         """Return the stream; the request is made by its first `next`."""
@@ -160,11 +158,10 @@ class DirectProvider:
         from pilotlight.providers.classify import judge
 
         spec = self.connection.spec
-        shape = shapes.Shape(flattened(data))
-        view = view_of(shape, spec.bare_model, tap)
+        view = view_of(flattened(data), spec.bare_model, tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
-        return Answered(ChatReply(data, spec.provider), facts_of(view, tap, shape))
+        return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))
 
 
 class _Source:

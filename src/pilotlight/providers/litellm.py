@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from pilotlight.core.faults import Fault
 from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Failed
+from pilotlight.errors import ProviderFault
 from pilotlight.providers.base import (
     Connection,
     Texts,
@@ -24,7 +26,7 @@ from pilotlight.providers.base import (
 )
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.litellm_module import litellm
-from pilotlight.providers.litellm_work import WORK
+from pilotlight.providers.litellm_work import WORK, reread
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.views import ChunkNotes, facts_of
 
@@ -47,9 +49,9 @@ class LiteLLMProvider:
         try:
             with listening(tap):
                 response = getattr(module, work.ask)(**self.kwargs(call, attempt, False))
+            return work.judged(self.connection, call, attempt, tap, response)
         except Exception as error:
-            return failure(attempt.target, tap, error, call.messages, own=True)
-        return work.judged(self.connection, call, attempt, tap, response)
+            return self.failed(call, attempt, tap, error)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -65,9 +67,19 @@ class LiteLLMProvider:
         try:
             with listening(tap):
                 response = await getattr(module, work.aask)(**self.kwargs(call, attempt, True))
+            return work.judged(self.connection, call, attempt, tap, response)
         except Exception as error:
-            return failure(attempt.target, tap, error, call.messages, own=True)
-        return work.judged(self.connection, call, attempt, tap, response)
+            return self.failed(call, attempt, tap, error)
+
+    def failed(self, call: Call, attempt: Attempt, tap: Tap, error: Exception) -> Answered | Failed:
+        """Diagnose what an attempt raised; an answer that litellm alone can't read is one."""
+        failed = failure(attempt.target, tap, error, call.messages, own=True)
+        if failed.report.fault is not Fault.MALFORMED_RESPONSE or call.operation != "chat":
+            return failed
+        try:
+            return reread(self.connection, call, attempt, tap) or failed
+        except ProviderFault as odd:
+            return failure(attempt.target, tap, odd, call.messages, own=True)
 
     def stream(self, call: Call, attempt: Attempt) -> LiteLLMSource:
         """Return the stream; the request is made by its first `next`."""

@@ -39,10 +39,11 @@ from pilotlight.providers.ollama_context import cut
 from pilotlight.providers.ollama_embed import TOO_OLD, embed_request, embedding_from, too_old
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
-from pilotlight.providers.post import AsyncJsonClient, JsonClient, dumped
+from pilotlight.providers.post import AsyncJsonClient, JsonClient, dumped, parsed
 from pilotlight.providers.replies import ChatReply, EmbeddingReply, judge_vectors, vectors_in
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.traceparent import trace_headers
+from pilotlight.providers.typed import count_in
 
 if TYPE_CHECKING:
     import httpx
@@ -70,9 +71,9 @@ class OllamaProvider:
                 self.prove(call)
                 said = talk.post(self.client, body)
             self.check_answer(call, said)
+            return talk.judged(self, call, attempt, tap, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return talk.judged(self, call, attempt, tap, said)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -84,9 +85,9 @@ class OllamaProvider:
                 await self.aprove(call)
                 said = await talk.apost(self.aclient, body)
             self.check_answer(call, said)
+            return talk.judged(self, call, attempt, tap, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return talk.judged(self, call, attempt, tap, said)
 
     def stream(self, call: Call, attempt: Attempt) -> OllamaSource:
         """Return the stream; the request is made by its first `next`."""
@@ -186,7 +187,7 @@ class OllamaProvider:
         if shown.status_code == 404:
             return  # not here, so not elsewhere either: the call itself will say so
         shown.raise_for_status()
-        self.check_home(shown.json())
+        self.check_home(parsed(shown.content))
 
     def check_answer(self, call: Call, said: Mapping[str, Any]) -> None:
         """Refuse a private answer that was given elsewhere: a stub has replaced the model."""
@@ -237,10 +238,11 @@ class OllamaProvider:
         from pilotlight.providers.views import view_of
 
         data = completion_from(said, model=self.model, created=int(time.time()), id=_new_id())
-        view = view_of(shapes.Shape(data), self.model, tap)
+        view = view_of(data, self.model, tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
-        if (short := self.half_read(call, attempt, tap, said.get("prompt_eval_count"))) is not None:
+        read = count_in(said, "prompt_eval_count")
+        if (short := self.half_read(call, attempt, tap, read)) is not None:
             return short
         flags = ("remote",) if said.get("remote_host") else ()
         usage = data["usage"]

@@ -42,15 +42,17 @@ class Tap:
     status: int | None = None  # the true status of the last response
     headers: Mapping[str, str] = field(default_factory=dict)  # of that response, names lower-case
     head: bytes = b""  # the first kilobytes of its body
+    pieces: list[bytes] = field(default_factory=list, repr=False)  # of a plain body, all of it
     first_byte_at: float | None = None
     streaming: bool = False  # the response is an event stream or NDJSON
     contents: int = 0  # content events seen in a stream (not keep-alives, not pings)
     last_content_at: float | None = None
     terminal: bool = False  # the dialect's own end mark was seen
     in_band_error: bytes = b""  # an error event inside a stream, as it was sent
-    received: int = 0  # body bytes
+    received: int = 0  # body bytes, inflated
     complete: bool = False  # the HTTP body ended as HTTP says it should
     broken: bool = False  # reading the body failed
+    unfit: str = ""  # why its body was not read on: too large, or in an unknown coding
     expired: Clock | None = None  # which of our own clocks ended the attempt
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     strayed: str = ""  # where the host's name led in place of home; nothing was sent there
@@ -58,6 +60,11 @@ class Tap:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+
+    @property
+    def whole(self) -> bytes:
+        """A plain body that has been read to its end; empty otherwise."""
+        return b"".join(self.pieces) if self.complete else b""
 
     def drain(self) -> None:
         """Read on to the end mark where a library has stopped before it.
