@@ -23,12 +23,12 @@ from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_f
 from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
+    admission,
     bar_after,
     judged,
     limits,
     open_circuit,
     patience,
-    refusal,
     remaining,
     retry_delay,
     saturated,
@@ -147,7 +147,7 @@ def _attempt(
     restarted: StreamRestarted | None,
 ) -> Visit:
     """Admit, ask once, settle: the innermost step, and the only one that holds anything."""
-    if (refused := refusal(trip, target)) is not None:
+    if (refused := admission(trip, target)) is not None:
         return _skip(trip, target, refused)
     ticket: Ticket | None = None
     permit: Permit | None = None

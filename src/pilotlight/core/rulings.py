@@ -27,8 +27,19 @@ _log = logging.getLogger("pilotlight")
 # Who may be asked.
 
 
+def admission(trip: Trip, target: Target) -> TargetSkipped | None:
+    """As `refusal`, for the call at the door: its fleet hears that a trial is wanted here."""
+    refused = refusal(trip, target)
+    if isinstance(refused, CircuitOpen):
+        target.health.breaker.ask()
+    return refused
+
+
 def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
-    """Return why this target can't be asked; the first reason wins."""
+    """Return why this target can't be asked; the first reason wins.
+
+    It is also asked for plans, of targets that may never be called: it changes nothing.
+    """
     if trip.call.private and (rule := target.boundary) is not None:
         return TargetSkipped(target.name, "residency", detail=rule)
     if missing := unsupported(trip, target):
@@ -36,7 +47,7 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
-    if (wait := target.health.breaker.ask()) is not None:
+    if (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
     return drilled(trip, target)  # last: a game day refuses whoever would have been admitted
 
