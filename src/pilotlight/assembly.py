@@ -217,6 +217,7 @@ class Pilotlight:
             on_interrupt=config.on_interrupt,
             fail_over_on=frozenset(Fault(fault) for fault in config.fail_over_on),
             rate_limit_wait=config.rate_limit_wait,
+            sit_out=config.sit_out,
         )
         targets = tuple(self.target(each) for each in config.targets)
         sensitive = self.config.sensitive if config.sensitive is None else config.sensitive

@@ -197,6 +197,29 @@ SPECIAL = [
         always([("a", "rate_limited"), ("a", None)], "primary", text="a says so", slept=2.0),
     ),
     Scenario(
+        "overloaded and asked to wait, somebody else answers",
+        two(Fails(Fault.OVERLOADED, retry_after=5.0), retry=RetryPolicy(attempts=1)),
+        always([("a", "overloaded"), ("b", None)], "failover", text="b says so", slept=0.0),
+    ),
+    Scenario(
+        "asked to wait by an earlier call",
+        prepared(two("never"), lambda t: t[0].health.hold(30.0)),
+        always(
+            [("b", None)], "failover", text="b says so", slept=0.0, skipped=[("a", "asked_to_wait")]
+        ),
+    ),
+    Scenario(
+        "asked to wait shortly, and worth it",
+        two(Fails(Fault.OVERLOADED, retry_after=2.0), "a says so"),
+        always([("a", "overloaded"), ("a", None)], "primary", text="a says so", slept=2.0),
+        Policy(sit_out=3.0),
+    ),
+    Scenario(
+        "failed slowly",
+        two(Fails(Fault.SERVER_ERROR, takes=6.0), retry=RetryPolicy(attempts=1)),
+        always([("a", "server_error"), ("b", None)], "failover", text="b says so", slept=6.0),
+    ),
+    Scenario(
         "throttled shortly, the other one is down",
         two(Fails(Fault.RATE_LIMITED, retry_after=2.0), "a says so", second=Fault.TIMEOUT),
         always(

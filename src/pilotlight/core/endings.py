@@ -39,7 +39,7 @@ def raise_all_failed(trip: Trip) -> NoReturn:
     receipt = trip.journal.receipt()
     able = [target for target in trip.targets if target.at_home or not trip.call.private]
     full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
-    waits = [full.get(target.name) or target.health.breaker.retry_after for target in able]
+    waits = [full.get(target.name) or target.health.retry_after for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)
     retry_after = None if soonest == float("inf") else soonest
     mend = ""

@@ -47,6 +47,8 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
+    if (wait := target.health.asked_to_wait) is not None:  # who may not ask wants no trial
+        return TargetSkipped(target.name, "asked_to_wait", wait)
     if (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
     return drilled(trip, target)  # last: a game day refuses whoever would have been admitted
@@ -185,18 +187,49 @@ def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
     return replace(failed, report=quiet)
 
 
-def retry_delay(trip: Trip, target: Target, left: Left, number: int) -> float | None:
-    """Return the pause before asking the same target again, or None to leave it."""
+def retry_delay(
+    trip: Trip, target: Target, behind: Sequence[Target], left: Left, number: int
+) -> float | None:
+    """Return the pause before asking the same target again, or None to leave it.
+
+    If the target asked for a pause itself, one that might have been made anyway is made.
+    """
     if left.report is None or left.shown:
         return None
     if number >= min(RULES[left.report.fault].retries, target.retry.attempts):
         return None
-    seconds = backoff.delay(target.retry, number, trip.random)
-    if seconds >= remaining(trip):
+    asked = target.health.asked_to_wait or 0.0
+    seconds = max(asked, backoff.delay(target.retry, number, trip.random))
+    too_long = asked > backoff.delay(target.retry, number, lambda: 1.0)
+    if too_long or seconds >= remaining(trip):
+        return None
+    if not worth_its_cost(trip, target, behind, left.cost):
         return None
     if target.health.breaker.retry_after is not None:  # it would be refused after the wait
         return None
     return seconds if target.health.budget.spend() else None
+
+
+def worth_its_cost(trip: Trip, target: Target, behind: Sequence[Target], cost: float) -> bool:
+    """Tell whether an attempt that took so many seconds may be made a second time.
+
+    Where nobody else can answer it is the only chance, if there is time for as much again.
+    What has used up its whole `total` is as good as timed out, and that is not repeated.
+    """
+    left, total = remaining(trip), target.timeouts.total
+    if cost < min(target.retry.only_under, left / 10):
+        return True
+    if cost >= left or (total is not None and cost >= total):
+        return False
+    return all(refusal(trip, other) is not None for other in behind)
+
+
+def worth_sitting_out(trip: Trip, behind: Sequence[Target]) -> float | None:
+    """Return how long to wait for the first target, where the route would rather do that."""
+    wait = trip.targets[0].health.retry_after or 0.0
+    if not behind or not trip.policy.sit_out:
+        return None
+    return wait if wait <= trip.policy.sit_out and wait < allowance(trip, behind) else None
 
 
 def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: Fault) -> bool:
