@@ -275,9 +275,9 @@ class Pilotlight:
             retry=retry,
             reserve=config.reserve,
             lacks=lacks(connection, config.abilities, lambda: health.lacks),
-            window=connection.window,
+            window=lambda: connection.window(health.window),
             care=config.care(),
-            room=connection.room,
+            room=lambda options: connection.room(options, health.window),
             base_url=connection.base_url,
             space=None if config.space is None else self.registry.space(config.space),
         )

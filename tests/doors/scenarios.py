@@ -67,7 +67,7 @@ def oracle(fault: Fault, position: str, lenient: bool) -> Expected:
         Elsewhere.LOCAL: True,  # who is not local is passed over
         Elsewhere.NO: False,
         Elsewhere.POLICY: lenient,
-        Elsewhere.LARGER: lenient and position != "second" and position != "only",
+        Elsewhere.LARGER: lenient and position not in ("second", "only"),
     }[rule.elsewhere]
     if not on:
         return Expected(tries, "raised", error="ProviderFault", slept=slept)
@@ -88,7 +88,7 @@ def of_fault(fault: Fault, position: str, lenient: bool) -> Scenario:
             "second": ([Fault.TIMEOUT], [fault]),
             "only": ([fault], []),
         }[position]
-        sizes = (8, 16) if lenient else (None, None)
+        sizes = (8, 16) if lenient else (16, 8)
         a = ScriptedTarget("a", *script[0], clock=clock, retry=retry, window=sizes[0])
         b = ScriptedTarget(
             "b", *script[1], clock=clock, retry=retry, window=sizes[1], local=lenient

@@ -216,10 +216,13 @@ def _settle(
     if not isinstance(outcome, Failed):
         permit.success(trip.clock() - began)
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
+        target.health.told.has_read(outcome.facts.prompt_tokens or 0)
         _watch_lifecycle(trip, target, outcome.facts)
         return outcome
     report = outcome.report
     rule = RULES[report.fault]
+    if report.window is not None:
+        target.health.limit(report.window)
     if rule.breaker is Effect.COUNTS:
         permit.failure(report.error)
         if report.retry_after is not None:

@@ -240,9 +240,9 @@ def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: F
         case Elsewhere.POLICY:
             return fault in trip.policy.fail_over_on
         case Elsewhere.LARGER:
-            here = target.window()
-            able = (t for t in behind if same_space(trip, t))
-            return here is not None and any((t.window() or 0) > here for t in able)
+            private = trip.call.private
+            able = (t for t in behind if not (private and t.boundary) and not unsupported(trip, t))
+            return any(not smaller(other, target.window()) for other in able)
         case _:
             return False
 
@@ -257,10 +257,16 @@ def bar_after(target: Target, fault: Fault) -> Callable[[Target], TargetSkipped 
             else TargetSkipped(other.name, "residency", detail=ResidencyRule.AFTER_BOUNDARY)
         )
     if elsewhere is Elsewhere.LARGER:
-        least = target.window() or 0
+        here = target.window()
         return lambda other: (
-            None
-            if (other.window() or 0) > least
-            else TargetSkipped(other.name, "unsupported", detail="no larger context window")
+            TargetSkipped(other.name, "unsupported", detail="smaller context window")
+            if smaller(other, here)
+            else None
         )
     return None
+
+
+def smaller(target: Target, window: int | None) -> bool:
+    """Tell whether a target is known to have less room than another one."""
+    own = target.window()
+    return own is not None and window is not None and own < window

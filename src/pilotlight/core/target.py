@@ -77,6 +77,15 @@ class Health:
         self.told.wait(seconds, self.breaker.clock())
 
     @property
+    def window(self) -> int | None:
+        """The context in tokens as a refusal told it; None: it has not, or long ago."""
+        return self.told.window(self.breaker.clock())
+
+    def limit(self, tokens: int) -> None:
+        """Keep that a prompt was refused because the context has so many tokens."""
+        self.told.limit(tokens, self.breaker.clock())
+
+    @property
     def asked_to_wait(self) -> float | None:
         """For how many seconds the endpoint has asked not to be called; None: it may be."""
         return self.told.wait_left(self.breaker.clock())
