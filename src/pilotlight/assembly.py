@@ -220,6 +220,7 @@ class Pilotlight:
             on_interrupt=config.on_interrupt,
             fail_over_on=frozenset(Fault(fault) for fault in config.fail_over_on),
             rate_limit_wait=config.rate_limit_wait,
+            sit_out=config.sit_out,
         )
         targets = tuple(self.target(each) for each in config.targets)
         sensitive = self.config.sensitive if config.sensitive is None else config.sensitive
@@ -278,9 +279,9 @@ class Pilotlight:
             retry=retry,
             reserve=config.reserve,
             lacks=lacks(connection, config.abilities, lambda: health.lacks),
-            window=connection.window,
+            window=lambda: connection.window(health.window),
             care=config.care(),
-            room=connection.room,
+            room=lambda options: connection.room(options, health.window),
             base_url=connection.base_url,
             space=None if config.space is None else self.registry.space(config.space),
         )

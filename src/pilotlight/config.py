@@ -133,6 +133,7 @@ class RetryTable(_Table):
     cap: Seconds | None = None
     budget: Annotated[float, Field(ge=0, le=1)] | None = None
     reserve: Annotated[float, Field(ge=0)] | None = None
+    only_under: Seconds | None = None
 
 
 class ApiKey(_Table):
@@ -240,6 +241,7 @@ class RouteConfig(_Table):
     sensitive: Sensitive = None
     fail_over_on: tuple[str, ...] = ()
     rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 5.0
+    sit_out: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 0.0
 
 
 class ReceiptsTable(_Table):

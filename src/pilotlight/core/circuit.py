@@ -245,9 +245,7 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
     def full(self, now: float) -> float | None:
         """Return the seconds until a place may be free, None when one is."""
         if len(self.places) + self.successes >= self._breaker.policy.trial_calls:
-            if now < self.lease_ends:
-                return self.lease_ends - now
-            self.places.clear()  # never settled: do not wait for them
+            return self.lease_ends - now if now < self.lease_ends else None
         return None
 
     def refusal(self, now: float) -> float | None:
@@ -261,6 +259,8 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
             self._breaker.leave.asked(now, now)
 
     def admitted(self, permit: Permit, lease: float) -> None:
+        if len(self.places) + self.successes >= self._breaker.policy.trial_calls:
+            self.places.clear()  # never settled: do not wait for them
         self.places.add(permit)
         lease = max(lease, self._breaker.policy.reset_timeout)
         self.lease_ends = max(self.lease_ends, self._breaker.clock() + lease)

@@ -59,7 +59,7 @@ class Elsewhere(Enum):
 
     YES = "yes"
     NO = "no"  # the provider's own exception reaches the caller unchanged
-    LARGER = "only to a larger window"
+    LARGER = "not to a smaller window"
     POLICY = "by policy"  # the route's `fail_over_on` decides
     LOCAL = "only to a local target"
 

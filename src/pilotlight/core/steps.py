@@ -68,7 +68,8 @@ class Report:
     """A provider's diagnosis of a failed attempt.
 
     `evidence` is a short, scrubbed piece of what the provider said; it never
-    holds prompt text or keys.
+    holds prompt text or keys.  `window` is how many tokens the model takes, where a
+    prompt was refused with these words.
     """
 
     fault: Fault
@@ -79,6 +80,7 @@ class Report:
     code: str | None = None  # the provider's own name for the problem
     error_type: str = ""  # of what `error` stands for; empty: of `error` itself
     rule: ResidencyRule | None = None  # where residency refused, at the socket or the answer
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

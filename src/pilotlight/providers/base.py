@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from pilotlight.core.boundary import ResidencyRule
@@ -22,6 +22,9 @@ from pilotlight.providers.tap import Tap, Wire, current_tap
 if TYPE_CHECKING:
     from pilotlight.providers.classify import Verdict
     from pilotlight.providers.wire import Pool
+
+# Options with which a call may ask for a larger window, as with Anthropic's beta header.
+WIDENING: Final = frozenset({"extra_headers", "extra_body", "extra_query", "headers", "betas"})
 
 
 class Named(Protocol):
@@ -108,23 +111,32 @@ class Connection:
 
         return self.spec.context or default_context(self.training_context)
 
-    def window(self) -> int | None:
-        """Return the context length in tokens: sent to Ollama, configured, or of litellm's map."""
+    def window(self, told: int | None = None) -> int | None:
+        """Return the context length in tokens: sent to Ollama, configured, told, or of a table.
+
+        `told` is the server's own word, from a refusal; litellm's table knows less.
+        """
         if self.wire == "ollama":
             return self._capped(asked_context(self.context, self.spec.options, {}))
         if self.spec.context is not None:
             return self.spec.context
+        if told is not None:
+            return told
         from pilotlight.providers import model_table
 
         return model_table.window(self.spec.model)
 
-    def room(self, options: Mapping[str, Any]) -> int | None:
+    def room(self, options: Mapping[str, Any], told: int | None = None) -> int | None:
         """Return how many tokens a call can have at most, where that is certain.
 
         litellm's table is not: it knows nothing of larger windows that are asked for.
+        For the same reason what was `told` to another call is not, where this one
+        brings something of its own that may ask for one.
         """
         if self.wire == "ollama":
             return self._capped(asked_context(self.context, self.spec.options, options))
+        if self.spec.context is None and WIDENING.isdisjoint(options):
+            return told
         return self.spec.context
 
     def _capped(self, asked: int | None) -> int | None:
@@ -257,6 +269,7 @@ def _report(target: Named, verdict: Verdict, error: Exception, tap: Tap | None =
         evidence,
         verdict.code,
         rule=_rule(verdict, tap),
+        window=verdict.window,
     )
 
 
