@@ -112,14 +112,14 @@ LAUGHS = "a0: &a0 [x]\n" + "".join(
     ("name", "text", "said"),
     [
         ("a.json", DEEP, "nested too deeply"),
-        ("a.json", "{", ""),
+        ("a.json", "{", "Expecting"),
         ("a.json", "[]", "no experiment"),
         ("a.yaml", "a: " + DEEP, "nested too deeply"),
         ("a.yaml", "", "no experiment"),
-        ("a.yaml", "a: \x00", ""),
+        ("a.yaml", "a: \x00", "special characters"),
         ("a.yaml", LAUGHS, f"more than {MOST} entries"),
         ("a.yaml", "a: &a [*a]", f"more than {MOST} entries"),
-        ("a.yaml", "!!python/object/apply:os.system ['true']", ""),
+        ("a.yaml", "!!python/object/apply:os.system ['true']", "constructor"),
     ],
 )
 def test_what_is_no_experiment_is_one_line(tmp_path, name, text, said):

@@ -289,7 +289,7 @@ def test_redis_values_beyond_all_bounds(redis_server, value):
 
 def test_the_bounds_are_wide_enough_for_what_we_write():
     longest = [
-        Notice.opened("é" * 100, 32, "w" * 64, 2**63),
+        Notice.opened("é" * 100, 32, "w" * 64, 2**63 - 1),
         Retirement("2099-12-31", "provider", "é" * 256),
         DayNotice("é" * 256, 0.5, "é" * 256),
     ]

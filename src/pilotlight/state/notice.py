@@ -52,7 +52,7 @@ class Notice:
         _check(self.state in ("open", "closed"))
         _check(_is_text(self.reason, _WORD) and _is_text(self.by, _WORD))
         _check(type(self.failed_trials) is int and 0 <= self.failed_trials <= 32)
-        _check(type(self.number) is int)
+        _check(type(self.number) is int and 0 <= self.number < 2**63)
 
     @classmethod
     def opened(cls, reason: str, failed_trials: int, by: str, number: int) -> Notice:
