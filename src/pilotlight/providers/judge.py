@@ -123,7 +123,9 @@ def _judge_body(tap: Tap, said: Said | None, prompt_texts: Sequence[str] | None)
     """Judge a plain body; of one that is longer than what was kept, little can be told."""
     if said is not None and said.error:
         reply = Reply(tap.wire, tap.status, said)
-        return verdict_of(reply, prompt_texts, fault=Fault.MALFORMED_RESPONSE)
+        blocked = fault_of(reply) is Fault.CONTENT_BLOCKED  # Azure sends that under status 200
+        fault = Fault.CONTENT_BLOCKED if blocked else Fault.MALFORMED_RESPONSE
+        return verdict_of(reply, prompt_texts, fault=fault)
     if tap.wire == "stability" and _blocked_on_wire(tap):  # a blurred image is sent all the same
         return _verdict(tap, Fault.CONTENT_BLOCKED, "finish reason of a filter")
     whole = tap.complete and tap.received <= len(tap.head)

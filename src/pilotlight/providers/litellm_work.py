@@ -57,10 +57,22 @@ def _chat(
 ) -> Answered | Failed:
     from pilotlight.providers.classify import judge
 
+    if connection.spec.provider in _COHERE:
+        _mend_finish(response)
     view = view_of(response, connection.spec.bare_model, tap)
     if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
         return verdict_failure(attempt.target, verdict)
     return Answered(LiteLLMReply(response), facts_of(view, tap, response))
+
+
+_COHERE: Final = frozenset({"cohere", "cohere_chat"})
+
+
+def _mend_finish(response: Any) -> None:
+    """Give back Cohere's `TOOL_CALL`, of which litellm makes a "stop"."""
+    for choice in response.choices:
+        if choice.message.tool_calls and choice.finish_reason == "stop":
+            choice.finish_reason = "tool_calls"
 
 
 def reread(connection: Connection, call: Call, attempt: Attempt, tap: Tap) -> Answered | None:

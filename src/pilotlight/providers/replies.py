@@ -19,7 +19,7 @@ from pilotlight.providers import shapes
 from pilotlight.providers.base import Texts
 from pilotlight.providers.evidence import evidence
 from pilotlight.providers.tap import Tap
-from pilotlight.providers.typed import dict_in, of, text_in
+from pilotlight.providers.typed import dict_in, of, refusal_in, text_in
 from pilotlight.providers.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ChatReply:
 
 def spoken(message: Any) -> str:
     """Return what a message says: its text, or why it says none."""
-    return text_in(message, "content") or text_in(message, "refusal") or ""
+    return text_in(message, "content") or refusal_in(message) or ""
 
 
 def flattened(data: dict[str, Any], part: str = "message") -> dict[str, Any]:

@@ -96,18 +96,19 @@ def _said(said: Any, at: str, whole: bool) -> None:
             raise odd(f"{at}.tool_calls", calls, "a list")
         for place, call in enumerate(calls):
             _call(call, f"{at}.tool_calls[{place}]", whole)
-    if (call := of(said, "function_call")) is not None:
-        _function(call, f"{at}.function_call", whole)
+    if (call := of(said, "function_call")) is not None:  # some send one without a name: none
+        _function(call, f"{at}.function_call", whole=False)
 
 
 def _call(call: Any, at: str, whole: bool) -> None:
     _object(call, at)
     _text(call, "id", at)
-    function = of(call, "function")
-    if function is not None:
+    if (function := of(call, "function")) is not None:
         _function(function, f"{at}.function", whole)
-    elif whole and not _is_object(of(call, "custom")):
-        raise odd(f"{at}.function", function, "an object")
+    elif (custom := of(call, "custom")) is not None or whole:
+        _object(custom, f"{at}.custom")
+        _text(custom, "name", f"{at}.custom")
+        _text(custom, "input", f"{at}.custom")
 
 
 def _function(function: Any, at: str, whole: bool) -> None:
@@ -115,7 +116,7 @@ def _function(function: Any, at: str, whole: bool) -> None:
     _text(function, "arguments", at)
     _text(function, "name", at)
     if whole and not of(function, "name"):
-        raise odd(f"{at}.name", of(function, "name"), "a name")
+        raise ProviderFault("malformed_response", evidence=f"{at} has no name")
 
 
 def _text(thing: Any, name: str, at: str) -> None:
@@ -138,6 +139,17 @@ def odd(at: str, value: Any, wanted: str) -> ProviderFault:
     """Say that a field is of another kind; its value may be what was said, and is not quoted."""
     found = _NAMES.get(type(value), "an object")
     return ProviderFault("malformed_response", evidence=f"{at} is {found} in place of {wanted}")
+
+
+def calls_tools(said: Any) -> bool:
+    """Tell whether a message calls a tool; a call without a name is none."""
+    return bool(of(said, "tool_calls") or of(of(said, "function_call"), "name"))
+
+
+def refusal_in(said: Any) -> str | None:
+    """Return a refusal in words; litellm puts it among what is the provider's own."""
+    own = dict_in(said, "provider_specific_fields")
+    return text_in(said, "refusal") or text_in(own, "refusal")
 
 
 # The JSON itself.

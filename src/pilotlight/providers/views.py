@@ -12,7 +12,15 @@ from pilotlight.providers.classify import AnswerView, substituted
 from pilotlight.providers.judge import CUT
 from pilotlight.providers.notices import announced, notice_in, notice_in_table
 from pilotlight.providers.tap import Tap
-from pilotlight.providers.typed import choices_of, count_in, name_in, of, text_in
+from pilotlight.providers.typed import (
+    calls_tools,
+    choices_of,
+    count_in,
+    name_in,
+    of,
+    refusal_in,
+    text_in,
+)
 
 _MODEL = re.compile(rb'"(?:model|modelVersion)"\s*:\s*"([^"\\]{1,200})"')
 
@@ -29,18 +37,20 @@ def view_of(response: Any, asked: str | None, tap: Tap) -> AnswerView:
     return AnswerView(
         choices=len(choices),
         text=text_in(message, "content"),
-        tool_calls=bool(of(message, "tool_calls") or of(message, "function_call")),
+        tool_calls=calls_tools(message),
         finish_reason=finish,
         model_asked=asked,
         model_answered=model_on_wire(tap) or name_in(response, "model"),
-        other_content=any(of(message, name) for name in OTHER) or _thought(response, finish),
+        other_content=_says_more(message) or _thought(response, finish),
     )
 
 
-# Content that is neither text nor a tool call; a refusal in words is an answer.
-OTHER: Final = (
-    "reasoning_content", "reasoning", "thinking", "refusal", "audio", "images", "other_parts",
-)  # fmt: skip
+_MORE: Final = ("reasoning_content", "reasoning", "thinking", "audio", "images", "other_parts")
+
+
+def _says_more(message: Any) -> bool:
+    """Tell content that is neither text nor a tool call; a refusal in words is an answer."""
+    return any(of(message, name) for name in _MORE) or refusal_in(message) is not None
 
 
 def _thought(response: Any, finish: str | None) -> bool:
