@@ -10,7 +10,8 @@ from kit import fails, flow, target, trip
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import Fault
 from pilotlight.core.rulings import allowance, refusal
-from pilotlight.core.steps import Answered, Attempt
+from pilotlight.core.steps import Answered, Attempt, Queue
+from pilotlight.core.turn import Turn
 from pilotlight.errors import AllTargetsFailed
 from pilotlight.testing import FakeClock
 
@@ -31,6 +32,11 @@ class Lease:
 
     def asked(self, now, until) -> None:
         self.asked_at.append(now)
+
+    hope = None
+
+    def turn(self, now, until):
+        return self.hope
 
 
 def broken(name, clock, *, ours):
@@ -72,6 +78,37 @@ def test_a_call_at_the_door_asks_once(clock, deadline, ours, passed):
     except AllTargetsFailed:
         pass
     assert [each.health.breaker.leave.asked_at for each in behind] == [[clock()], [clock()]]
+
+
+@pytest.mark.parametrize("comes", [True, False])
+@pytest.mark.parametrize(("deadline", "waits"), [(None, True), (30.0, True), (0.9, False)])
+def test_a_call_may_wait_a_moment_for_its_fleets_trial(clock, deadline, waits, comes):
+    """Not at the expense of the others' reserve: of 0.9 s a quarter is kept for the next one."""
+    a = broken("a", clock, ours=False)
+    clock.advance(BREAK)
+    lease = a.health.breaker.leave
+    lease.hope = Turn(0.8)
+    until = None if deadline is None else clock() + deadline
+    talk, _ = flow([a, target("b", clock)], clock, deadline=until)
+    step = next(talk)
+    if waits:
+        assert step == Queue(lease.hope, 0.8)
+        lease.ours = comes
+        step = talk.send(None)
+    assert step.target.name == ("a" if waits and comes else "b")
+    assert lease.hope.over, "nobody waits any more"
+    talk.close()
+
+
+def test_a_call_that_is_cancelled_while_it_waits_waits_no_more(clock):
+    a = broken("a", clock, ours=False)
+    clock.advance(BREAK)
+    a.health.breaker.leave.hope = Turn(0.8)
+    talk, journal = flow([a], clock)
+    next(talk)
+    talk.close()
+    assert a.health.breaker.leave.hope.over
+    assert journal.receipt().outcome == "cancelled"
 
 
 def seen(one):

@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal, cast
 import pybreaker
 
 from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Leave, Open, Permit, Rules
+from pilotlight.core.turn import Turn
 from pilotlight.core.window import Window
 from pilotlight.errors import CircuitOpen
 from pilotlight.plain import logger
@@ -191,6 +192,14 @@ class Breaker(pybreaker.CircuitBreaker):
         with self._guard:
             self._current().wanted(self.clock())
             return self.retry_after
+
+    def turn(self) -> Turn | None:
+        """Return what a call that `ask` refused may wait for, a moment only; None: nothing.
+
+        A fleet may give it the trial that nobody else is making.
+        """
+        with self._guard:
+            return self._current().turn(self.clock())
 
     @property
     def reason(self) -> str:

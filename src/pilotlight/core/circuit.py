@@ -17,6 +17,7 @@ from pilotlight.core.window import Window
 
 if TYPE_CHECKING:
     from pilotlight.core.breaker import Breaker
+    from pilotlight.core.turn import Turn
 
 # At a failure rate of 30 % one call in 400 sees as many by chance.  Envoy's outlier detection
 # has the same number (`consecutive_5xx`).
@@ -65,6 +66,9 @@ class Leave(Protocol):
 
     def asked(self, now: float, until: float) -> None:
         """Note that a call has met an open circuit: there is demand for a trial here."""
+
+    def turn(self, now: float, until: float) -> Turn | None:
+        """Return what a call may wait for a moment that wants the trial; None: not worth it."""
 
 
 class Permit:
@@ -155,6 +159,10 @@ class Rules:
     def wanted(self, now: float) -> None:
         """Note that a call would like to be admitted."""
 
+    def turn(self, now: float) -> Turn | None:
+        """Return what a call that was refused may wait for; None: nothing but time."""
+        return None
+
     def admitted(self, permit: Permit, lease: float) -> None:
         """Note a permit just issued; a trial's place is kept for `lease` seconds."""
 
@@ -220,6 +228,10 @@ class Open(Rules, pybreaker.CircuitOpenState):
         if self._breaker.leave is not None:
             self._breaker.leave.asked(now, self.until)
 
+    def turn(self, now: float) -> Turn | None:
+        leave: Leave | None = self._breaker.leave
+        return None if leave is None else leave.turn(now, self.until)
+
     def refusal(self, now: float) -> float | None:
         if (wait := self.wait(now)) is not None:
             return wait
@@ -257,6 +269,10 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
     def wanted(self, now: float) -> None:
         if self._breaker.leave is not None and self.full(now) is None:
             self._breaker.leave.asked(now, now)
+
+    def turn(self, now: float) -> Turn | None:
+        leave: Leave | None = self._breaker.leave
+        return None if leave is None or self.full(now) is not None else leave.turn(now, now)
 
     def admitted(self, permit: Permit, lease: float) -> None:
         if len(self.places) + self.successes >= self._breaker.policy.trial_calls:

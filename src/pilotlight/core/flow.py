@@ -24,12 +24,14 @@ from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
     admission,
+    allowance,
     bar_after,
     break_for,
     judged,
     limits,
     open_circuit,
     patience,
+    refusal,
     remaining,
     retry_delay,
     saturated,
@@ -156,7 +158,7 @@ def _attempt(
     restarted: StreamRestarted | None,
 ) -> Visit:
     """Admit, ask once, settle: the innermost step, and the only one that holds anything."""
-    if (refused := admission(trip, target)) is not None:
+    if (refused := (yield from _door(trip, target, behind))) is not None:
         return _skip(trip, target, refused)
     ticket: Ticket | None = None
     permit: Permit | None = None
@@ -191,6 +193,21 @@ def _attempt(
             permit.release()  # nothing left to give back, unless the call was abandoned
         if ticket is not None:
             ticket.release()
+
+
+def _door(
+    trip: Trip, target: Target, behind: Sequence[Target]
+) -> Generator[Step, Outcome | None, TargetSkipped | None]:
+    """Return why the call is turned away, if it is; it may wait a moment for its fleet's trial."""
+    refused = admission(trip, target)
+    if not isinstance(refused, CircuitOpen) or (turn := target.health.breaker.turn()) is None:
+        return refused
+    try:
+        if turn.patience < allowance(trip, behind):
+            yield Queue(turn, turn.patience)
+    finally:
+        turn.release()
+    return refusal(trip, target)
 
 
 def _skip(trip: Trip, target: Target, refused: TargetSkipped) -> Left:

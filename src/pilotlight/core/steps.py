@@ -26,6 +26,7 @@ from pilotlight.core.shield import BARE, Shield
 if TYPE_CHECKING:
     from pilotlight.core.bulkhead import Ticket
     from pilotlight.core.target import Target
+    from pilotlight.core.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Wait for a place in the target's bulkhead, at most this long."""
+    """Wait for a place in the target's bulkhead, or for its fleet's word, at most this long."""
 
-    ticket: Ticket
+    ticket: Ticket | Turn
     seconds: float | None
 
 

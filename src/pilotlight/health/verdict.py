@@ -99,7 +99,7 @@ def try_again(target: Target, check: Check) -> None:
     breaker, connection = target.health.breaker, connection_of(target)
     if connection is None or check.state != "lit" or breaker.reason not in _WORN:
         return
-    if breaker.state.name != "open" or breaker.retry_after is not None:
+    if breaker.state.name != "open" or breaker.ask() is not None:  # its fleet hears of it
         return
     try:
         with GATE:

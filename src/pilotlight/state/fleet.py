@@ -72,7 +72,7 @@ class Fleet:
         """Share an endpoint's state; `key` is its name on the board (`Endpoint.board_key`)."""
         with self._lock:
             if health.breaker.leave is None:
-                self._members.append(Member(key, health))
+                self._members.append(Member(key, health, self.wake))
                 health.attend = self.attend
 
     def attend(self) -> None:
