@@ -41,7 +41,10 @@ class ConfigError(PilotlightError, ValueError):
 
 
 class InvalidCall(PilotlightError, ValueError):
-    """A call that can't be sent to anybody: no messages, a message without a role."""
+    """A call that can't be sent to anybody: no messages, no role, a text that has no encoding.
+
+    The message names the place (`messages[2].content`), never the text.
+    """
 
 
 class TargetSkipped(PilotlightError):

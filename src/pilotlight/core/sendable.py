@@ -35,7 +35,7 @@ _SHAPES: Final = frozenset(
     role content name type text image_url url detail tool_calls tool_call_id function arguments
     id parameters properties required items enum description json_schema schema strict input_audio
     data format file file_data refusal audio thinking reasoning_content function_call
-    cache_control extra_headers metadata options input output
+    cache_control extra_headers metadata options input output args
     """.split()  # noqa: SIM905 - a list of them would fill a page
 )
 # What of an SDK's or LangChain's message is sent; the rest of it was told by a provider.
