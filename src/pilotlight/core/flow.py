@@ -204,7 +204,7 @@ def _settle(
     """Give the breaker its verdict and write the attempt down."""
     state = permit.state
     if not isinstance(outcome, Failed):
-        permit.success(trip.clock() - began)
+        permit.success(max(0.0, trip.clock() - began - outcome.facts.own))
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
         _watch_lifecycle(trip, target, outcome.facts)
         return outcome

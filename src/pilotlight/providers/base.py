@@ -177,7 +177,7 @@ def failure(
     from pilotlight.providers.classify import classify, classify_exception
 
     texts = Texts((*messages, partial))  # what was answered is no more to be quoted
-    if tap.requests or tap.refused_host:
+    if tap.requests or tap.refused_host or tap.starved:
         return Failed(
             _report(target, classify(tap, error, prompt_texts=texts), error, tap),
             partial,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pilotlight.core.steps import Timeouts
+from pilotlight.providers.ledger import Ledger
 
 Wire = Literal["openai", "anthropic", "gemini", "ollama", "stability", "other"]
 """The dialect spoken; "openai" also covers Mistral, Groq and every compatible server."""
@@ -35,8 +36,10 @@ class Tap:
     timeouts: Timeouts
     clock: Callable[[], float] = time.monotonic
     started: float = field(init=False)
+    ledger: Ledger = field(init=False)  # whose time it was
 
     requests: int = 0  # HTTP requests sent; more than one means hidden retries
+    written: bool = False  # whether a byte of the last request went onto a socket
     status: int | None = None  # the true status of the last response
     headers: Mapping[str, str] = field(default_factory=dict)  # of that response, names lower-case
     head: bytes = b""  # the first kilobytes of its body
@@ -50,12 +53,18 @@ class Tap:
     complete: bool = False  # the HTTP body ended as HTTP says it should
     broken: bool = False  # reading the body failed
     expired: Clock | None = None  # which of our own clocks ended the attempt
+    starved: bool = False  # time was over, but the provider had less than half of it
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     strayed: str = ""  # where the host's name led in place of home; nothing was sent there
     body: Any = None  # the response body being read, so that it can be let go of
 
     def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Let the attempt's time begin now."""
         self.started = self.clock()
+        self.ledger = Ledger(self.clock, self.started)
 
     def drain(self) -> None:
         """Read on to the end mark where a library has stopped before it.

@@ -10,7 +10,8 @@ import httpcore
 import httpx
 
 from pilotlight.providers.backend import Refused, Strayed
-from pilotlight.providers.clocks import Allowance, Watch, asks_for_stream
+from pilotlight.providers.clocks import Watch, asks_for_stream
+from pilotlight.providers.operation import Allowance
 from pilotlight.providers.tap import Tap, current_tap
 
 if TYPE_CHECKING:
