@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import Fault
+from pilotlight.core.fork import GATE
 from pilotlight.core.steps import Failed, Provider, Report, Timeouts
 from pilotlight.errors import ProviderFault
 from pilotlight.providers import catalog, retired
@@ -56,6 +57,11 @@ class Connection:
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None
+        self.forked()
+        GATE.inherits(self)
+
+    def forked(self) -> None:
+        """In a child: nobody holds the lock there."""
         self._lock = threading.Lock()
 
     @property
