@@ -22,6 +22,7 @@ from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
+from pilotlight.core.fork import GATE
 from pilotlight.core.gameday import GameDays
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.target import Checked, Target
@@ -67,9 +68,14 @@ class Pilotlight:
         self._targets: dict[str, Target] = {}
         self._routes: dict[str, Route] = {}
         self._connections: list[Connection] = []
-        self._lock = threading.RLock()
+        self.forked()
+        GATE.inherits(self)
         self._log = self._keep_receipts()
         self._fleet = None if not config.state.shared else _fleet_of(config.state)
+
+    def forked(self) -> None:
+        """In a child: nobody holds the lock there."""
+        self._lock = threading.RLock()
 
     def _keep_receipts(self) -> Log | None:
         """Begin the log of receipts, if one is wanted; it opens its file with the first of them."""

@@ -259,8 +259,6 @@ def _function(guard: _Guard) -> Callable[[_Given], Any]:
 
 def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
     async def run(asked: _Given) -> Any:
-        import asyncio
-
         trip, route, given = guard.trip(asked)
 
         async def ask(attempt: Attempt) -> Answered | Failed:
@@ -268,12 +266,15 @@ def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
             if trip.call.private and (away := await provider.avouch(attempt)) is not None:
                 return away
             handle = provider.handle(attempt, True)
+            alarm = _alarm(handle.tap)
             try:
-                with _scene(handle, trip):
-                    async with asyncio.timeout(handle.timeout):
-                        value = await guard.run(handle, given)
+                with _scene(handle, trip), alarm:
+                    value = await guard.run(handle, given)
             except Exception as error:
+                _whose_time(handle.tap, alarm)
                 return _failed(handle, error, given.prompts)
+            finally:
+                alarm.stop()
             return _judged(handle, value)
 
         return await drivers.acomplete(failover_flow(trip), ask, route.clock)
@@ -329,6 +330,8 @@ class _Away(Exception):
 class _Items:
     """What the two colours of a user's generator share."""
 
+    _alarm: Alarm | None = None  # of an async one that has been read
+
     def __init__(
         self, handle: Any, scene: listening, items: Any, prompts: Sequence[Any], vouch: Any
     ) -> None:
@@ -347,6 +350,8 @@ class _Items:
         """Diagnose what interrupted the function."""
         if isinstance(error, _Away):
             return error.failure
+        if self._alarm is not None:
+            _whose_time(self._handle.tap, self._alarm)
         return _failed(self._handle, error, self._prompts, "".join(self._texts))
 
     def ended(self) -> Ended | Failed:
@@ -383,8 +388,6 @@ class _Source(_Items):
 class _AsyncSource(_Items):
     """A user's async generator, read with the attempt's tap listening and its clocks kept."""
 
-    _alarm: Alarm | None = None  # until it is read
-
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
@@ -412,6 +415,15 @@ def _alarm(tap: Tap) -> Alarm:
 
     total = tap.timeouts.total
     return Alarm(None if total is None else max(0.0, tap.started + total - tap.clock()))
+
+
+def _whose_time(tap: Tap, alarm: Alarm) -> None:
+    """Note where an alarm says nothing of the provider, which had little of the time."""
+    if alarm.starved:
+        tap.starved = True
+    elif alarm.rang and tap.requests and not tap.expired and (total := tap.timeouts.total):
+        tap.ledger.begin()
+        tap.starved = not tap.ledger.fair("total", total, silent=False)
 
 
 def _judged(handle: Any, value: Any) -> Answered | Failed:

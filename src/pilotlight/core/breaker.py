@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Literal, cast
 import pybreaker
 
 from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Leave, Open, Permit, Rules
+from pilotlight.core.fork import GATE
 from pilotlight.core.turn import Turn
 from pilotlight.core.window import Window
 from pilotlight.errors import CircuitOpen
@@ -51,6 +52,10 @@ class _Lock:
     __slots__ = ("_calls", "_depth", "_lock")
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Be free, with nothing to tell."""
         self._lock = threading.RLock()
         self._calls: deque[Callable[[], None]] = deque()
         self._depth = 0
@@ -123,6 +128,12 @@ class Breaker(pybreaker.CircuitBreaker):
         self._lock = self._guard  # type: ignore[assignment]  # every `with self._lock` of pybreaker's is ours now
         # Another process may move a shared storage; plain memory only moves through us.
         self._shared = type(self._state_storage) is not pybreaker.CircuitMemoryStorage
+        GATE.inherits(self)
+
+    def forked(self) -> None:
+        """In a child: trials under way, and what is still to be told of, are the parent's."""
+        self._guard.renew()
+        self._rules.forked()
 
     # The two questions.
 

@@ -175,6 +175,9 @@ class Rules:
     def on_failed(self) -> None:
         """Note that a call failed."""
 
+    def forked(self) -> None:
+        """In a child: take back what the parent's calls hold."""
+
 
 class Closed(Rules, pybreaker.CircuitClosedState):
     """Admits every call and watches the failure rate and the slow-call rate."""
@@ -196,6 +199,9 @@ class Closed(Rules, pybreaker.CircuitClosedState):
         by_rate = self._reached(self.window.failures, policy.failure_rate)
         if by_rate or self.window.in_a_row >= policy.in_a_row:
             self._breaker._open("failure_rate", None)
+
+    def forked(self) -> None:
+        self.window.recount()
 
     def _reached(self, count: int, rate: float) -> bool:
         calls = self.window.calls
@@ -294,3 +300,7 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
 
     def on_failed(self) -> None:
         self._breaker._open("trial_failed", None)
+
+    def forked(self) -> None:
+        self.places.clear()
+        self.lease_ends = 0.0

@@ -232,7 +232,7 @@ def _settle(
     """Give the breaker its verdict and write the attempt down."""
     state = permit.state
     if not isinstance(outcome, Failed):
-        permit.success(trip.clock() - began)
+        permit.success(max(0.0, trip.clock() - began - outcome.facts.own))
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
         target.health.told.has_read(outcome.facts.prompt_tokens or 0)
         _watch_lifecycle(trip, target, outcome.facts)

@@ -98,6 +98,7 @@ class Facts:
     response_id: str | None = None
     cached_tokens: int | None = None  # of those of the prompt
     reasoning_tokens: int | None = None  # of those of the answer
+    own: float = field(default=0.0, compare=False)  # seconds that this process took for itself
 
 
 # What the flow asks for.

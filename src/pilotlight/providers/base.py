@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.faults import RULES, Effect, Fault
+from pilotlight.core.fork import GATE
 from pilotlight.core.headers import clean_key
 from pilotlight.core.steps import Failed, Provider, Report, Timeouts
 from pilotlight.errors import ConfigError, InvalidCall, PilotlightError, ProviderFault
@@ -69,6 +70,11 @@ class Connection:
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None
+        self.forked()
+        GATE.inherits(self)
+
+    def forked(self) -> None:
+        """In a child: nobody holds the lock there."""
         self._lock = threading.Lock()
 
     @property
@@ -204,7 +210,7 @@ def failure(
 
     texts = Texts((*messages, partial))  # what was answered is no more to be quoted
     verdict: Verdict | None
-    if tap.requests or tap.refused_host:
+    if tap.requests or tap.refused_host or tap.starved:
         verdict = classify(tap, error, prompt_texts=texts)
     else:
         verdict = classify_exception(error, wire=tap.wire, prompt_texts=texts)

@@ -63,6 +63,8 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)
+    if tap.starved:
+        return _said(tap, Fault.PROCESS_OVERLOADED, _own_time(tap), prompt_texts)
     if tap.expired is not None:
         return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
     known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
@@ -135,6 +137,13 @@ def is_witness(error: BaseException, tap: Tap) -> bool:
 
 def _said(tap: Tap, fault: Fault, what: str, prompt_texts: Sequence[str]) -> Verdict:
     return Verdict(fault, None, tap.status, None, evidence(tap.status, None, what, prompt_texts))
+
+
+def _own_time(tap: Tap) -> str:
+    """Say what became of the time."""
+    what = "the answer was not looked for in time" if tap.written else "nothing was sent"
+    spent = tap.clock() - tap.started
+    return f"this process took {min(tap.ledger.own, spent):.1f} of {spent:.1f} s; {what}"
 
 
 def _expired(tap: Tap) -> Fault:

@@ -253,6 +253,7 @@ class OllamaProvider:
             view.finish_reason,
             tap.status,
             flags,
+            own=tap.ledger.own,
         )
         return Answered(ChatReply(data, "ollama"), facts)
 
@@ -367,6 +368,7 @@ class _Source:
                 built.finish_reason,
                 self._tap.status,
                 ("remote",) if built.remote_host else (),
+                own=self._tap.ledger.own,
             )
         )
 

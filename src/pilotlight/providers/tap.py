@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pilotlight.core.steps import Timeouts
+from pilotlight.providers.ledger import Ledger
 
 Wire = Literal["openai", "anthropic", "gemini", "ollama", "stability", "other"]
 """The dialect spoken; "openai" also covers Mistral, Groq and every compatible server."""
@@ -35,6 +36,7 @@ class Tap:
     timeouts: Timeouts
     clock: Callable[[], float] = time.monotonic
     started: float = field(init=False)
+    ledger: Ledger = field(init=False)  # whose time it was
 
     requests: int = 0  # HTTP requests begun; more than one means hidden retries
     written: bool = False  # whether a byte of the last of them was given to a socket
@@ -54,12 +56,18 @@ class Tap:
     broken: bool = False  # reading the body failed
     unfit: str = ""  # why its body was not read on: too large, or in an unknown coding
     expired: Clock | None = None  # which of our own clocks ended the attempt
+    starved: bool = False  # time was over, but the provider had less than half of it
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     strayed: str = ""  # where the host's name led in place of home; nothing was sent there
     body: Any = None  # the response body being read, so that it can be let go of
 
     def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Let the attempt's time begin now."""
         self.started = self.clock()
+        self.ledger = Ledger(self.clock, self.started)
 
     @property
     def whole(self) -> bytes:

@@ -11,7 +11,7 @@ import httpcore
 import httpx
 
 from pilotlight.providers.backend import Refused, Strayed
-from pilotlight.providers.clocks import Allowance, Watch, asks_for_stream
+from pilotlight.providers.clocks import Watch, asks_for_stream
 from pilotlight.providers.coding import (
     MAX_BODY,
     TOO_LARGE,
@@ -21,6 +21,7 @@ from pilotlight.providers.coding import (
     coding_of,
     inflated_headers,
 )
+from pilotlight.providers.operation import Allowance
 from pilotlight.providers.tap import Tap, current_tap
 
 if TYPE_CHECKING:
