@@ -242,7 +242,6 @@ class Watch:
 def _start_afresh(tap: Tap) -> None:
     """Clear what an earlier request of the same attempt has left."""
     tap.requests += 1
-    tap.written = False
     tap.status = tap.first_byte_at = tap.last_content_at = None
     tap.headers = {}
     tap.head = tap.in_band_error = b""
