@@ -41,7 +41,7 @@ class ConfigError(PilotlightError, ValueError):
 
 
 class InvalidCall(PilotlightError, ValueError):
-    """A call that can't be sent to anybody: no messages, a message without a role."""
+    """A call that can't be sent to anybody: no messages, no role in one, no asyncio to send it."""
 
 
 class TargetSkipped(PilotlightError):
