@@ -7,13 +7,21 @@ and every token twice.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from langchain_pilotlight._convert import Notes, as_chunk, portable, portable_tools, says, with_ids
+from langchain_pilotlight._convert import (
+    Notes,
+    as_chunk,
+    in_common,
+    portable,
+    portable_tools,
+    says,
+    with_ids,
+)
 from langchain_pilotlight._errors import NotAllowed, is_signal
 from langchain_pilotlight._vendors import astray, held, wired
 from pilotlight.plugin import (
@@ -26,13 +34,6 @@ from pilotlight.plugin import (
     Failed,
     Hearing,
 )
-
-# What every provider has, by OpenAI's name, where a class has the field under another.
-_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "max_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
-    "max_completion_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
-}
-_COMMON: Final = ("temperature", "top_p", "seed", *_ALIASES)
 
 
 class ModelProvider(Adapter):
@@ -82,7 +83,7 @@ class ModelProvider(Adapter):
             given.pop("model", None)
         if not self._own_words:
             tools = portable_tools(tools or ())
-            given, settings = _in_common(model, given)
+            given, settings = in_common(model, given)
             model = model.model_copy(update=settings) if settings else model
         if tools:
             given = _bound(model, tools, choice, given)
@@ -135,21 +136,6 @@ class ModelProvider(Adapter):
     def astream(self, call: Call, attempt: Attempt) -> AsyncModelSource:
         """Return the stream; the request is made by its first `anext`."""
         return AsyncModelSource(self, call, self._endpoint.hear(call, attempt))
-
-
-def _in_common(
-    model: BaseChatModel, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return of what is bound what goes into the call, and what are settings of this class."""
-    fields = type(model).model_fields
-    settings: dict[str, Any] = {}
-    for name in _COMMON:
-        if given.get(name) is not None:
-            names = (each for each in _ALIASES.get(name, (name,)) if each in fields)
-            if (field := next(names, None)) is not None:
-                settings[field] = given[name]
-    wanted = given.get("response_format")
-    return ({} if wanted is None else {"response_format": wanted}), settings
 
 
 def _bound(

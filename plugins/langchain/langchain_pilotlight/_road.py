@@ -77,7 +77,6 @@ class Road:
                 'sent; add fallback=ChatOllama(model="...") at a loopback address'
             ) from refused
 
-
     def _keep_at_home(self, options: Mapping[str, Any]) -> None:
         """Refuse a private call with options that would have another than the proven model asked.
 
