@@ -65,6 +65,7 @@ class Pilotlight:
         self._routes: dict[str, Route] = {}
         self._connections: list[Connection] = []
         self._lock = threading.RLock()
+        self._days = GameDays()
         self._log = self._keep_receipts()
         self._fleet = None if not config.state.shared else _fleet_of(config.state)
 
@@ -233,11 +234,11 @@ class Pilotlight:
         )
 
     @property
-    def game_days(self) -> GameDays | None:
+    def game_days(self) -> GameDays:
         """The game days that hold for its routes: the fleet's, where `state` is shared."""
         if self._fleet is not None:
             return self._fleet.days
-        return None if self.drills is None else self.drills.days
+        return self._days if self.drills is None else self.drills.days
 
     def make_target(self, name: str, config: TargetConfig) -> Target:
         """Build a target; nothing is contacted and no SDK is imported."""
