@@ -125,7 +125,10 @@ MEANING: Mapping[str, str] = {
     '`"package.module:function"`; not set: the one at the top of the file, if there is one',
     "routes.fail_over_on": "faults left to policy that shall fail over: "
     "`content_blocked`, `model_substituted`",
-    "routes.rate_limit_wait": "the longest throttle worth sitting out when nobody else can answer",
+    "routes.rate_limit_wait": "the longest wait that a target may ask for, and get, when nobody "
+    "else can answer",
+    "routes.sit_out": "the longest wait for which the first target is waited for, although others "
+    "could answer; 0: none",
     "timeout.connect": "TCP and TLS handshake",
     "timeout.first_token": "until the first content of a stream",
     "timeout.between_tokens": "silence between two pieces of content; keep-alives do not count",
@@ -143,6 +146,8 @@ MEANING: Mapping[str, str] = {
     "retry.cap": "the longest pause",
     "retry.budget": "the share of successes that may be spent on retries",
     "retry.reserve": "retries in hand at the start",
+    "retry.only_under": "what took longer than this, or than a tenth of the time left, is not "
+    "tried again while another target could answer",
     "receipts.path": "the file, as seen from the configuration's folder; it ends in `.jsonl`, or "
     "for SQLite in `.db` or `.sqlite`; not set: receipts are not kept",
     "receipts.max_mb": "megabytes; a JSONL file of this size is moved to `.1`, that to `.2`, ...",

@@ -15,7 +15,6 @@ from pilotlight.config import (
     RouteConfig,
     TargetConfig,
     bad_model,
-    find_config,
     load_config,
     timeouts,
 )
@@ -23,11 +22,13 @@ from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
+from pilotlight.core.fork import GATE
 from pilotlight.core.gameday import GameDays
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.target import Checked, Target
 from pilotlight.drills import DrillFile
 from pilotlight.errors import ConfigError
+from pilotlight.lookup import find_config, working_folder
 from pilotlight.providers.abilities import lacks
 from pilotlight.providers.base import Connection
 from pilotlight.registry import REGISTRY, Endpoint, Registry
@@ -47,6 +48,7 @@ class Pilotlight:
 
     Thread-safe.  Two of them with the same endpoint share its circuit breaker.  `drills` is
     where `pilotlight drill` says what it wants, if that is not the board of a shared `state`.
+    `path` is the file that the configuration was read from, if it was.
     """
 
     def __init__(
@@ -56,18 +58,25 @@ class Pilotlight:
         clock: Clock = SYSTEM_CLOCK,
         registry: Registry = REGISTRY,
         drills: DrillFile | None = None,
+        path: Path | None = None,
     ) -> None:
         self.config = config
+        self.path = path
         self.drills = drills
         self.clock = clock
         self.registry = registry
         self._targets: dict[str, Target] = {}
         self._routes: dict[str, Route] = {}
         self._connections: list[Connection] = []
-        self._lock = threading.RLock()
         self._days = GameDays()
+        self.forked()
+        GATE.inherits(self)
         self._log = self._keep_receipts()
         self._fleet = None if not config.state.shared else _fleet_of(config.state)
+
+    def forked(self) -> None:
+        """In a child: nobody holds the lock there."""
+        self._lock = threading.RLock()
 
     def _keep_receipts(self) -> Log | None:
         """Begin the log of receipts, if one is wanted; it opens its file with the first of them."""
@@ -218,6 +227,7 @@ class Pilotlight:
             on_interrupt=config.on_interrupt,
             fail_over_on=frozenset(Fault(fault) for fault in config.fail_over_on),
             rate_limit_wait=config.rate_limit_wait,
+            sit_out=config.sit_out,
         )
         targets = tuple(self.target(each) for each in config.targets)
         sensitive = self.config.sensitive if config.sensitive is None else config.sensitive
@@ -276,9 +286,9 @@ class Pilotlight:
             retry=retry,
             reserve=config.reserve,
             lacks=lacks(connection, config.abilities, lambda: health.lacks),
-            window=connection.window,
+            window=lambda: connection.window(health.window),
             care=config.care(),
-            room=connection.room,
+            room=lambda options: connection.room(options, health.window),
             base_url=connection.base_url,
             space=None if config.space is None else self.registry.space(config.space),
         )
@@ -309,7 +319,9 @@ def load(
 
     Without a source: the file named by `PILOTLIGHT_CONFIG`, else `pilotlight.toml`
     or `[tool.pilotlight]` in `pyproject.toml` here or in a folder above, else an
-    empty configuration.
+    empty configuration.  One of those that somebody else may have written is passed over,
+    with a warning: file and folders have to belong to this user or to root, and may not be
+    writable by others.  A file that is named is used as it is, but for a `sensitive` in it.
 
     A `[telemetry]` table is put to use at once, see `configure_telemetry`.
 
@@ -326,14 +338,16 @@ def load(
     drills = None if path is None or config.state.shared else DrillFile.beside(path)
     if drills is not None:
         drills.look()  # the disk is being read anyway; later looks are made in the background
-    return Pilotlight(config, clock=clock, drills=drills)
+    return Pilotlight(
+        config, clock=clock, drills=drills, path=None if path is None else path.absolute()
+    )
 
 
 def default() -> Pilotlight:
     """Return the process's own configuration, read once for each folder and environment."""
-    return _default(os.environ.get("PILOTLIGHT_CONFIG"), Path.cwd())
+    return _default(os.environ.get("PILOTLIGHT_CONFIG"), working_folder())
 
 
 @lru_cache(maxsize=8)
-def _default(named: str | None, folder: Path) -> Pilotlight:
+def _default(named: str | None, folder: Path | None) -> Pilotlight:
     return load()

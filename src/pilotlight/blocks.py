@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -43,9 +42,9 @@ class Blocks(Generic[T]):
     def __init__(self, name: str) -> None:
         self._here: ContextVar[tuple[Entry[T], ...]] = ContextVar(name, default=())
         # The generators and coroutines in which a block stands open.  Such a function may be
-        # resumed in a context that does not have its block; it then stands on the stack.
+        # resumed in a context that does not have its block; it then stands on the stack.  What is
+        # said of one is changed by itself only, so there is no lock to be lost in a fork.
         self._frames: dict[int, tuple[Entry[T], ...]] = {}
-        self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
         """Tell whether the caller is inside a block."""
@@ -62,8 +61,7 @@ class Blocks(Generic[T]):
         """Open a block; `entries` are those of one object, which several threads may enter."""
         entry = Entry(value, _suspendable(caller))
         if entry.frame:
-            with self._lock:
-                self._frames[entry.frame] = (*self._frames.get(entry.frame, ()), entry)
+            self._frames[entry.frame] = (*self._frames.get(entry.frame, ()), entry)
         entries.append(entry)
         self._here.set((*self._here.get(), entry))
 
@@ -73,12 +71,11 @@ class Blocks(Generic[T]):
         entry = _ended(entries, here, caller)
         entries.remove(entry)
         if entry.frame:
-            with self._lock:
-                left = tuple(e for e in self._frames[entry.frame] if e is not entry)
-                if left:
-                    self._frames[entry.frame] = left
-                else:
-                    del self._frames[entry.frame]
+            left = tuple(e for e in self._frames.get(entry.frame, ()) if e is not entry)
+            if left:
+                self._frames[entry.frame] = left
+            else:
+                self._frames.pop(entry.frame, None)
         if entry in here:  # else a generator was ended in another context: that one is not ours
             self._here.set(tuple(e for e in here if e is not entry))
 

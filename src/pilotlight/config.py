@@ -1,9 +1,8 @@
 """The configuration: pydantic models, and where they are read from.
 
-`load_config` takes a path, a mapping, or nothing; with nothing it looks at
-`PILOTLIGHT_CONFIG`, then for `pilotlight.toml` or a `[tool.pilotlight]` table in
-`pyproject.toml` here and in the folders above.  Whatever is wrong becomes one
-`ConfigError` that names the file, the key, the value and the mend.
+`load_config` takes a path, a mapping, or nothing; with nothing it looks for a file, see
+`lookup.py`.  Whatever is wrong becomes one `ConfigError` that names the file, the key, the
+value and the mend.
 
 A little long, because models and reading belong together: an error of the one is worded
 by its place in the other.
@@ -32,6 +31,7 @@ from pydantic import (
     PlainValidator,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -40,16 +40,18 @@ from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.line import Priority
 from pilotlight.core.needs import ABILITIES
+from pilotlight.core.sendable import check_options
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Care
-from pilotlight.errors import ConfigError
+from pilotlight.errors import ConfigError, InvalidCall
+from pilotlight.files import distrust
+from pilotlight.lookup import find_config, table_in
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
 from pilotlight.sensitive import Hook, hook_from
 from pilotlight.state.url import StateUrl, parse_state
 from pilotlight.wording import explain, nearest
 
-FILE = "pilotlight.toml"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -73,7 +75,11 @@ def _ability(value: Any) -> Any:
     return value
 
 
-def _hook(value: Any) -> Hook | None:
+def _hook(value: Any, info: ValidationInfo) -> Hook | None:
+    """Import the function, from a mapping or a file that nobody else can have written."""
+    why = distrust(info.context) if isinstance(value, str) and info.context else None
+    if why is not None:
+        raise ValueError(f"code is imported only from a file that nobody else can write: {why}")
     return None if value is None else hook_from(value)
 
 
@@ -127,6 +133,7 @@ class RetryTable(_Table):
     cap: Seconds | None = None
     budget: Annotated[float, Field(ge=0, le=1)] | None = None
     reserve: Annotated[float, Field(ge=0)] | None = None
+    only_under: Seconds | None = None
 
 
 class ApiKey(_Table):
@@ -234,6 +241,7 @@ class RouteConfig(_Table):
     sensitive: Sensitive = None
     fail_over_on: tuple[str, ...] = ()
     rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 5.0
+    sit_out: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 0.0
 
 
 class ReceiptsTable(_Table):
@@ -279,6 +287,7 @@ class Config(_Table):
     def _hangs_together(self) -> Config:
         problems = [
             *_bad_models(self.targets),
+            *_bad_options(self.targets),
             *_bad_addresses(self.targets),
             *_bad_routes(self.routes, self.targets),
         ]
@@ -320,11 +329,25 @@ def _bad_models(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
             yield f"targets.{name}.model: {problem}"
 
 
+def _bad_options(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
+    for name, target in targets.items():
+        for place, options in (
+            ("options.", target.options),
+            ("", {"keep_alive": target.keep_alive}),
+        ):
+            try:
+                check_options(options)
+            except InvalidCall as problem:
+                yield f"targets.{name}.{place}{problem}"
+
+
 def _bad_addresses(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
     for name, target in targets.items():
         if target.api_base is None:
             continue
         try:
+            if not target.api_base.isprintable():
+                raise ValueError("an address holds no line end and no other control character")
             if target.provider.startswith("ollama"):
                 normalise_host(target.api_base)
                 continue
@@ -342,6 +365,8 @@ def _bad_addresses(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
 def bad_model(model: str) -> str | None:
     """Return what is wrong with a model string, or None."""
     provider, slash, name = model.partition("/")
+    if not model.isprintable():
+        return f"{model!r} holds a line end or another control character; a name has none"
     if slash and provider and name:
         return None
     if slash:
@@ -393,13 +418,13 @@ def load_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None
     path = Path(source) if source is not None else find_config()
     if path is None:
         return Config()
-    return _placed(parse(_read(path), str(path)), path.absolute().parent)
+    return _placed(parse(_read(path), str(path), path), path.absolute().parent)
 
 
-def parse(data: Mapping[str, Any], where: str) -> Config:
-    """Check plain data; `where` is how errors name its origin."""
+def parse(data: Mapping[str, Any], where: str, file: Path | None = None) -> Config:
+    """Check plain data; `where` is how errors name its origin, `file` the one it stands in."""
     try:
-        return Config.model_validate(data)
+        return Config.model_validate(data, context=file)
     except ValidationError as error:
         lines = [line for each in error.errors() for line in explain(each, data, Config)]
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
@@ -414,28 +439,6 @@ def _placed(config: Config, folder: Path) -> Config:
     return config.model_copy(update={"receipts": kept})
 
 
-def find_config() -> Path | None:
-    """Return the configuration that applies here, if any."""
-    if named := os.environ.get("PILOTLIGHT_CONFIG"):
-        return Path(named)
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (own := folder / FILE).is_file():
-            return own
-        project = folder / "pyproject.toml"
-        if project.is_file() and _table_in(project) is not None:
-            return project
-    return None
-
-
-def _table_in(project: Path) -> dict[str, Any] | None:
-    try:
-        table = tomllib.loads(project.read_text("utf-8"))["tool"]["pilotlight"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None  # somebody else's broken pyproject is not our business
-    return table if isinstance(table, dict) else None
-
-
 def _read(path: Path) -> dict[str, Any]:
     named = " (from PILOTLIGHT_CONFIG)" if str(path) == os.environ.get("PILOTLIGHT_CONFIG") else ""
     try:
@@ -448,8 +451,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}{named}: can't be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
     if path.name == "pyproject.toml":
-        table = _table_in(path)
+        table = table_in(path)
         if table is None:
             raise ConfigError(f"{path}: has no [tool.pilotlight] table")
         return table

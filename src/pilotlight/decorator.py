@@ -21,9 +21,10 @@ from collections.abc import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Never, ParamSpec, TypeVar, cast
 
 from pilotlight.assembly import default
+from pilotlight.call_rules import OURS, check_messages, slip
 from pilotlight.coloured import coloured
 from pilotlight.config import bad_model
 from pilotlight.core import drivers
@@ -35,7 +36,7 @@ from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.providers.base import Texts, diagnosed, failure, listening, verdict_failure
 from pilotlight.residency import is_private
 from pilotlight.residency import private as private_block
-from pilotlight.route import Route, check_messages
+from pilotlight.route import Route
 from pilotlight.sensitive import NOTHING, sense_arguments
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def failover(
     deadline: float | None = None,
     priority: Priority | None = None,
     accept: Callable[[Any], bool] | None = None,
+    **unknown: Never,
 ) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Run the decorated function once for each attempt, with `target=` the one to use.
 
@@ -68,6 +70,13 @@ def failover(
         @failover("openai/gpt-4o", "ollama/llama3.2")
         def summarise(text: str, *, target) -> str: ...
     """
+    for name in unknown:
+        meant = slip(name, (*OURS, "accept"))
+        raise TypeError(
+            f"failover() takes no {name}=" + (f"; did you mean {meant}=?" if meant else "")
+        )
+    if type(private) is not bool:
+        raise TypeError(f"private is a {type(private).__name__}; it should be True or False")
     find = _finder(targets)
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
@@ -250,8 +259,6 @@ def _function(guard: _Guard) -> Callable[[_Given], Any]:
 
 def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
     async def run(asked: _Given) -> Any:
-        import asyncio
-
         trip, route, given = guard.trip(asked)
 
         async def ask(attempt: Attempt) -> Answered | Failed:
@@ -259,12 +266,15 @@ def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
             if trip.call.private and (away := await provider.avouch(attempt)) is not None:
                 return away
             handle = provider.handle(attempt, True)
+            alarm = _alarm(handle.tap)
             try:
-                with _scene(handle, trip):
-                    async with asyncio.timeout(handle.timeout):
-                        value = await guard.run(handle, given)
+                with _scene(handle, trip), alarm:
+                    value = await guard.run(handle, given)
             except Exception as error:
+                _whose_time(handle.tap, alarm)
                 return _failed(handle, error, given.prompts)
+            finally:
+                alarm.stop()
             return _judged(handle, value)
 
         return await drivers.acomplete(failover_flow(trip), ask, route.clock)
@@ -320,6 +330,8 @@ class _Away(Exception):
 class _Items:
     """What the two colours of a user's generator share."""
 
+    _alarm: Alarm | None = None  # of an async one that has been read
+
     def __init__(
         self, handle: Any, scene: listening, items: Any, prompts: Sequence[Any], vouch: Any
     ) -> None:
@@ -338,6 +350,8 @@ class _Items:
         """Diagnose what interrupted the function."""
         if isinstance(error, _Away):
             return error.failure
+        if self._alarm is not None:
+            _whose_time(self._handle.tap, self._alarm)
         return _failed(self._handle, error, self._prompts, "".join(self._texts))
 
     def ended(self) -> Ended | Failed:
@@ -374,8 +388,6 @@ class _Source(_Items):
 class _AsyncSource(_Items):
     """A user's async generator, read with the attempt's tap listening and its clocks kept."""
 
-    _alarm: Alarm | None = None  # until it is read
-
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
@@ -405,6 +417,15 @@ def _alarm(tap: Tap) -> Alarm:
     return Alarm(None if total is None else max(0.0, tap.started + total - tap.clock()))
 
 
+def _whose_time(tap: Tap, alarm: Alarm) -> None:
+    """Note where an alarm says nothing of the provider, which had little of the time."""
+    if alarm.starved:
+        tap.starved = True
+    elif alarm.rang and tap.requests and not tap.expired and (total := tap.timeouts.total):
+        tap.ledger.begin()
+        tap.starved = not tap.ledger.fair("total", total, silent=False)
+
+
 def _judged(handle: Any, value: Any) -> Answered | Failed:
     """Hold what the function returned against the wire: half an answer is no answer."""
     found = _seen(handle)
@@ -426,7 +447,7 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
 
     A `ProviderFault` is a diagnosis already.
     """
-    from pilotlight.providers.classify import classify_exception
+    from pilotlight.providers.classify import is_witness
     from pilotlight.providers.evidence import scrub
     from pilotlight.providers.seen import judge_seen, sound
 
@@ -437,6 +458,6 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
         return Failed(report, partial)
     if tap.complete and not tap.expired and (verdict := judge_seen(tap)) is not None:
         return diagnosed(handle, tap, verdict, error, partial)  # it fell over what it was given
-    if tap.requests and sound(tap) and classify_exception(error) is None:
+    if tap.requests and sound(tap) and not is_witness(error, tap):
         raise error  # the provider had answered well
     return failure(handle, handle.tap, error, prompts, partial)

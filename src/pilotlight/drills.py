@@ -2,16 +2,15 @@
 
 `pilotlight drill` writes `.pilotlight/drill.json` beside the configuration; the processes
 that use it look for the file once a second while they are called, in one daemon thread.
-A call only says that it is there: it touches no disk.  A file that is broken, or that
-others may write, is as good as none, and said once.
+A call only says that it is there: it touches no disk.  A file that is broken, that somebody
+else may have written, or that is a link, is as good as none, and said once.
 """
 
 from __future__ import annotations
 
-import logging
+import errno
 import os
 import queue
-import stat
 import tempfile
 import threading
 import time
@@ -26,12 +25,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pilotlight.core import background
 from pilotlight.core.fork import GATE
 from pilotlight.core.gameday import LONGEST, GameDay, GameDays
+from pilotlight.files import FOLDER, distrust, refuse_links
+from pilotlight.plain import logger
 
 EVERY: Final = 1.0  # seconds between two looks
 MOST_BYTES: Final = 65536
 SKEW: Final = 60.0  # seconds by which the writer's clock may be ahead of ours
 
-_log = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 
 _Word = Annotated[str, Field(min_length=1, max_length=256)]
 _Strict = ConfigDict(extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
@@ -104,6 +105,7 @@ class DrillFile:
     def clear(self) -> None:
         """End all of them, also those of a file that can't be read; raises OSError."""
         with suppress(FileNotFoundError, NotADirectoryError):
+            self._refuse_linked_folder()
             self.path.unlink()
         self.look()
 
@@ -112,15 +114,15 @@ class DrillFile:
         # Neither a link nor a pipe is ours: the one leads elsewhere, the other never ends.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         try:
+            self._refuse_linked_folder()
+            refuse_links(self.path, self.path.lstat())
             handle = os.open(self.path, flags)
         except (FileNotFoundError, NotADirectoryError):
             return ()
         with os.fdopen(handle, "rb") as file:
-            mode = os.fstat(handle).st_mode
-            if not stat.S_ISREG(mode):
-                raise ValueError("it is no plain file")
-            if os.name == "posix" and mode & 0o022:
-                raise ValueError("others may write it; `chmod 600` if it is yours")
+            refuse_links(self.path, os.fstat(handle))
+            if (why := distrust(self.path)) is not None:
+                raise ValueError(why)
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise ValueError(f"it is larger than {MOST_BYTES} bytes")
@@ -132,7 +134,8 @@ class DrillFile:
 
     def _write(self, days: Sequence[GameDay]) -> None:
         """Put a new file in the place of the old one at one stroke, for its owner alone."""
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._refuse_linked_folder()
+        self.path.parent.mkdir(mode=FOLDER, exist_ok=True)
         entries = [_Entry(**asdict(day)) for day in days]
         text = _Content(drills=entries).model_dump_json(indent=2)
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix="drill-")  # 0600
@@ -145,6 +148,10 @@ class DrillFile:
                 Path(name).unlink()
             raise
         self.look()
+
+    def _refuse_linked_folder(self) -> None:
+        if self.path.parent.is_symlink():
+            raise OSError(errno.ELOOP, "is a symbolic link", str(self.path.parent))
 
 
 def _worded(error: OSError | ValueError) -> str:

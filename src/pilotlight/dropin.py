@@ -16,8 +16,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pilotlight.assembly import Pilotlight, default
+from pilotlight.call_rules import check_names
 from pilotlight.config import TargetConfig
 from pilotlight.core.line import Priority
+from pilotlight.errors import InvalidCall
 from pilotlight.providers.litellm_module import litellm
 from pilotlight.residency import is_private
 from pilotlight.route import Route
@@ -30,6 +32,7 @@ _OURS = frozenset(
     {"num_retries", "max_retries", "fallbacks", "context_window_fallback_dict", "client"}
 )
 _ADDRESS = ("api_key", "api_base", "base_url")
+_TERMS = ("timeout", "private", "priority")  # what a call may say besides litellm's options
 
 
 def completion(
@@ -75,7 +78,7 @@ def acompletion(
 
     Made inside `private()`, the call is private wherever it is awaited.
     """
-    held = is_private(private)
+    held = is_private() or private
 
     async def completed() -> ModelResponse | AsyncCompletionStream:
         route, rest = _route_for(default(), model, options)
@@ -118,7 +121,7 @@ def aembedding(
 
     Made inside `private()`, the call is private wherever it is awaited.
     """
-    held = is_private(private)
+    held = is_private() or private
 
     async def embedded() -> EmbeddingResponse:
         route, rest = _route_for(default(), model, options, any_model=False)
@@ -159,7 +162,7 @@ def aimage_generation(
 
     Made inside `private()`, the call is private wherever it is awaited.
     """
-    held = is_private(private)
+    held = is_private() or private
 
     async def pictured() -> ImageResponse:
         route, rest = _route_for(default(), model, options)
@@ -223,6 +226,11 @@ def _route_for(
 ) -> tuple[Route, dict[str, Any]]:
     """Return the route for a model, and the options less those that chose it."""
     litellm()  # its classes are what is returned, and what a mistake raises
+    if not isinstance(model, str):
+        raise InvalidCall(f"model is a {type(model).__name__}; it should be a name")
+    if "deadline" in options:
+        raise InvalidCall("deadline= is called timeout= here, as in litellm")
+    check_names(options.keys() - _OURS - set(_ADDRESS), _TERMS)
     fallbacks = [name for name in options.get("fallbacks") or () if isinstance(name, str)]
     rest = {name: value for name, value in options.items() if name not in _OURS}
     address = {name: str(rest.pop(name)) for name in _ADDRESS if rest.get(name)}

@@ -41,13 +41,17 @@ class ConfigError(PilotlightError, ValueError):
 
 
 class InvalidCall(PilotlightError, ValueError):
-    """A call that can't be sent to anybody: no messages, a message without a role."""
+    """A call that can't be sent to anybody: no messages, no role, a text that has no encoding.
+
+    The message names the place (`messages[2].content`), never the text.
+    """
 
 
 class TargetSkipped(PilotlightError):
     """A target was not asked.
 
-    `reason` is one of `breaker_open saturated unsupported residency retired drill`;
+    `reason` is one of
+    `breaker_open asked_to_wait saturated unsupported residency retired drill`;
     `retry_after` is in seconds, None when waiting does not help.
     """
 
@@ -120,8 +124,9 @@ class PromptTruncated(ProviderFault):
 class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
     """Every target was skipped or failed; `.exceptions` says why, in the order tried.
 
-    `retry_after` is the shortest wait in seconds that is known, of an open breaker
-    or a full queue (None when none is: nobody said when to come back); `receipt` has every attempt.
+    `retry_after` is the shortest wait in seconds that is known, of an open breaker, a
+    provider's own word or a full queue (None when none is: nobody said when to come back);
+    `receipt` has every attempt.
     """
 
     receipt: Receipt | None

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pilotlight.plain import logger
+
 if TYPE_CHECKING:
     from pilotlight.core.boundary import ResidencyRule
     from pilotlight.core.receipt import AttemptRecord, Receipt
 
-_log = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 _log.addHandler(logging.NullHandler())  # silent until the application wants to hear it
 
 

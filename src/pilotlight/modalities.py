@@ -91,7 +91,7 @@ class Modalities:
 
         Made inside `private()`, the call is private wherever it is awaited.
         """
-        private = is_private(private, self.private)
+        private = is_private() or private
 
         async def embedded() -> EmbeddingAnswer:
             messages = as_messages(texts)
@@ -149,7 +149,7 @@ class Modalities:
 
         Made inside `private()`, the call is private wherever it is awaited.
         """
-        private = is_private(private, self.private)
+        private = is_private() or private
 
         async def pictured() -> ImageAnswer:
             trip = self.trip(

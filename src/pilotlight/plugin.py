@@ -97,6 +97,7 @@ class Endpoint:
         self.name = name
         self.model = model
         self._connection = Connection(Spec(name, model, api_base or None, api_key or None))
+        self._wired = False  # whether every request of its SDK goes through the clients from here
         weakref.finalize(self, self._connection.close)  # before the collector gets at the sockets
 
     @property
@@ -137,6 +138,7 @@ class Endpoint:
         """
         kind = self.model.partition("/")[0]
         rule: ResidencyRule | None = ResidencyRule.NOT_LOCAL
+        self._wired = provable
         if provable:
             rule = refusing_rule(kind, self.model, self.base_url)
         if rule is None:
@@ -167,7 +169,7 @@ class Endpoint:
 
     def hear(self, call: Call, attempt: Attempt) -> Hearing:
         """Return the record of an attempt that starts now."""
-        return Hearing(self._connection, call, attempt)
+        return Hearing(self._connection, call, attempt, watched=self._wired)
 
 
 class Hearing:
@@ -177,12 +179,14 @@ class Hearing:
     endpoint's clients is judged by its exceptions and its answer alone.
     """
 
-    def __init__(self, connection: Connection, call: Call, attempt: Attempt) -> None:
+    def __init__(
+        self, connection: Connection, call: Call, attempt: Attempt, *, watched: bool = False
+    ) -> None:
         self.timeouts = attempt.timeouts
         self._connection = connection
         self._call = call
         self._attempt = attempt
-        self._tap: Tap = new_tap(connection.wire, attempt.timeouts)
+        self._tap: Tap = new_tap(connection.wire, attempt.timeouts, watched=watched)
         self._open: Any = None
 
     def __enter__(self) -> Self:

@@ -24,6 +24,7 @@ from pilotlight.core.breaker import Breaker, BreakerPolicy
 from pilotlight.core.budget import RetryBudget
 from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.clock import Clock
+from pilotlight.core.fork import GATE
 from pilotlight.core.space import Space
 from pilotlight.core.target import Health
 from pilotlight.residency import is_loopback
@@ -81,9 +82,14 @@ class Registry:
     """Endpoints and their health; thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.forked()
+        GATE.inherits(self)
         self._records: dict[Endpoint, Health] = {}
         self._spaces: dict[str, Space] = {}
+
+    def forked(self) -> None:
+        """In a child: nobody holds the lock there."""
+        self._lock = threading.Lock()
 
     def health(
         self,

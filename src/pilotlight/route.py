@@ -12,17 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
+from pilotlight.call_rules import check_messages, check_names, check_terms
 from pilotlight.core import drivers
 from pilotlight.core.boundary import MEANING
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.flow import Policy, Trip, failover_flow
 from pilotlight.core.gameday import GameDays
-from pilotlight.core.line import PRIORITIES, Priority
+from pilotlight.core.line import Priority
 from pilotlight.core.needs import Operation, bulk_of, needs
 from pilotlight.core.receipt import Journal
+from pilotlight.core.sendable import check_call
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
 from pilotlight.core.target import Target
-from pilotlight.errors import ConfigError, InvalidCall
+from pilotlight.errors import ConfigError
 from pilotlight.modalities import Modalities
 from pilotlight.residency import is_private
 from pilotlight.sensitive import NOTHING, Finding, Hook, hook_from, sense
@@ -122,7 +124,7 @@ class Route(Modalities):
 
         Made inside `private()`, the call is private wherever it is awaited.
         """
-        private = is_private(private, self.private)
+        private = is_private() or private
 
         async def answered() -> Answer:
             trip = self.trip(
@@ -200,11 +202,16 @@ class Route(Modalities):
         """
         check = check or check_messages
         check(messages)
+        check_call(messages, options, operation)
+        check_names(options)
         finding = NOTHING
         if self.sensitive is not None and not is_private(private, self.private):
             finding = sense(self.sensitive, messages, check, self.clock)
+            if finding.messages is not None:
+                messages = finding.messages
+                check_call(messages, None, operation)
         return self.journey(
-            messages if finding.messages is None else finding.messages,
+            messages,
             options,
             private=private,
             deadline=deadline,
@@ -212,6 +219,7 @@ class Route(Modalities):
             stream=stream,
             finding=finding,
             operation=operation,
+            checked=True,
         )
 
     def journey(
@@ -226,16 +234,17 @@ class Route(Modalities):
         policy: Policy | None = None,
         finding: Finding = NOTHING,
         operation: Operation = "chat",
+        checked: bool = False,
     ) -> Trip:
-        """As `trip`, for callers that have no messages to check: decorated functions."""
+        """As `trip`, for callers whose messages are of their own kind, or who have none.
+
+        `checked`: they were looked through already.
+        """
+        if not checked:
+            check_call(messages, options, operation, plain=False)
         seconds = self.deadline if deadline is None else deadline
-        if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
-            raise InvalidCall(f"deadline={seconds!r}: a deadline is a positive number of seconds")
         asked_priority = self.priority if priority is None else priority
-        if asked_priority not in PRIORITIES:
-            raise InvalidCall(
-                f"priority={asked_priority!r}: a priority is one of {', '.join(PRIORITIES)}"
-            )
+        check_terms(private, seconds, asked_priority)
         asked_private = is_private(private, self.private) or finding.private
         if asked_private:
             self._check_for_local(finding, operation)
@@ -291,21 +300,3 @@ class Route(Modalities):
             f"was sent; add an Ollama model to routes.{self.name}.targets, such as "
             f'[targets.local] model = "ollama/llama3.2"{why}'
         )
-
-
-def check_messages(messages: Any) -> None:
-    """Refuse what no provider could answer; raises InvalidCall."""
-    if isinstance(messages, str | bytes) or not isinstance(messages, Sequence):
-        kind = type(messages).__name__
-        raise InvalidCall(
-            f"messages is a {kind}; it should be a list, such as "
-            '[{"role": "user", "content": "Hello"}]'
-        )
-    if not messages:
-        raise InvalidCall('messages is empty; say something, such as {"role": "user", ...}')
-    for position, message in enumerate(messages):
-        role = (
-            message.get("role") if isinstance(message, Mapping) else getattr(message, "role", None)
-        )
-        if not isinstance(role, str) or not role:
-            raise InvalidCall(f'messages[{position}] has no role; add "role": "user"')

@@ -10,7 +10,6 @@ call private.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,13 +17,14 @@ from typing import Any, Final
 
 from pilotlight.core.clock import Clock
 from pilotlight.errors import ConfigError, InvalidCall
+from pilotlight.plain import logger
 from pilotlight.providers.base import Texts
 from pilotlight.residency import private
 
 Messages = Sequence[Mapping[str, Any]]
 Hook = Callable[[Messages], Any]
 
-_log = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 _complained: set[str] = set()  # hooks whose trouble has been told
 
 

@@ -102,7 +102,8 @@ class FakeClock:
 class Fails:
     """A line of a script: the attempt fails, a stream after `after` has been said.
 
-    `takes` is how long in seconds it takes to fail, on a FakeClock.
+    `takes` is how long in seconds it takes to fail, on a FakeClock; `window` the context
+    that a refused prompt is told.
     """
 
     fault: Fault
@@ -110,6 +111,7 @@ class Fails:
     after: str = ""
     takes: float = 0.0
     error: Exception | None = None
+    window: int | None = None
 
 
 Line = str | Fault | Fails
@@ -153,8 +155,8 @@ class ScriptedTarget(Target):
             local=local,
             timeouts=timeouts or Timeouts(),
             retry=retry,
-            window=lambda: window,
-            room=lambda _options: window,
+            window=lambda: window or self.health.window,
+            room=lambda _options: window or self.health.window,
             lacks=lambda: missing,
             space=None if space is None else Space(space),
         )
@@ -247,7 +249,8 @@ class _Scripted:
         if line.takes:
             self._clock.sleep(line.takes)
         error = line.error or ProviderFault(line.fault, self._target.name, "scripted")
-        return Failed(Report(line.fault, error, line.retry_after), partial)
+        report = Report(line.fault, error, line.retry_after, window=line.window)
+        return Failed(report, partial)
 
 
 class ScriptedHandle:

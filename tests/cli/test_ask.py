@@ -14,6 +14,7 @@ def test_streams_the_answer_and_says_who_gave_it(run, write, server):
     assert result.stdout == 'This is llama3.2:3b at local. You said: "Why?"\n'
     assert result.stderr.startswith("answered by local (llama3.2:3b) in ")
     assert result.stderr.count("\n") == 1
+    assert result.stderr.endswith("pilotlight.toml\n")
 
 
 def test_says_why_it_failed_over(run, write, server, primary):

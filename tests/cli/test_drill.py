@@ -4,10 +4,12 @@ import json
 import os
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
 import pilotlight
+from pilotlight.core.gameday import GameDay
 from pilotlight.drills import WATCHER, DrillFile
 
 START = ("drill", "--route", "chat", "--target", "gpt", "--minutes", "5", "--rate", "1")
@@ -78,18 +80,74 @@ def test_a_hostile_file_is_as_good_as_none_and_said_once(tmp_path, caplog, text)
     assert len(caplog.records) == 1
 
 
-def test_files_that_are_not_ours(tmp_path):
-    good = tmp_path / "good.json"
-    good.write_text(entry())
-    good.chmod(0o666)
-    link, pipe = tmp_path / "link.json", tmp_path / "pipe.json"
-    link.symlink_to(good)
-    os.mkfifo(pipe)
-    for path in (good, link, pipe):
-        file = DrillFile(path)
-        file.look()
-        assert file.problem
-        assert file.days.under_way == ()
+def given_away(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("to give a file away takes root")
+    os.chown(path, 65534, 65534)
+
+
+def elsewhere(path: Path) -> Path:
+    """Move a file or folder to another place of ours; return that."""
+    place = path.parent.parent / f"other-{path.name}"
+    return path.rename(place)
+
+
+def replaced_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+NOT_OURS = {
+    "written by others": lambda file: file.chmod(0o666),
+    "a stranger's": given_away,
+    "a link": lambda file: file.symlink_to(elsewhere(file)),
+    "a hard link": lambda file: file.hardlink_to(elsewhere(file)),
+    "a second name": lambda file: (file.parent / "second").hardlink_to(file),
+    "a pipe": replaced_by_pipe,
+    "in a folder that others may write": lambda file: file.parent.chmod(0o777),
+    "in a stranger's folder": lambda file: given_away(file.parent),
+    "in a linked folder": lambda file: file.parent.symlink_to(elsewhere(file.parent)),
+    "below a folder that others may write": lambda file: file.parent.parent.chmod(0o777),
+}
+
+
+@pytest.mark.parametrize("spoil", NOT_OURS.values(), ids=list(NOT_OURS))
+def test_a_file_that_is_not_ours_is_ignored_and_said_once(tmp_path, caplog, spoil):
+    file = DrillFile.beside(tmp_path / "a" / "pilotlight.toml")
+    file.path.parent.mkdir(parents=True)
+    file.path.write_text(entry())
+    file.path.chmod(0o600)
+    file.look()
+    assert file.days.under_way
+    caplog.clear()
+    spoil(file.path)
+    file.look()
+    file.look()
+    assert file.problem
+    assert file.days.under_way == ()
+    assert [each.getMessage() for each in caplog.records if "ignored" in each.msg] == [
+        f"{file.path}: ignored: {file.problem}"
+    ]
+
+
+def test_nothing_is_written_or_deleted_through_a_linked_folder(tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "drill.json").write_text("precious")
+    (tmp_path / ".pilotlight").symlink_to(real)
+    file = DrillFile.beside(tmp_path / "pilotlight.toml")
+    with pytest.raises(OSError, match="link"):
+        file.post(GameDay("ab", "gpt", 0.5, time.time() + 60))
+    with pytest.raises(OSError, match="link"):
+        file.clear()
+    assert [each.name for each in real.iterdir()] == ["drill.json"]
+
+
+def test_what_is_written_is_its_owners_alone(tmp_path):
+    file = DrillFile.beside(tmp_path / "pilotlight.toml")
+    file.post(GameDay("ab", "gpt", 0.5, time.time() + 60))
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
 
 
 def test_status_and_doctor_show_it(run, server, app):

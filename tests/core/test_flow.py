@@ -134,6 +134,15 @@ def test_a_tripping_fault_opens_for_the_time_the_provider_names(clock):
     assert (gpt.health.breaker.reason, gpt.health.breaker.retry_after) == ("rate_limited", 42.0)
 
 
+@pytest.mark.parametrize("wait", [0.0, 0.001, 0.5])
+def test_a_throttle_opens_for_a_second_at_least(clock, wait):
+    gpt, local = target("gpt", clock), target("local", clock)
+    talk, _ = flow([gpt, local], clock)
+    next(talk)
+    talk.send(fails(Fault.RATE_LIMITED, retry_after=wait))
+    assert (gpt.health.breaker.reason, gpt.health.breaker.retry_after) == ("rate_limited", 1.0)
+
+
 def test_an_ignored_fault_leaves_no_trace_in_the_breaker(clock):
     gpt = target("gpt", clock)
     talk, _ = flow([gpt], clock)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from kit import fails, flow, target
+from kit import fails, flow, returned, target
 
 from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.flow import Policy
 from pilotlight.core.steps import Answered, Attempt, Facts, Queue, Timeouts
-from pilotlight.errors import AllTargetsFailed, DeadlineExceeded, TargetSkipped
+from pilotlight.errors import (
+    AllTargetsFailed,
+    DeadlineExceeded,
+    ProviderFault,
+    TargetSkipped,
+)
 
 
 def asked(talk) -> str:
@@ -136,9 +141,10 @@ def test_a_substituted_model_is_accepted_unless_the_route_minds(clock):
 @pytest.mark.parametrize("fault", [f for f in Fault if RULES[f].elsewhere is Elsewhere.LARGER])
 @pytest.mark.parametrize(
     ("here", "there", "moves"),
-    [(8, 16, True), (8, 8, False), (8, 4, False), (None, 16, False), (8, None, False)],
-)
-def test_a_prompt_too_long_goes_to_a_larger_window_only(clock, fault, here, there, moves):
+    [(8, 16, True), (8, 8, True), (8, 4, False), (None, 16, True), (8, None, True),
+     (None, None, True)],
+)  # fmt: skip
+def test_a_prompt_too_long_goes_to_no_smaller_window(clock, fault, here, there, moves):
     talk, _ = flow([target("a", clock, window=here), target("b", clock, window=there)], clock)
     next(talk)
     if moves:
@@ -148,14 +154,54 @@ def test_a_prompt_too_long_goes_to_a_larger_window_only(clock, fault, here, ther
             talk.send(fails(fault))
 
 
-def test_a_prompt_too_long_passes_over_windows_that_are_no_larger(clock):
+@pytest.mark.parametrize("told", [None, 3, 5, 16])
+def test_what_the_refusal_says_of_the_window_counts_from_then_on(clock, told):
+    """Here as the target's own words are: `kit.target` has a fixed window only where given."""
+    a, b = target("a", clock), target("b", clock, window=4)
+    a.window = lambda: a.health.window
+    talk, _ = flow([a, b], clock)
+    next(talk)
+    if told is None or told <= 4:
+        assert talk.send(fails(Fault.CONTEXT_EXCEEDED, window=told)).target is b
+    else:
+        with pytest.raises(OSError, match="context_exceeded"):
+            talk.send(fails(Fault.CONTEXT_EXCEEDED, window=told))
+
+
+def test_a_told_window_is_forgotten_when_more_was_read_and_after_an_hour(clock):
+    a = target("a", clock)
+    a.health.limit(8192)
+    for read, kept in [(None, 8192), (8192, 8192), (8193, None)]:
+        talk, _ = flow([a], clock)
+        next(talk)
+        returned(talk, Answered("hi", Facts(prompt_tokens=read)))
+        assert a.health.window == kept
+    a.health.limit(8192)
+    clock.advance(3599)
+    assert a.health.window == 8192
+    clock.advance(1)
+    assert a.health.window is None
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_refused_prompt_is_raised_where_nobody_else_may_see_it(clock, private):
+    a = target("a", clock, local=True)
+    b = target("b", clock, lacks=frozenset() if private else frozenset({"tools"}))
+    needs = frozenset() if private else frozenset({"tools"})
+    talk, _ = flow([a, b], clock, private=private, needs=needs)
+    next(talk)
+    with pytest.raises((OSError, ProviderFault), match="context_exceeded"):
+        talk.send(fails(Fault.CONTEXT_EXCEEDED))
+
+
+def test_a_prompt_too_long_passes_over_windows_that_are_smaller(clock):
     """Some servers cut a prompt silently: the small ones in between must not even see it."""
-    sizes = {"a": 8, "small": 4, "unknown": None, "large": 32}
+    sizes = {"a": 8, "small": 4, "tiny": 2, "large": 32}
     talk, journal = flow([target(name, clock, window=size) for name, size in sizes.items()], clock)
     next(talk)
     assert talk.send(fails(Fault.CONTEXT_EXCEEDED)).target.name == "large"
     assert [(s.target, s.reason) for s in journal.skipped] == [
-        ("small", "unsupported"), ("unknown", "unsupported"),
+        ("small", "unsupported"), ("tiny", "unsupported"),
     ]  # fmt: skip
 
 

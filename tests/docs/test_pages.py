@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,17 @@ def test_relative_links_lead_somewhere(page):
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), where
         assert not anchor or anchor in anchors(target), where
+
+
+def test_every_promise_of_security_names_tests_that_are_there():
+    text = (ROOT / "docs" / "security.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "tested in" not in line]
+    for row in (row for row in rows if not row.startswith("| ---")):
+        named = re.findall(r"`([\w./]+)`", row.split("|")[-2])
+        assert named, row
+        for each in named:
+            folder = "" if "/" in each else str(Path(named[0]).parent)
+            assert (ROOT / folder / each).exists(), each
 
 
 def test_the_readme_leads_to_every_page():

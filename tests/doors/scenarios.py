@@ -67,7 +67,7 @@ def oracle(fault: Fault, position: str, lenient: bool) -> Expected:
         Elsewhere.LOCAL: True,  # who is not local is passed over
         Elsewhere.NO: False,
         Elsewhere.POLICY: lenient,
-        Elsewhere.LARGER: lenient and position != "second" and position != "only",
+        Elsewhere.LARGER: lenient and position not in ("second", "only"),
     }[rule.elsewhere]
     if not on:
         return Expected(tries, "raised", error="ProviderFault", slept=slept)
@@ -88,7 +88,7 @@ def of_fault(fault: Fault, position: str, lenient: bool) -> Scenario:
             "second": ([Fault.TIMEOUT], [fault]),
             "only": ([fault], []),
         }[position]
-        sizes = (8, 16) if lenient else (None, None)
+        sizes = (8, 16) if lenient else (16, 8)
         a = ScriptedTarget("a", *script[0], clock=clock, retry=retry, window=sizes[0])
         b = ScriptedTarget(
             "b", *script[1], clock=clock, retry=retry, window=sizes[1], local=lenient
@@ -195,6 +195,29 @@ SPECIAL = [
         "throttled shortly, nobody else",
         alone(Fails(Fault.RATE_LIMITED, retry_after=2.0), "a says so"),
         always([("a", "rate_limited"), ("a", None)], "primary", text="a says so", slept=2.0),
+    ),
+    Scenario(
+        "overloaded and asked to wait, somebody else answers",
+        two(Fails(Fault.OVERLOADED, retry_after=5.0), retry=RetryPolicy(attempts=1)),
+        always([("a", "overloaded"), ("b", None)], "failover", text="b says so", slept=0.0),
+    ),
+    Scenario(
+        "asked to wait by an earlier call",
+        prepared(two("never"), lambda t: t[0].health.hold(30.0)),
+        always(
+            [("b", None)], "failover", text="b says so", slept=0.0, skipped=[("a", "asked_to_wait")]
+        ),
+    ),
+    Scenario(
+        "asked to wait shortly, and worth it",
+        two(Fails(Fault.OVERLOADED, retry_after=2.0), "a says so"),
+        always([("a", "overloaded"), ("a", None)], "primary", text="a says so", slept=2.0),
+        Policy(sit_out=3.0),
+    ),
+    Scenario(
+        "failed slowly",
+        two(Fails(Fault.SERVER_ERROR, takes=6.0), retry=RetryPolicy(attempts=1)),
+        always([("a", "server_error"), ("b", None)], "failover", text="b says so", slept=6.0),
     ),
     Scenario(
         "throttled shortly, the other one is down",

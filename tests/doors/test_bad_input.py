@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pydantic import BaseModel
 from ways import HELLO
 
 import pilotlight
@@ -55,9 +56,10 @@ def test_bad_messages(route, gpt, messages, told):
     assert not gpt.calls
 
 
-def test_messages_may_be_any_sequence_of_things_with_a_role(route, gpt):
-    class Message:
-        role = "user"
+def test_messages_may_be_any_sequence_of_dicts_and_of_an_sdks_messages(route, gpt):
+    class Message(BaseModel):
+        role: str = "user"
+        content: str = "there"
 
     route.complete(({"role": "user", "content": "hi"}, Message()))
     assert len(gpt.calls) == 1

@@ -13,7 +13,7 @@ async def rung(alarm: Alarm) -> None:
     """Enter a first block, and come back when the alarm's time is over."""
     with alarm:
         pass
-    while not alarm._over:
+    while not alarm.rang:
         await asyncio.sleep(0)
 
 

@@ -329,7 +329,7 @@ def test_a_broken_stream_is_told(
     ("sent", "fault"),
     [
         (said({"choices": []}), Fault.EMPTY_RESPONSE),
-        (said({"choices": ["x"]}), Fault.EMPTY_RESPONSE),
+        (said({"choices": ["x"]}), Fault.MALFORMED_RESPONSE),
         (said({"choices": [{"message": {"content": " "}}]}), Fault.EMPTY_RESPONSE),
         (said({"error": {"message": "busy"}}), Fault.MALFORMED_RESPONSE),
         (said([1, 2]), Fault.MALFORMED_RESPONSE),

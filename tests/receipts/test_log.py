@@ -296,6 +296,67 @@ def test_a_torn_line_is_left_alone_and_the_next_one_is_whole(tmp_path):
     assert store.junk == 1
 
 
+# Whose it is.
+
+
+def test_it_is_its_owners_alone_and_so_are_older_ones_and_folders(path, monkeypatch):
+    held = []
+    connect = sqlite3.connect
+
+    def looked_at(*args, **kwargs):  # the file must never be wider, not even for a moment
+        held.append(path.stat().st_mode & 0o777)
+        return connect(*args, **kwargs)
+
+    monkeypatch.setattr(sqlite3, "connect", looked_at)
+    before = os.umask(0)
+    try:
+        log = keeping(path, max_mb=0.0001)
+        for _ in range(3):
+            ask("answer")
+            assert log.flush(PATIENCE)
+    finally:
+        os.umask(before)
+    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert set(held) <= {0o600}
+
+
+@pytest.mark.parametrize("how", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize("held", [b"precious\n", b""])
+def test_nothing_is_written_through_a_link(path, said, how, held):
+    path.parent.mkdir()
+    other = path.parent / "other"
+    other.write_bytes(held)
+    how(path, other)
+    log = keeping(path)
+    assert ask("answer") == ["gpt"]
+    assert log.flush(PATIENCE)
+    assert other.read_bytes() == held
+    assert log.lost == 1
+    assert "link" in said()[0]
+
+
+def test_nothing_is_made_at_the_end_of_a_link_that_leads_nowhere(path, said):
+    path.parent.mkdir()
+    path.symlink_to("nowhere")
+    log = keeping(path)
+    ask("answer")
+    assert log.flush(PATIENCE)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert "link" in said()[0]
+
+
+def test_a_link_in_the_place_of_an_older_file_is_replaced(tmp_path):
+    path, other = tmp_path / "receipts.jsonl", tmp_path / "other"
+    other.write_bytes(b"precious")
+    numbered(path, 1).symlink_to(other)
+    file = JsonlFile(path, max_bytes=10, keep=1)
+    for number in range(2):
+        file.write([call(float(number), tried("gpt"))], "p")
+    assert other.read_bytes() == b"precious"
+    assert not numbered(path, 1).is_symlink()
+
+
 # Its size.
 
 

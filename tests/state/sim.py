@@ -13,12 +13,14 @@ KEY = "endpoint"
 
 
 class Process:
-    def __init__(self, clock, board, policy=CALM, key=KEY) -> None:
+    def __init__(self, clock, board, policy=CALM, key=KEY, wake=None) -> None:
         self.board = board
         breaker = Breaker("gpt", policy, clock=clock)
         self.health = Health(breaker, RetryBudget(0.2, 3))
         self.breaker = breaker
         self.fleet = Fleet(lambda: self.board, chance=lambda: 0.5)
+        if wake is not None:
+            self.fleet.wake = wake
         self.fleet.join(key, self.health)
 
     @property

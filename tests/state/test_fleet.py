@@ -165,11 +165,28 @@ def test_a_cancelled_trial_leaves_the_next_one_to_the_same_process(clock, board)
     assert a.call(True)
 
 
+def keeps_the_lease(clock, process) -> None:
+    """Let a call of it go without the lease when the break is over: it is kept for the next."""
+    process.trip()
+    pass_time(clock, [process], 17)
+    assert not process.call(True)
+    pass_time(clock, [process], 3)
+
+
+def test_who_has_no_calls_leaves_the_lease_alone(clock, board):
+    idle, called = fleet(2, clock, board)
+    idle.trip()
+    pass_time(clock, [idle, called], 60)
+    assert f"trial:{KEY}" not in board.exchange()
+    assert not called.call(True)
+    pass_time(clock, [idle, called], 2)
+    assert called.call(True), "the second call tries"
+
+
 def test_a_status_page_is_no_demand_for_the_endpoint(clock, board):
     """Whoever only looks at an idle worker must not let it keep the lease from one with calls."""
     watched, busy = fleet(2, clock, board)
-    watched.trip()
-    pass_time(clock, [watched], 18)
+    keeps_the_lease(clock, watched)
     assert board.exchange()[f"trial:{KEY}"].value == watched.fleet.worker
     assert watched.breaker.retry_after is None, "it might try, if it had a call"
     hits, looked = 0, []
@@ -181,8 +198,7 @@ def test_a_status_page_is_no_demand_for_the_endpoint(clock, board):
 
 def test_an_idle_holder_leaves_the_lease_to_one_with_calls(clock, board):
     idle, busy = fleet(2, clock, board)
-    idle.trip()
-    pass_time(clock, [idle], 18)  # it has the lease
+    keeps_the_lease(clock, idle)
     assert board.exchange()[f"trial:{KEY}"].value == idle.fleet.worker
     assert pass_time(clock, [idle, busy], 6, calls=[busy], well=True) >= 1
     assert busy.state == "closed"
@@ -269,9 +285,9 @@ def test_a_prolonged_break_is_told(clock, board):
     a, b = fleet(2, clock, board)
     a.breaker.trip("health_check", 10.0)
     pass_time(clock, [a, b], 1)
-    a.breaker.prolong(100.0)
+    a.breaker.prolong(50.0)
     pass_time(clock, [a, b], 1)
-    assert b.breaker.retry_after == pytest.approx(99.0)
+    assert b.breaker.retry_after == pytest.approx(49.0)
 
 
 # The store.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from pilotlight.plain import plain
 
 from .report.html import page
 from .report.junit import junit
@@ -68,6 +69,11 @@ class Order:
     "--controls/--no-controls", default=True, help="Also the negative controls (default)."
 )
 @click.option("--negative", is_flag=True, help="Only the negative controls.")
+@click.option(
+    "--trust",
+    is_flag=True,
+    help="Run what a file names besides our own actions and probes: programs, requests, modules.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of traffic and faults.")
 @click.option(
     "--journals",
@@ -88,11 +94,15 @@ def run_experiments(
     everything: bool,
     controls: bool,
     negative: bool,
+    trust: bool,
     seed: int,
     journals: Path | None,
     report: Sequence[Path],
 ) -> None:
-    """Run experiments, by name, number, or the path of a YAML file of your own.
+    """Run experiments, by name, number, or the path of a YAML file.
+
+    A file runs whatever it names, with your rights; so one that names more than the actions
+    and probes of pilotlight-chaos is refused, unless you --trust it.
 
     Exit code 0 only if every experiment held and every negative control deviated at
     the probe that it names.
@@ -102,7 +112,7 @@ def run_experiments(
     _check_reports(report)
     runner = _runner()
     try:
-        chosen = runner.packaged() if everything else runner.find(names)
+        chosen = runner.packaged() if everything else runner.find(names, trust=trust)
         runs = _carry_out(_orders(chosen, controls, negative), seed, journals)
     except runner.ExperimentError as error:
         raise click.ClickException(str(error)) from None
@@ -154,8 +164,9 @@ def _carry_out(orders: Sequence[Order], seed: int, journals: Path | None) -> lis
         runs.append(run)
         mark = click.style("ok  ", fg="green") if run.ok else click.style("FAIL", fg="red")
         kind = "control" if run.negative else "       "
+        told_of = f"{run.outcome}{_figure(run)}"
         took = time.monotonic() - began
-        click.echo(f"{mark} {run.name:18} {kind} {took:5.1f} s  {run.outcome}{_figure(run)}")
+        click.echo(f"{mark} {plain(run.name):18} {kind} {took:5.1f} s  {plain(told_of)}")
     return runs
 
 
@@ -201,6 +212,6 @@ def _write_reports(runs: Sequence[Run], paths: Iterable[Path]) -> None:
 
 
 def _conclude(runs: Sequence[Run]) -> None:
-    click.echo(summary(pairs(runs)))
+    click.echo(plain(summary(pairs(runs))))
     if not all(run.ok for run in runs):
         raise click.exceptions.Exit(FAILED)

@@ -50,6 +50,12 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+        except click.ClickException as error:
+            from pilotlight.plain import plain
+
+            # It may quote what others have said; click only promises not to set it again itself.
+            error.message = plain(error.message, "\n")  # type: ignore[misc]
+            raise
         except Exception as error:
             from pilotlight.errors import PilotlightError
 

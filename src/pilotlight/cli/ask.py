@@ -55,7 +55,7 @@ def command(
         _print_document(route, messages, options)
         return
     receipt = (_whole if no_stream else _stream)(route, messages, options)
-    remark(summary(receipt))
+    remark(f"{summary(receipt)} · {app.path}")
 
 
 def _question(given: str) -> str:
@@ -81,15 +81,17 @@ def _load_sdk(route: Route, *, stream: bool) -> None:
 
 
 def _whole(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
+    from pilotlight.cli.screen import print_answer
+
     with _plainly():
         answer = route.complete(messages, **options)
-    click.echo(answer.text)
+    print_answer(answer.text)
     return answer.receipt
 
 
 def _stream(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
     from pilotlight.answer import chunk_text
-    from pilotlight.cli.screen import remark
+    from pilotlight.cli.screen import print_answer, remark
     from pilotlight.core.steps import StreamRestarted
 
     begun = False
@@ -104,7 +106,7 @@ def _stream(route: Route, messages: list[dict[str, str]], options: dict[str, Any
                     )
                 elif text := chunk_text(chunk):
                     begun = True
-                    click.echo(text, nl=False)
+                    print_answer(text, end="")
         finally:
             if begun:
                 click.echo()  # what comes next begins on a line of its own

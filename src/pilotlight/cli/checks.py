@@ -15,6 +15,7 @@ from pilotlight.cli.found import DEFAULT_MODEL, ollama
 from pilotlight.cli.setting import Place, config_path
 from pilotlight.cli.words import tokens
 from pilotlight.errors import ConfigError
+from pilotlight.lookup import search_config
 from pilotlight.providers.catalog import CATALOG
 from pilotlight.providers.ollama_names import normalise_host
 
@@ -50,7 +51,7 @@ class Setting:
 def findings(setting: Setting, seen: Survey) -> list[Check]:
     """Return what there is to say of every target and route, and of what is around them."""
     routed = {name for route in seen.routes for name in route.targets}
-    result = [Check("ok", "configuration", f"{config_path(setting.given)} is valid")]
+    result = [Check("ok", "configuration", f"{seen.config} is valid"), *_passed_over(setting.given)]
     for facts in seen.targets:
         wrong = [*_target(setting, facts), *_off_route(facts, routed)]
         result += wrong or [Check("ok", facts.name, f"{facts.model}: {facts.state}")]
@@ -77,7 +78,15 @@ def without_config(given: Path | None, error: ConfigError) -> Iterator[Check]:
     mend = f"correct {path}" if exists else "pilotlight init"
     for line in str(error).splitlines():
         yield Check("fail", "configuration", line.partition("; `pilotlight init`")[0], mend)
+    yield from _passed_over(given)
     yield _any_ollama()
+
+
+def _passed_over(given: Path | None) -> Iterator[Check]:
+    """Say which files would have been used, had nobody else been able to write them."""
+    for path, why in () if given else search_config().passed_over:
+        mend = f"export PILOTLIGHT_CONFIG={shlex.quote(str(path))}    # if it is yours"
+        yield Check("warn", "configuration", f"{path} is not used: {why}", mend)
 
 
 def litellm_check(problem: str | None) -> Check:

@@ -29,7 +29,7 @@ def command(config: Path | None, check: bool, as_json: bool) -> None:
     its models, with `--check` or where the target has `health = "models"`.
     """
     from pilotlight.cli.app import FAILED
-    from pilotlight.cli.screen import out, print_json
+    from pilotlight.cli.screen import harmless, out, print_json
 
     seen, found = _examine(config, check)
     failed = any(each.verdict == "fail" for each in found)
@@ -38,7 +38,7 @@ def command(config: Path | None, check: bool, as_json: bool) -> None:
         facts.pop("litellm", None)
         print_json({"ok": not failed, **facts, "checks": [asdict(each) for each in found]})
     else:
-        _print(out(), seen, found)
+        _print(out(), harmless(seen), harmless(found))
     if failed:
         raise click.exceptions.Exit(FAILED)
 

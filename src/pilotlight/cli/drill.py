@@ -109,12 +109,12 @@ def described(day: GameDay) -> str:
 def _tell(file: DrillFile | DrillBoard) -> None:
     from rich.text import Text
 
-    from pilotlight.cli.screen import complain, out
+    from pilotlight.cli.screen import complain, harmless, out
 
     if file.problem is not None:
         complain(f"{file.path} is ignored: {file.problem}")
         complain("`pilotlight drill --stop` removes it", mend=True)
-    days = file.days.under_way
+    days = harmless(file.days.under_way)
     for day in days:
         out().print(Text.assemble(("drill ", "dim"), (day.id, "bold"), f"  {described(day)}"))
     if not days:

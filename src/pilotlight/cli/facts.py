@@ -113,7 +113,7 @@ class DrillFacts:
 class Survey:
     """All of a configuration; `litellm` is why it can't be imported, if so.
 
-    `fleet` is None where processes share nothing.
+    `fleet` is None where processes share nothing; `config` is the file that is in force.
     """
 
     targets: tuple[TargetFacts, ...]
@@ -122,3 +122,4 @@ class Survey:
     fleet: FleetFacts | None = None
     drills: tuple[DrillFacts, ...] = ()
     drill_problem: str | None = None  # why the drill file is ignored
+    config: str | None = None

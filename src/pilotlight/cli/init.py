@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ deadline = 60         # seconds for a call, all targets together
 # minimum_calls = 5
 # reset_timeout = 15    # seconds
 """
+_NAME = re.compile(r"[\w.:/@+-]+")  # what can stand in the file; it is somebody else's text
 EXAMPLE = """
 # No API key was found in the environment.  With one, a closed model goes first:
 # [targets.gpt]
@@ -80,11 +82,12 @@ def command(output: Path, force: bool) -> None:
         server = found.ollama()
     except ValueError as error:
         raise click.UsageError(f"OLLAMA_HOST: {error}") from None
-    model = next(iter(server.models), None)
+    model = next(filter(_NAME.fullmatch, server.models), None)
     text = starter(keys, model)
     _checked(text)
     try:
-        output.write_text(text, "utf-8")
+        with output.open("w" if force else "x", encoding="utf-8") as file:  # x: through no link
+            file.write(text)
     except OSError as error:
         raise click.ClickException(f"{output}: can't be written: {error.strerror}") from None
     _tell(output, keys, server, model)
@@ -126,11 +129,12 @@ def _tell(output: Path, keys: Mapping[str, str], server: Ollama, model: str | No
 
     from pilotlight.cli.found import DEFAULT_MODEL
     from pilotlight.cli.screen import out
+    from pilotlight.plain import plain
 
     console = out()
 
     def say(line: str, style: str = "") -> None:
-        console.print(Text(line, style), soft_wrap=True)
+        console.print(Text(plain(line), style), soft_wrap=True)
 
     say(f"wrote {output}", "bold green")
     say(f"  keys found: {', '.join(keys.values()) or 'none in the environment'}")

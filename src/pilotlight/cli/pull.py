@@ -86,6 +86,7 @@ def _pull(connection: Connection) -> None:
 
     from pilotlight.cli.screen import err, remark
     from pilotlight.health.pull import PULLS
+    from pilotlight.plain import plain
 
     model = connection.spec.bare_model
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
@@ -96,7 +97,7 @@ def _pull(connection: Connection) -> None:
         def show(progress: Progress_) -> None:
             bar.update(
                 task,
-                description=f"{model}: {progress.status}",
+                description=plain(f"{model}: {progress.status}"),
                 completed=progress.completed,
                 total=progress.total or None,
             )

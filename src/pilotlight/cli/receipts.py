@@ -130,7 +130,7 @@ def reading(store: Store, query: Query) -> Iterator[Iterator[Kept]]:
 
 
 def _list(store: Store, query: Query, limit: int, *, as_json: bool) -> None:
-    from pilotlight.cli.screen import out, print_json, remark
+    from pilotlight.cli.screen import harmless, out, print_json, remark
 
     with reading(store, query) as receipts:
         newest = deque(enumerate(receipts, 1), maxlen=limit)
@@ -142,7 +142,7 @@ def _list(store: Store, query: Query, limit: int, *, as_json: bool) -> None:
         )
         return
     if newest:
-        out().print(_table([receipt for _, receipt in newest]))
+        out().print(_table([harmless(receipt) for _, receipt in newest]))
     more = f", the newest {limit}" if matched > limit else ""
     remark(f"{matched} calls{more}" if matched else "no calls")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pilotlight.assembly import Pilotlight, load
-from pilotlight.config import TargetConfig, find_config
+from pilotlight.config import TargetConfig
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
+from pilotlight.lookup import find_config
 from pilotlight.providers import catalog
 from pilotlight.providers.base import Connection
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(config: Path | None, check: bool, as_json: bool) -> None:
     """Show targets and routes, and how they are now; `doctor` says what to do about it."""
-    from pilotlight.cli.screen import out, print_json
+    from pilotlight.cli.screen import harmless, out, print_json
     from pilotlight.cli.setting import open_config, places
     from pilotlight.cli.table import show
 
@@ -32,7 +32,7 @@ def command(config: Path | None, check: bool, as_json: bool) -> None:
         del facts["litellm"]
         print_json(facts)
     else:
-        show(out(), seen)
+        show(out(), harmless(seen))
 
 
 def look(app: Pilotlight, found: Collection[Place], ask: bool) -> Survey:

@@ -89,6 +89,7 @@ def survey(
         _fleet(app, fleet),
         _known(drills),
         app.drills.problem if app.drills else None,
+        None if app.path is None else str(app.path),
     )
 
 

@@ -33,7 +33,7 @@ NARROW: Final = {"check": 98, "size": 90}  # columns of screen below which these
 
 
 def show(console: Console, seen: Survey) -> None:
-    """Print the targets, then the routes, then what the fleet knows."""
+    """Print the targets, then the routes, then what the fleet knows, and which file says so."""
     console.print(_targets(seen, console.width))
     console.print()
     for route in seen.routes:
@@ -44,6 +44,9 @@ def show(console: Console, seen: Survey) -> None:
         show_fleet(console, seen.fleet)
     for drill in seen.drills:
         line = Text.assemble(("drill ", "bold yellow"), (drill.id, "bold"), f"  {drill.told}")
+        console.print(line, soft_wrap=True)
+    if seen.config is not None:
+        line = Text.assemble(("configuration ", "dim"), seen.config)
         console.print(line, soft_wrap=True)
     if checks := [facts.check for facts in seen.targets if facts.check]:
         told = f"looked at on {checks[0].at[:10]} at {checks[0].at[11:19]} UTC"

@@ -17,7 +17,9 @@ class RetryPolicy:
 
     `attempts` caps the fault table's own number of retries (0: never retry).
     `budget` is the share of successes that may be spent on retries, `reserve`
-    what is in hand at the start.
+    what is in hand at the start.  While another target could answer, only an attempt
+    that took less than `only_under`, and less than a tenth of the call's time left, is
+    made again: a blip fails fast, and a slow failure would be as slow again.
     """
 
     attempts: int = 1
@@ -25,6 +27,7 @@ class RetryPolicy:
     cap: float = 2.0
     budget: float = 0.2
     reserve: float = 3.0
+    only_under: float = 1.0
 
 
 def delay(policy: RetryPolicy, number: int, random: Callable[[], float]) -> float:

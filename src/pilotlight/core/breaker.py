@@ -18,7 +18,6 @@ little long: everything of pybreaker's that has to be kept honest is in one plac
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -30,14 +29,17 @@ from typing import Any, ClassVar, Literal, cast
 import pybreaker
 
 from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Leave, Open, Permit, Rules
+from pilotlight.core.fork import GATE
+from pilotlight.core.turn import Turn
 from pilotlight.core.window import Window
 from pilotlight.errors import CircuitOpen
+from pilotlight.plain import logger
 
 State = Literal["closed", "open", "half-open"]
 
 __all__ = ["Breaker", "BreakerPolicy", "Permit", "State"]
 
-_log = logging.getLogger("pilotlight.breaker")
+_log = logger("pilotlight.breaker")
 
 
 class _Lock:
@@ -50,6 +52,10 @@ class _Lock:
     __slots__ = ("_calls", "_depth", "_lock")
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Be free, with nothing to tell."""
         self._lock = threading.RLock()
         self._calls: deque[Callable[[], None]] = deque()
         self._depth = 0
@@ -122,6 +128,12 @@ class Breaker(pybreaker.CircuitBreaker):
         self._lock = self._guard  # type: ignore[assignment]  # every `with self._lock` of pybreaker's is ours now
         # Another process may move a shared storage; plain memory only moves through us.
         self._shared = type(self._state_storage) is not pybreaker.CircuitMemoryStorage
+        GATE.inherits(self)
+
+    def forked(self) -> None:
+        """In a child: trials under way, and what is still to be told of, are the parent's."""
+        self._guard.renew()
+        self._rules.forked()
 
     # The two questions.
 
@@ -191,6 +203,14 @@ class Breaker(pybreaker.CircuitBreaker):
         with self._guard:
             self._current().wanted(self.clock())
             return self.retry_after
+
+    def turn(self) -> Turn | None:
+        """Return what a call that `ask` refused may wait for, a moment only; None: nothing.
+
+        A fleet may give it the trial that nobody else is making.
+        """
+        with self._guard:
+            return self._current().turn(self.clock())
 
     @property
     def reason(self) -> str:

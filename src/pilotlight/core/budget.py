@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import threading
 
+from pilotlight.core.fork import GATE
+
 CEILING = 10.0  # retries in hand at most: a long quiet spell must not pay for a storm
 
 
 class RetryBudget:
     """Tokens that successes earn and retries spend; shared by every call to a target."""
 
-    __slots__ = ("_lock", "_tokens", "ratio")
+    __slots__ = ("__weakref__", "_lock", "_tokens", "ratio")
 
     def __init__(self, ratio: float = 0.2, start: float = 3.0) -> None:
         self.ratio = ratio
         self._tokens = min(start, CEILING)
+        self.forked()
+        GATE.inherits(self)
+
+    def forked(self) -> None:
+        """In a child: nobody holds the lock there."""
         self._lock = threading.Lock()
 
     def earn(self) -> None:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
+from pilotlight.core.fork import GATE
 from pilotlight.core.line import Line, Priority
 
 TicketState = Literal["granted", "waiting", "refused", "returned"]
@@ -82,10 +83,21 @@ class Bulkhead:
         self.concurrency = concurrency
         self.queue = queue
         self.clock = clock
+        self._service: float | None = None  # moving average, seconds
+        self._open()
+        GATE.inherits(self)
+
+    def _open(self) -> None:
+        """Begin with nobody inside and nobody waiting."""
         self._lock = threading.RLock()  # a stream finalised by the collector may release in here
         self._inside: dict[Ticket, None] = {}  # in the order in which they were let in
         self._line: Line[Ticket] = Line()
-        self._service: float | None = None  # moving average, seconds
+
+    def forked(self) -> None:
+        """In a child: the calls inside and in the queue are the parent's."""
+        for ticket in (*self._inside, *self._line):
+            ticket.state = "returned"  # a copy of such a call may end here too
+        self._open()
 
     @property
     def inside(self) -> int:

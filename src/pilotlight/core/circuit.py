@@ -17,6 +17,7 @@ from pilotlight.core.window import Window
 
 if TYPE_CHECKING:
     from pilotlight.core.breaker import Breaker
+    from pilotlight.core.turn import Turn
 
 # At a failure rate of 30 % one call in 400 sees as many by chance.  Envoy's outlier detection
 # has the same number (`consecutive_5xx`).
@@ -65,6 +66,9 @@ class Leave(Protocol):
 
     def asked(self, now: float, until: float) -> None:
         """Note that a call has met an open circuit: there is demand for a trial here."""
+
+    def turn(self, now: float, until: float) -> Turn | None:
+        """Return what a call may wait for a moment that wants the trial; None: not worth it."""
 
 
 class Permit:
@@ -155,6 +159,10 @@ class Rules:
     def wanted(self, now: float) -> None:
         """Note that a call would like to be admitted."""
 
+    def turn(self, now: float) -> Turn | None:
+        """Return what a call that was refused may wait for; None: nothing but time."""
+        return None
+
     def admitted(self, permit: Permit, lease: float) -> None:
         """Note a permit just issued; a trial's place is kept for `lease` seconds."""
 
@@ -166,6 +174,9 @@ class Rules:
 
     def on_failed(self) -> None:
         """Note that a call failed."""
+
+    def forked(self) -> None:
+        """In a child: take back what the parent's calls hold."""
 
 
 class Closed(Rules, pybreaker.CircuitClosedState):
@@ -188,6 +199,9 @@ class Closed(Rules, pybreaker.CircuitClosedState):
         by_rate = self._reached(self.window.failures, policy.failure_rate)
         if by_rate or self.window.in_a_row >= policy.in_a_row:
             self._breaker._open("failure_rate", None)
+
+    def forked(self) -> None:
+        self.window.recount()
 
     def _reached(self, count: int, rate: float) -> bool:
         calls = self.window.calls
@@ -220,6 +234,10 @@ class Open(Rules, pybreaker.CircuitOpenState):
         if self._breaker.leave is not None:
             self._breaker.leave.asked(now, self.until)
 
+    def turn(self, now: float) -> Turn | None:
+        leave: Leave | None = self._breaker.leave
+        return None if leave is None else leave.turn(now, self.until)
+
     def refusal(self, now: float) -> float | None:
         if (wait := self.wait(now)) is not None:
             return wait
@@ -245,9 +263,7 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
     def full(self, now: float) -> float | None:
         """Return the seconds until a place may be free, None when one is."""
         if len(self.places) + self.successes >= self._breaker.policy.trial_calls:
-            if now < self.lease_ends:
-                return self.lease_ends - now
-            self.places.clear()  # never settled: do not wait for them
+            return self.lease_ends - now if now < self.lease_ends else None
         return None
 
     def refusal(self, now: float) -> float | None:
@@ -260,7 +276,13 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
         if self._breaker.leave is not None and self.full(now) is None:
             self._breaker.leave.asked(now, now)
 
+    def turn(self, now: float) -> Turn | None:
+        leave: Leave | None = self._breaker.leave
+        return None if leave is None or self.full(now) is not None else leave.turn(now, now)
+
     def admitted(self, permit: Permit, lease: float) -> None:
+        if len(self.places) + self.successes >= self._breaker.policy.trial_calls:
+            self.places.clear()  # never settled: do not wait for them
         self.places.add(permit)
         lease = max(lease, self._breaker.policy.reset_timeout)
         self.lease_ends = max(self.lease_ends, self._breaker.clock() + lease)
@@ -278,3 +300,7 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
 
     def on_failed(self) -> None:
         self._breaker._open("trial_failed", None)
+
+    def forked(self) -> None:
+        self.places.clear()
+        self.lease_ends = 0.0

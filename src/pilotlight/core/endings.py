@@ -40,7 +40,7 @@ def raise_all_failed(trip: Trip) -> NoReturn:
     operation = trip.call.operation
     able = [t for t in trip.targets if not trip.call.private or t.boundary_for(operation) is None]
     full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
-    waits = [full.get(target.name) or target.health.breaker.retry_after for target in able]
+    waits = [full.get(target.name) or target.health.retry_after for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)
     retry_after = None if soonest == float("inf") else soonest
     mend = ""

@@ -42,6 +42,7 @@ class Fault(StrEnum):
     LOCAL_RUNNER_CRASHED = "local_runner_crashed"
     LOCAL_MODEL_MISSING = "local_model_missing"
     PRIVACY_BOUNDARY = "privacy_boundary"
+    PROCESS_OVERLOADED = "process_overloaded"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
 
@@ -59,7 +60,7 @@ class Elsewhere(Enum):
 
     YES = "yes"
     NO = "no"  # the provider's own exception reaches the caller unchanged
-    LARGER = "only to a larger window"
+    LARGER = "not to a smaller window"
     POLICY = "by policy"  # the route's `fail_over_on` decides
     LOCAL = "only to a local target"
 
@@ -133,6 +134,9 @@ RULES: Mapping[Fault, Rule] = MappingProxyType(
             "a local name that runs in a cloud",
             math.inf,
             alert=True,
+        ),
+        Fault.PROCESS_OVERLOADED: Rule(
+            _IGNORES, 0, _YES, "this process was too busy to ask, or to read the answer, in time"
         ),
         Fault.REJECTED: Rule(_IGNORES, 0, _YES, "the caller's `accept` refused the answer"),
         Fault.UNKNOWN: Rule(_COUNTS, 0, _YES, "anything else"),

@@ -23,7 +23,10 @@ from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_f
 from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
+    admission,
+    allowance,
     bar_after,
+    break_for,
     judged,
     limits,
     open_circuit,
@@ -32,6 +35,7 @@ from pilotlight.core.rulings import (
     remaining,
     retry_delay,
     saturated,
+    worth_sitting_out,
 )
 from pilotlight.core.steps import (
     Answered,
@@ -69,7 +73,7 @@ def failover_flow(trip: Trip) -> Flow:
     previous: Left | None = None
     barred: Callable[[Target], TargetSkipped | None] = _nobody_is_barred
     try:
-        for target, behind in _itinerary(trip, throttled):
+        for target, behind, wait in _itinerary(trip, throttled):
             if remaining(trip) <= 0:
                 raise_deadline(trip)
             if (refused := barred(target)) is not None:
@@ -79,8 +83,8 @@ def failover_flow(trip: Trip) -> Flow:
                 if previous.target is not target:
                     trip.journal.moving_on(previous.target.name, target.name, previous.reason)
                 restarted = restarted and replace(restarted, to_target=target.name)
-            if target in throttled:
-                yield Pause(target.health.breaker.retry_after or 0.0)
+            if wait is not None:
+                yield Pause(wait)
                 if remaining(trip) <= 0:
                     raise_deadline(trip)
             left = yield from _visit(trip, target, behind, restarted)
@@ -108,15 +112,22 @@ def failover_flow(trip: Trip) -> Flow:
 
 def _itinerary(
     trip: Trip, throttled: Sequence[Target]
-) -> Generator[tuple[Target, Sequence[Target]]]:
-    """Yield each target with those behind it; then, once more, one whose throttle ends soon."""
+) -> Generator[tuple[Target, Sequence[Target], float | None]]:
+    """Yield each target with those behind it, and, before a second visit, how long to wait.
+
+    The first is visited again at once if the route would rather wait for it; at the end
+    the one whose wait ends soonest.
+    """
     for position, target in enumerate(trip.targets):
-        yield target, trip.targets[position + 1 :]
+        behind = trip.targets[position + 1 :]
+        yield target, behind, None
+        if throttled and not position and (wait := worth_sitting_out(trip, behind)) is not None:
+            yield target, behind, wait
     longest = min(trip.policy.rate_limit_wait, remaining(trip))
-    waits = {target: target.health.breaker.retry_after or 0.0 for target in throttled}
+    waits = {target: target.health.retry_after or 0.0 for target in throttled}
     soonest = min(waits, key=waits.__getitem__, default=None)
     if soonest is not None and waits[soonest] < longest:
-        yield soonest, ()
+        yield soonest, (), waits[soonest]
 
 
 def _visit(
@@ -129,7 +140,7 @@ def _visit(
         if not isinstance(left, Left):
             target.health.budget.earn()
             return left
-        seconds = retry_delay(trip, target, left, number)
+        seconds = retry_delay(trip, target, behind, left, number)
         if seconds is None:
             return left
         trip.journal.retrying(target.name, left.reason, seconds)
@@ -147,7 +158,7 @@ def _attempt(
     restarted: StreamRestarted | None,
 ) -> Visit:
     """Admit, ask once, settle: the innermost step, and the only one that holds anything."""
-    if (refused := refusal(trip, target)) is not None:
+    if (refused := (yield from _door(trip, target, behind))) is not None:
         return _skip(trip, target, refused)
     ticket: Ticket | None = None
     permit: Permit | None = None
@@ -184,10 +195,27 @@ def _attempt(
             ticket.release()
 
 
+def _door(
+    trip: Trip, target: Target, behind: Sequence[Target]
+) -> Generator[Step, Outcome | None, TargetSkipped | None]:
+    """Return why the call is turned away, if it is; it may wait a moment for its fleet's trial."""
+    refused = admission(trip, target)
+    if not isinstance(refused, CircuitOpen) or (turn := target.health.breaker.turn()) is None:
+        return refused
+    try:
+        if turn.patience < allowance(trip, behind):
+            yield Queue(turn, turn.patience)
+    finally:
+        turn.release()
+    return refusal(trip, target)
+
+
 def _skip(trip: Trip, target: Target, refused: TargetSkipped) -> Left:
     record = SkipRecord(refused.target, refused.reason, refused.retry_after, refused.detail)
     trip.journal.passed_over(refused, record)
-    throttled = isinstance(refused, CircuitOpen) and refused.cause == Fault.RATE_LIMITED
+    throttled = refused.reason == "asked_to_wait" or (
+        isinstance(refused, CircuitOpen) and refused.cause == Fault.RATE_LIMITED
+    )
     return Left(target, refused.reason, throttled=throttled)
 
 
@@ -204,17 +232,21 @@ def _settle(
     """Give the breaker its verdict and write the attempt down."""
     state = permit.state
     if not isinstance(outcome, Failed):
-        permit.success(trip.clock() - began)
+        permit.success(max(0.0, trip.clock() - began - outcome.facts.own))
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
+        target.health.told.has_read(outcome.facts.prompt_tokens or 0)
         _watch_lifecycle(trip, target, outcome.facts)
         return outcome
     report = outcome.report
     rule = RULES[report.fault]
+    if report.window is not None:
+        target.health.limit(report.window)
     if rule.breaker is Effect.COUNTS:
         permit.failure(report.error)
+        if report.retry_after is not None:
+            target.health.hold(report.retry_after)
     elif rule.breaker is Effect.OPENS:
-        wait = report.retry_after
-        opened = permit.trip(report.fault, rule.break_for if wait is None else wait)
+        opened = permit.trip(report.fault, break_for(report))
         if opened and rule.alert:
             events.alert(target.name, report.fault, report.evidence or rule.meaning)
     else:
@@ -225,8 +257,8 @@ def _settle(
         raise StreamInterrupted(
             target.name, report.fault, outcome.partial, trip.journal.receipt()
         ) from report.error
-    throttled = report.fault is Fault.RATE_LIMITED
-    return Left(target, report.fault, report, shown, throttled)
+    throttled = report.fault is Fault.RATE_LIMITED or target.health.asked_to_wait is not None
+    return Left(target, report.fault, report, shown, throttled, trip.clock() - began)
 
 
 def _watch_lifecycle(trip: Trip, target: Target, facts: Facts) -> None:

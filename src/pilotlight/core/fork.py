@@ -1,7 +1,8 @@
-"""Forks and the background threads: a child inherits memory, but not the threads, nor their locks.
+"""Forks: a child inherits memory, but not the threads, nor their locks, nor their calls.
 
 The gate is held while a background thread may hold a breaker's lock, and by whoever
-forks: so a child never finds such a lock taken for good.
+forks: so a child never finds such a lock taken for good.  Calls hold no gate: what they may
+have held at the fork, locks and places, is made anew in the child by its owner.
 """
 
 from __future__ import annotations
@@ -9,7 +10,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
+from weakref import WeakSet
+
+
+class Inherited(Protocol):
+    """What other threads may hold a part of when the process forks."""
+
+    def forked(self) -> None:
+        """In a forked child, before anything else runs there: take back what is held."""
 
 
 class Gate:
@@ -18,6 +27,7 @@ class Gate:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._afresh: list[Callable[[], None]] = []
+        self._inherited: WeakSet[Inherited] = WeakSet()
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -29,8 +39,14 @@ class Gate:
         """Have this called in each forked child, before anything else there runs."""
         self._afresh.append(begin_afresh)
 
+    def inherits(self, owner: Inherited) -> None:
+        """Have `owner.forked` called in each forked child, as long as the owner lives."""
+        self._inherited.add(owner)
+
     def _forked(self) -> None:
         self._lock = threading.RLock()
+        for owner in list(self._inherited):
+            owner.forked()
         for begin_afresh in self._afresh:
             begin_afresh()
 

@@ -8,20 +8,20 @@ last, after residency, so it can add a refusal and never lift one.
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pilotlight import events
+from pilotlight.plain import logger
 
 if TYPE_CHECKING:
     from pilotlight.core.target import Target
 
 LONGEST: Final = 24 * 3600.0  # seconds
 
-_log = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 
 
 @dataclass(frozen=True, slots=True)

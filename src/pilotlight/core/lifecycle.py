@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Final, Literal
@@ -34,20 +35,34 @@ class Lifecycle:
     """What is known of the end of one target's model."""
 
     _notices: dict[NoticeSource, Notice] = field(default_factory=dict)
+    _hearsay: Notice | None = None
     _warned: int | None = None  # the nearest mark that has been warned of
 
     def note(self, notice: Notice) -> None:
         """Take note of what a source says; its latest word holds."""
         self._notices[notice.source] = notice
 
+    def hear(self, notice: Notice | None) -> None:
+        """Take over what another process knows, for as long as it says so; None: no longer.
+
+        What this process has been told itself by the same source stands over it.
+        """
+        self._hearsay = notice
+
     @property
     def notice(self) -> Notice | None:
         """The word of the source that is believed first."""
-        return next((self._notices[s] for s in PRECEDENCE if s in self._notices), None)
+        heard = self._hearsay
+        return _first(self._notices if heard is None else {heard.source: heard} | self._notices)
+
+    @property
+    def own(self) -> Notice | None:
+        """The same, without what other processes know."""
+        return _first(self._notices)
 
     def retired(self, now: float) -> Notice | None:
         """Return the notice that has come true by `now` (seconds since the epoch), if any."""
-        if not self._notices:
+        if not self._notices and self._hearsay is None:
             return None
         notice = self.notice
         if notice is None or notice.source not in TRUSTED:
@@ -56,7 +71,7 @@ class Lifecycle:
 
     def due_warning(self, now: float) -> Notice | None:
         """Return the notice to warn of, once at each of 90, 30 and 7 days ahead."""
-        notice = self.notice if self._notices else None
+        notice = self.notice if self._notices or self._hearsay else None
         if notice is None:
             return None
         left = notice.days_left(day_of(now))
@@ -65,6 +80,10 @@ class Lifecycle:
             return None
         self._warned = mark
         return notice
+
+
+def _first(notices: Mapping[NoticeSource, Notice]) -> Notice | None:
+    return next((notices[source] for source in PRECEDENCE if source in notices), None)
 
 
 def day_of(now: float) -> date:

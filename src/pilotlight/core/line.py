@@ -28,6 +28,11 @@ class Line(Generic[T]):
     def __len__(self) -> int:
         return sum(map(len, self._lanes.values()))
 
+    def __iter__(self) -> Iterator[T]:
+        """Yield everybody, in no order of service."""
+        for lane in self._lanes.values():
+            yield from lane
+
     def join(self, who: T, priority: Priority) -> None:
         """Stand at the end of the priority's lane."""
         self._lanes[priority][who] = next(self._numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,19 +15,32 @@ from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Time
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Left, Trip
 from pilotlight.errors import CircuitOpen, PilotlightError, ProviderFault, TargetSkipped
+from pilotlight.plain import logger
 
 SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
 NO_SPACE = "space"  # not declared, or another one than the first target's
 SHARES_AT_MOST = 0.5  # of the remaining time, for all of them together
+LEAST_BREAK = 1.0  # seconds that a breaker opens for, though the provider says "at once"
 
-_log = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 
 
 # Who may be asked.
 
 
+def admission(trip: Trip, target: Target) -> TargetSkipped | None:
+    """As `refusal`, for the call at the door: its fleet hears that a trial is wanted here."""
+    refused = refusal(trip, target)
+    if isinstance(refused, CircuitOpen):
+        target.health.breaker.ask()
+    return refused
+
+
 def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
-    """Return why this target can't be asked; the first reason wins."""
+    """Return why this target can't be asked; the first reason wins.
+
+    It is also asked for plans, of targets that may never be called: it changes nothing.
+    """
     if trip.call.private and (rule := target.boundary_for(trip.call.operation)) is not None:
         return TargetSkipped(target.name, "residency", detail=rule)
     if missing := unsupported(trip, target):
@@ -36,7 +48,9 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
     if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
-    if (wait := target.health.breaker.ask()) is not None:
+    if (wait := target.health.asked_to_wait) is not None:  # who may not ask wants no trial
+        return TargetSkipped(target.name, "asked_to_wait", wait)
+    if (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
     return drilled(trip, target)  # last: a game day refuses whoever would have been admitted
 
@@ -161,6 +175,7 @@ def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
     report = failed.report
     kind = type(report.error)
     if issubclass(kind, PilotlightError) and issubclass(kind, ValueError):
+        report.error.__cause__ = None  # a library's exception may quote the call
         return failed
     silent = report.status is None and bool(trip.call.messages)
     away = report.fault is Fault.PRIVACY_BOUNDARY and (
@@ -174,18 +189,58 @@ def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
     return replace(failed, report=quiet)
 
 
-def retry_delay(trip: Trip, target: Target, left: Left, number: int) -> float | None:
-    """Return the pause before asking the same target again, or None to leave it."""
+def break_for(report: Report) -> float | None:
+    """Return the seconds that a fault opens the breaker for: the provider's word, else the table's.
+
+    A provider that refuses and says "again in no time" would be asked by every call.
+    """
+    wait = report.retry_after
+    return RULES[report.fault].break_for if wait is None else max(LEAST_BREAK, wait)
+
+
+def retry_delay(
+    trip: Trip, target: Target, behind: Sequence[Target], left: Left, number: int
+) -> float | None:
+    """Return the pause before asking the same target again, or None to leave it.
+
+    If the target asked for a pause itself, one that might have been made anyway is made.
+    """
     if left.report is None or left.shown:
         return None
     if number >= min(RULES[left.report.fault].retries, target.retry.attempts):
         return None
-    seconds = backoff.delay(target.retry, number, trip.random)
-    if seconds >= remaining(trip):
+    asked = target.health.asked_to_wait or 0.0
+    seconds = max(asked, backoff.delay(target.retry, number, trip.random))
+    too_long = asked > backoff.delay(target.retry, number, lambda: 1.0)
+    if too_long or seconds >= remaining(trip):
+        return None
+    if not worth_its_cost(trip, target, behind, left.cost):
         return None
     if target.health.breaker.retry_after is not None:  # it would be refused after the wait
         return None
     return seconds if target.health.budget.spend() else None
+
+
+def worth_its_cost(trip: Trip, target: Target, behind: Sequence[Target], cost: float) -> bool:
+    """Tell whether an attempt that took so many seconds may be made a second time.
+
+    Where nobody else can answer it is the only chance, if there is time for as much again.
+    What has used up its whole `total` is as good as timed out, and that is not repeated.
+    """
+    left, total = remaining(trip), target.timeouts.total
+    if cost < min(target.retry.only_under, left / 10):
+        return True
+    if cost >= left or (total is not None and cost >= total):
+        return False
+    return all(refusal(trip, other) is not None for other in behind)
+
+
+def worth_sitting_out(trip: Trip, behind: Sequence[Target]) -> float | None:
+    """Return how long to wait for the first target, where the route would rather do that."""
+    wait = trip.targets[0].health.retry_after or 0.0
+    if not behind or not trip.policy.sit_out:
+        return None
+    return wait if wait <= trip.policy.sit_out and wait < allowance(trip, behind) else None
 
 
 def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: Fault) -> bool:
@@ -196,9 +251,9 @@ def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: F
         case Elsewhere.POLICY:
             return fault in trip.policy.fail_over_on
         case Elsewhere.LARGER:
-            here = target.window()
-            able = (t for t in behind if same_space(trip, t))
-            return here is not None and any((t.window() or 0) > here for t in able)
+            private = trip.call.private
+            able = (t for t in behind if not (private and t.boundary) and not unsupported(trip, t))
+            return any(not smaller(other, target.window()) for other in able)
         case _:
             return False
 
@@ -215,10 +270,16 @@ def bar_after(
             else TargetSkipped(other.name, "residency", detail=ResidencyRule.AFTER_BOUNDARY)
         )
     if elsewhere is Elsewhere.LARGER:
-        least = target.window() or 0
+        here = target.window()
         return lambda other: (
-            None
-            if (other.window() or 0) > least
-            else TargetSkipped(other.name, "unsupported", detail="no larger context window")
+            TargetSkipped(other.name, "unsupported", detail="smaller context window")
+            if smaller(other, here)
+            else None
         )
     return None
+
+
+def smaller(target: Target, window: int | None) -> bool:
+    """Tell whether a target is known to have less room than another one."""
+    own = target.window()
+    return own is not None and window is not None and own < window

@@ -26,6 +26,7 @@ from pilotlight.core.shield import BARE, Shield
 if TYPE_CHECKING:
     from pilotlight.core.bulkhead import Ticket
     from pilotlight.core.target import Target
+    from pilotlight.core.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ class Report:
     """A provider's diagnosis of a failed attempt.
 
     `evidence` is a short, scrubbed piece of what the provider said; it never
-    holds prompt text or keys.
+    holds prompt text or keys.  `window` is how many tokens the model takes, where a
+    prompt was refused with these words.
     """
 
     fault: Fault
@@ -79,6 +81,7 @@ class Report:
     code: str | None = None  # the provider's own name for the problem
     error_type: str = ""  # of what `error` stands for; empty: of `error` itself
     rule: ResidencyRule | None = None  # where residency refused, at the socket or the answer
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Facts:
     response_id: str | None = None
     cached_tokens: int | None = None  # of those of the prompt
     reasoning_tokens: int | None = None  # of those of the answer
+    own: float = field(default=0.0, compare=False)  # seconds that this process took for itself
 
 
 # What the flow asks for.
@@ -119,9 +123,9 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Wait for a place in the target's bulkhead, at most this long."""
+    """Wait for a place in the target's bulkhead, or for its fleet's word, at most this long."""
 
-    ticket: Ticket
+    ticket: Ticket | Turn
     seconds: float | None
 
 

@@ -15,6 +15,7 @@ from pilotlight.core.lifecycle import Lifecycle
 from pilotlight.core.needs import Operation
 from pilotlight.core.space import Space
 from pilotlight.core.steps import Provider, Timeouts
+from pilotlight.core.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,31 @@ class Health:
     lacks: frozenset[str] = frozenset()  # what the server itself says that it can't do
     away: bool = False  # a "local" model that by the server's own words runs elsewhere
     attend: Callable[[], None] | None = None
+    told: Told = field(default_factory=Told)
+
+    def hold(self, seconds: float) -> None:
+        """Keep calls away for so long: the endpoint has asked for it."""
+        self.told.wait(seconds, self.breaker.clock())
+
+    @property
+    def window(self) -> int | None:
+        """The context in tokens as a refusal told it; None: it has not, or long ago."""
+        return self.told.window(self.breaker.clock())
+
+    def limit(self, tokens: int) -> None:
+        """Keep that a prompt was refused because the context has so many tokens."""
+        self.told.limit(tokens, self.breaker.clock())
+
+    @property
+    def asked_to_wait(self) -> float | None:
+        """For how many seconds the endpoint has asked not to be called; None: it may be."""
+        return self.told.wait_left(self.breaker.clock())
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until neither its breaker nor its own word keeps calls away; None: now."""
+        waits = (self.breaker.retry_after, self.asked_to_wait)
+        return max((wait for wait in waits if wait is not None), default=None)
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

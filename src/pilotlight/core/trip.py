@@ -21,13 +21,15 @@ class Policy:
     """What a route decides for its calls.
 
     `fail_over_on` adds faults whose rule is "by policy".  `rate_limit_wait` is
-    the longest throttle, in seconds, worth sitting out when nobody else can
-    answer.  `accept` may refuse an answer, which then counts as a fault.
+    the longest wait, in seconds, that a target may ask for and be waited for when nobody
+    else can answer; `sit_out` the longest for which the first target is waited for although
+    others could.  `accept` may refuse an answer, which then counts as a fault.
     """
 
     on_interrupt: Literal["raise", "restart"] = "raise"
     fail_over_on: frozenset[Fault] = frozenset()
     rate_limit_wait: float = 5.0
+    sit_out: float = 0.0
     accept: Callable[[Any], bool] | None = None
 
 
@@ -53,4 +55,5 @@ class Left:
     reason: str
     report: Report | None = None  # None: it was not asked
     shown: bool = False  # the caller has seen some of its text
-    throttled: bool = False  # it is well, and says when to ask again
+    throttled: bool = False  # it says when to ask again
+    cost: float = 0.0  # seconds that the attempt took

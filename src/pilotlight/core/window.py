@@ -52,6 +52,12 @@ class Window:
         """The window's last calls that have all failed."""
         return min(self._row, self.failures)
 
+    def recount(self) -> None:
+        """Make the totals those of the slices, where counting may have been cut short."""
+        self.calls = sum(each.calls for each in self._slices)
+        self.failures = sum(each.failures for each in self._slices)
+        self.slow = sum(each.slow for each in self._slices)
+
     def forget(self, now: float) -> None:
         """Drop what is older than the window; the totals are then those of the window."""
         oldest = int(now // self._slice) - SLICES

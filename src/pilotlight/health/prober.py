@@ -8,7 +8,6 @@ until its own first call.
 from __future__ import annotations
 
 import atexit
-import logging
 import random
 import threading
 import time
@@ -24,12 +23,13 @@ from pilotlight.health import verdict
 from pilotlight.health.checks import LocalCheck, check_target
 from pilotlight.health.pull import PULLS
 from pilotlight.health.warmup import WARMER, Warmer
+from pilotlight.plain import logger
 
 JITTER: Final = 0.1  # of the interval, either way: a fleet must not knock in step
 GAP: Final = 1.0  # seconds between two looks at one target, however often it is woken
 LONGEST_NAP: Final = 60.0
 
-_log = logging.getLogger("pilotlight.health")
+_log = logger("pilotlight.health")
 
 
 @dataclass(slots=True, eq=False)

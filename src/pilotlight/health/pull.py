@@ -8,7 +8,6 @@ wrong later than the first line is a line `{"error": ...}` under status 200, or 
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.errors import PullFailed
 from pilotlight.health.server import connection_of, visiting
+from pilotlight.plain import logger
 from pilotlight.providers.base import Connection
 from pilotlight.providers.ollama_names import display_name, is_cloud_name
 
@@ -31,7 +31,7 @@ SILENCE: Final = 600.0  # seconds without a line; a large model's checksum takes
 SULK: Final = 600.0  # seconds between two attempts in the background
 _LIMITS: Final = Timeouts(connect=5.0, first_token=None, between_tokens=None, total=None)
 
-_log = logging.getLogger("pilotlight.health")
+_log = logger("pilotlight.health")
 
 
 @dataclass(frozen=True, slots=True)

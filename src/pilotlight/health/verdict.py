@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +16,7 @@ from pilotlight.errors import CircuitOpen
 from pilotlight.health.checks import HEALTH_CHECK, LocalCheck, embeds
 from pilotlight.health.hosted import HostedCheck
 from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
+from pilotlight.plain import logger
 from pilotlight.providers.ollama_embed import embed_request
 from pilotlight.providers.ollama_load import load_request
 
@@ -31,7 +31,7 @@ TRIAL: Final = Timeouts(connect=2.0, first_token=None, between_tokens=None, tota
 # Breaks after failed calls: that the server is up does not refute them, an answer does.
 _WORN: Final = frozenset({"failure_rate", "slow_call_rate", "trial_failed"})
 
-_log = logging.getLogger("pilotlight.health")
+_log = logger("pilotlight.health")
 
 
 def apply(targets: Sequence[Target], check: Check) -> None:
@@ -99,7 +99,7 @@ def try_again(target: Target, check: Check) -> None:
     breaker, connection = target.health.breaker, connection_of(target)
     if connection is None or check.state != "lit" or breaker.reason not in _WORN:
         return
-    if breaker.state.name != "open" or breaker.retry_after is not None:
+    if breaker.state.name != "open" or breaker.ask() is not None:  # its fleet hears of it
         return
     try:
         with GATE:

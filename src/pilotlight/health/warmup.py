@@ -9,7 +9,6 @@ its own.  Some time after all is well again, the server is told that it may let 
 from __future__ import annotations
 
 import contextvars
-import logging
 import threading
 import time
 import weakref
@@ -25,6 +24,7 @@ from pilotlight.core.target import Target
 from pilotlight.health import loading
 from pilotlight.health.checks import LocalCheck, check_target
 from pilotlight.health.server import connection_of
+from pilotlight.plain import logger
 from pilotlight.providers.ollama_names import display_name
 
 HALF: Final = 0.5  # of the way to the trip
@@ -33,7 +33,7 @@ SULK: Final = 30.0  # seconds between a load that failed and the next
 RELEASE_AFTER: Final = 600.0  # seconds after recovery
 
 Work = Callable[[], None]
-_log = logging.getLogger("pilotlight.health")
+_log = logger("pilotlight.health")
 
 
 @dataclass(slots=True, eq=False)

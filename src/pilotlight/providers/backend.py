@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import httpcore
 
-from pilotlight.providers.clocks import Allowance
+from pilotlight.providers.operation import Allowance, Operation, Pulse
 
 Options = Iterable[httpcore.SOCKET_OPTION] | None
 
@@ -96,37 +96,6 @@ def pin_for(host: str, listed: Collection[str] = ()) -> Pin | None:
     return None if _address(host) else Pin(host, listed)
 
 
-class _Operation:
-    """One socket operation under the clocks; turns their end into the error that httpcore knows."""
-
-    __slots__ = ("_allowance", "_clock", "_error", "seconds")
-
-    def __init__(
-        self, timeout: float | None, error: type[Exception], *, connecting: bool = False
-    ) -> None:
-        self._error = error
-        self._allowance = timeout if isinstance(timeout, Allowance) else None
-        self._clock = None
-        self.seconds = timeout
-        if self._allowance is not None:
-            self.seconds, self._clock = self._allowance.left(connecting=connecting)
-
-    def __enter__(self) -> float | None:
-        if self._clock is not None and self.seconds is not None and self.seconds <= 0:
-            self._expire()
-            raise self._error(f"the {self._clock} clock ran out")
-        return self.seconds
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is not None and self._clock is not None and issubclass(kind, self._error):
-            self._expire()
-
-    def _expire(self) -> None:
-        assert self._allowance is not None
-        assert self._clock is not None
-        self._allowance.watch.expire(self._clock)
-
-
 def _begin(host: str, allowed: frozenset[str], timeout: float | None) -> None:
     """Refuse a foreign host; start the connect clock for a good one."""
     watch = timeout.watch if isinstance(timeout, Allowance) else None
@@ -163,7 +132,14 @@ class Stream(httpcore.NetworkStream):
         """Read within what is left of the clocks."""
         if self._head:
             self._send(timeout)
-        with _Operation(timeout, httpcore.ReadTimeout) as seconds:
+        operation = Operation(timeout, httpcore.ReadTimeout)
+        try:
+            with operation as seconds:
+                return self._inner.read(max_bytes, seconds)
+        except httpcore.ReadTimeout:
+            if not operation.late:
+                raise
+        with operation.again() as seconds:
             return self._inner.read(max_bytes, seconds)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -175,7 +151,7 @@ class Stream(httpcore.NetworkStream):
     def _send(self, timeout: float | None) -> None:
         buffer, self._head = self._head, b""
         for start in range(0, len(buffer), _PIECE):
-            with _Operation(timeout, httpcore.WriteTimeout) as seconds:
+            with Operation(timeout, httpcore.WriteTimeout) as seconds:
                 self._inner.write(buffer[start : start + _PIECE], seconds)
 
     def close(self) -> None:
@@ -189,7 +165,7 @@ class Stream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         """Shake hands on the clock that the connection started."""
-        with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+        with Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
             return Stream(self._inner.start_tls(ssl_context, server_hostname, seconds))
 
     def get_extra_info(self, info: str) -> Any:
@@ -216,10 +192,11 @@ class Backend(httpcore.NetworkBackend):
         """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
         # One address at a time: the socket module would give each of them the whole time.
-        addresses = list(self._pin.addresses(port) if self._pin else _addresses(host, port))
+        with Operation(timeout, httpcore.ConnectTimeout, connecting=True):
+            addresses = list(self._pin.addresses(port) if self._pin else _addresses(host, port))
         for number, address in enumerate(addresses, 1):
             try:
-                with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+                with Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
                     return Stream(
                         self._inner.connect_tcp(
                             address, port, seconds, local_address, socket_options
@@ -249,8 +226,9 @@ def _addresses(host: str, port: int) -> list[str]:
 class AsyncStream(httpcore.AsyncNetworkStream):
     """The same for async."""
 
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, inner: httpcore.AsyncNetworkStream, pulse: Pulse) -> None:
         self._inner = inner
+        self._pulse = pulse
         self._head = b""
         self._socket: socket.socket | None = None
 
@@ -258,7 +236,14 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         """Read within what is left of the clocks."""
         if self._head:
             await self._send(timeout)
-        with _Operation(timeout, httpcore.ReadTimeout) as seconds:
+        operation = Operation(timeout, httpcore.ReadTimeout, self._pulse)
+        try:
+            with operation as seconds:
+                return await self._inner.read(max_bytes, seconds)
+        except httpcore.ReadTimeout:
+            if not operation.late:
+                raise
+        with operation.again() as seconds:
             return await self._inner.read(max_bytes, seconds)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -270,7 +255,7 @@ class AsyncStream(httpcore.AsyncNetworkStream):
     async def _send(self, timeout: float | None) -> None:
         buffer, self._head = self._head, b""
         for start in range(0, len(buffer), _PIECE):
-            with _Operation(timeout, httpcore.WriteTimeout) as seconds:
+            with Operation(timeout, httpcore.WriteTimeout, self._pulse) as seconds:
                 await self._inner.write(buffer[start : start + _PIECE], seconds)
 
     async def aclose(self) -> None:
@@ -285,12 +270,14 @@ class AsyncStream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         """Shake hands on the clock that the connection started."""
         try:
-            with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+            with Operation(
+                timeout, httpcore.ConnectTimeout, self._pulse, connecting=True
+            ) as seconds:
                 inner = await self._inner.start_tls(ssl_context, server_hostname, seconds)
         except asyncio.CancelledError:  # at a failure httpcore does it
             await self.aclose()
             raise
-        return AsyncStream(inner)
+        return AsyncStream(inner, self._pulse)
 
     def get_extra_info(self, info: str) -> Any:
         """Tell what the socket tells; anyio asks it for everything each time."""
@@ -300,9 +287,9 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         return self._socket is None or _is_readable(self._socket)
 
 
-async def _home(pin: Pin, port: int, timeout: float | None) -> list[str]:
+async def _home(pin: Pin, port: int, timeout: float | None, pulse: Pulse) -> list[str]:
     """Look a local name up within the time that connecting may take."""
-    with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+    with Operation(timeout, httpcore.ConnectTimeout, pulse, connecting=True) as seconds:
         try:
             async with asyncio.timeout(seconds):
                 return list(await pin.aaddresses(port))
@@ -317,6 +304,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         self._allowed = allowed
         self._pin = pin
         self._inner = httpcore.AnyIOBackend()
+        self._pulse = Pulse()  # a backend is of one event loop
 
     async def connect_tcp(
         self,
@@ -328,19 +316,30 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
-        addresses = [host] if self._pin is None else await _home(self._pin, port, timeout)
+        addresses = (
+            [host] if self._pin is None else await _home(self._pin, port, timeout, self._pulse)
+        )
         for number, address in enumerate(addresses, 1):
             try:
-                with _Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
-                    return AsyncStream(
-                        await self._inner.connect_tcp(
-                            address, port, seconds, local_address, socket_options
-                        )
-                    )
+                return await self._connect(address, port, timeout, local_address, socket_options)
             except httpcore.ConnectError:
                 if number == len(addresses):
                     raise
         raise httpcore.ConnectError(f"{host} has no address")
+
+    async def _connect(
+        self, address: str, port: int, timeout: float | None, *how: Any
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to one address, and again if it was this process that had no time for it."""
+        while True:
+            operation = Operation(timeout, httpcore.ConnectTimeout, self._pulse, connecting=True)
+            try:
+                with operation as seconds:
+                    inner = await self._inner.connect_tcp(address, port, seconds, *how)
+                return AsyncStream(inner, self._pulse)
+            except httpcore.ConnectTimeout:
+                if not (isinstance(timeout, Allowance) and timeout.watch.reconnects()):
+                    raise
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Options = None

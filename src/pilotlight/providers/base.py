@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from pilotlight.core.boundary import ResidencyRule
-from pilotlight.core.faults import Fault
+from pilotlight.core.faults import RULES, Effect, Fault
+from pilotlight.core.fork import GATE
+from pilotlight.core.headers import clean_key
 from pilotlight.core.steps import Failed, Provider, Report, Timeouts
-from pilotlight.errors import ProviderFault
+from pilotlight.errors import ConfigError, InvalidCall, PilotlightError, ProviderFault
 from pilotlight.providers import catalog, retired
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.ollama_context import asked_context
@@ -20,6 +23,9 @@ from pilotlight.providers.tap import Tap, Wire, current_tap
 if TYPE_CHECKING:
     from pilotlight.providers.classify import Verdict
     from pilotlight.providers.wire import Pool
+
+# Options with which a call may ask for a larger window, as with Anthropic's beta header.
+WIDENING: Final = frozenset({"extra_headers", "extra_body", "extra_query", "headers", "betas"})
 
 
 class Named(Protocol):
@@ -42,10 +48,18 @@ class Connection:
 
     def __init__(self, spec: Spec) -> None:
         known = catalog.info(spec.provider)
+        if spec.api_key:
+            where = f"target {spec.name!r}: api_key"
+            spec = replace(spec, api_key=clean_key(spec.api_key, where) or None)
         self.spec = spec
         self.wire: Wire = known.wire
         self.api_key = spec.api_key or catalog.environment_key(spec.provider)
         self.given_base = spec.api_base or catalog.environment_base(spec.provider)
+        if self.given_base and not self.given_base.isprintable():
+            raise ConfigError(
+                f"target {spec.name!r}: its address {self.given_base!r} holds a line end or "
+                f"another control character; look at api_base and {' '.join(known.bases)}"
+            )
         if self.wire == "ollama":
             from pilotlight.providers.ollama_http import normalise_host
 
@@ -56,6 +70,11 @@ class Connection:
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None
+        self.forked()
+        GATE.inherits(self)
+
+    def forked(self) -> None:
+        """In a child: nobody holds the lock there."""
         self._lock = threading.Lock()
 
     @property
@@ -98,23 +117,32 @@ class Connection:
 
         return self.spec.context or default_context(self.training_context)
 
-    def window(self) -> int | None:
-        """Return the context length in tokens: sent to Ollama, configured, or of litellm's map."""
+    def window(self, told: int | None = None) -> int | None:
+        """Return the context length in tokens: sent to Ollama, configured, told, or of a table.
+
+        `told` is the server's own word, from a refusal; litellm's table knows less.
+        """
         if self.wire == "ollama":
             return self._capped(asked_context(self.context, self.spec.options, {}))
         if self.spec.context is not None:
             return self.spec.context
+        if told is not None:
+            return told
         from pilotlight.providers import model_table
 
         return model_table.window(self.spec.model)
 
-    def room(self, options: Mapping[str, Any]) -> int | None:
+    def room(self, options: Mapping[str, Any], told: int | None = None) -> int | None:
         """Return how many tokens a call can have at most, where that is certain.
 
         litellm's table is not: it knows nothing of larger windows that are asked for.
+        For the same reason what was `told` to another call is not, where this one
+        brings something of its own that may ask for one.
         """
         if self.wire == "ollama":
             return self._capped(asked_context(self.context, self.spec.options, options))
+        if self.spec.context is None and WIDENING.isdisjoint(options):
+            return told
         return self.spec.context
 
     def _capped(self, asked: int | None) -> int | None:
@@ -156,9 +184,9 @@ class listening:  # noqa: N801  # a context manager, and around every chunk: a c
         current_tap.reset(self._token)
 
 
-def new_tap(wire: Wire, timeouts: Timeouts) -> Tap:
+def new_tap(wire: Wire, timeouts: Timeouts, *, watched: bool = False) -> Tap:
     """Return the record of an attempt that starts now."""
-    return Tap(wire, timeouts, time.monotonic)
+    return Tap(wire, timeouts, time.monotonic, watched=watched)
 
 
 def failure(
@@ -168,25 +196,47 @@ def failure(
     messages: Sequence[Mapping[str, Any]] = (),
     partial: str = "",
     tool_begun: bool = False,
+    *,
+    own: bool = False,
 ) -> Failed:
     """Diagnose what an attempt raised; raises the error itself where it is a bug.
 
     The wire is the first witness.  Where nothing reached it, the exception is the
-    only one, and one that is no provider's is the caller's or ours.
+    only one, and one that is no provider's is the caller's or ours: nothing that counts
+    against an endpoint is believed without a witness.  `own`: the call was put together
+    by a provider of ours, so an InvalidCall says that it could not be sent.
     """
-    from pilotlight.providers.classify import classify, classify_exception
+    from pilotlight.providers.classify import classify, classify_exception, has_witness
 
     texts = Texts((*messages, partial))  # what was answered is no more to be quoted
-    if tap.requests or tap.refused_host:
-        return Failed(
-            _report(target, classify(tap, error, prompt_texts=texts), error, tap),
-            partial,
-            tool_begun,
-        )
-    verdict = classify_exception(error, wire=tap.wire, prompt_texts=texts)
+    verdict: Verdict | None
+    if tap.requests or tap.refused_host or tap.starved:
+        verdict = classify(tap, error, prompt_texts=texts)
+    else:
+        verdict = classify_exception(error, wire=tap.wire, prompt_texts=texts)
     if verdict is None:
-        raise error
+        if not own or tap.written or isinstance(error, PilotlightError):
+            raise error
+        return _unsendable(target, error)
+    if RULES[verdict.fault].breaker is not Effect.IGNORES and not has_witness(tap, error):
+        if not own:
+            raise error
+        return _unsendable(target, error)
     return Failed(_report(target, verdict, error, tap), partial, tool_begun)
+
+
+def _unsendable(target: Named, error: Exception) -> Failed:
+    """The failure of a call that a library refused before a byte was written.
+
+    The library's words may quote the call, so they stay with the cause.
+    """
+    from pilotlight.providers.failures import chain
+
+    kinds = dict.fromkeys(type(each).__name__ for each in (error, chain(error)[-1]))
+    said = f"refused before anything was sent: {' from '.join(kinds)}"
+    told = InvalidCall(f"{target.name}: the call was {said}")
+    told.__cause__ = error
+    return Failed(Report(Fault.INVALID_REQUEST, told, evidence=said))
 
 
 def verdict_failure(
@@ -225,6 +275,7 @@ def _report(target: Named, verdict: Verdict, error: Exception, tap: Tap | None =
         evidence,
         verdict.code,
         rule=_rule(verdict, tap),
+        window=verdict.window,
     )
 
 

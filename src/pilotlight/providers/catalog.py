@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pilotlight.core.headers import clean_key
 from pilotlight.providers.tap import Wire
 
 
@@ -111,8 +112,14 @@ def info(provider: str) -> ProviderInfo:
 
 
 def environment_key(provider: str) -> str | None:
-    """Return the API key from the provider's usual environment variable."""
-    return _first(info(provider).keys)
+    """Return the API key from the provider's usual environment variable.
+
+    Raises ConfigError for a key that can't be sent.
+    """
+    for name in info(provider).keys:
+        if value := os.environ.get(name):
+            return clean_key(value, name) or None
+    return None
 
 
 def environment_base(provider: str) -> str | None:

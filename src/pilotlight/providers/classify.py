@@ -28,6 +28,8 @@ __all__ = [
     "Verdict",
     "classify",
     "classify_exception",
+    "has_witness",
+    "is_witness",
     "judge",
     "judge_wire",
     "retry_after",
@@ -61,19 +63,27 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)
+    if tap.starved:
+        return _said(tap, Fault.PROCESS_OVERLOADED, _own_time(tap), prompt_texts)
     if tap.expired is not None:
         return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
     known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
     if known is None:
-        known = _from_errors(errors, tap.wire, prompt_texts)
+        heard = tap.status is not None
+        known = _from_errors(errors, tap.wire, prompt_texts, heard=heard)
     return _at_its_word(tap, error, prompt_texts) if known is None else known
 
 
 def _at_its_word(tap: Tap, error: BaseException | None, prompt_texts: Sequence[str]) -> Verdict:
-    """Believe our own providers, which could not read an answer; else nothing is known."""
+    """Believe our own providers, which could not read an answer.
+
+    Whatever else reading a success has raised, its bytes were the reason.
+    """
     if isinstance(error, ProviderFault):
         return _said(tap, Fault(error.fault), error.evidence, prompt_texts)
     what = type(error).__name__ if error is not None else "no answer"
+    if tap.status is not None and error is not None:
+        return _said(tap, Fault.MALFORMED_RESPONSE, f"an answer that can't be read ({what})", ())
     return _said(tap, Fault.UNKNOWN, what, prompt_texts)
 
 
@@ -96,8 +106,44 @@ def classify_exception(
     return Verdict(Fault.UNKNOWN, evidence=said)
 
 
+def has_witness(tap: Tap, error: BaseException) -> bool:
+    """Tell whether more than a library's own word speaks of a failure of the endpoint.
+
+    The witnesses: a byte of the request that left, a clock or a gate of ours, trouble that is
+    known to be the transport's, or a response that an exception still carries.  litellm's
+    word is taken where its requests can't be seen, unless a bug led to it.  What is refused
+    without a witness was refused before a byte was written: it is the caller's, or ours.
+    """
+    return bool(
+        tap.written or tap.expired or tap.refused_host or tap.strayed or is_witness(error, tap)
+    )
+
+
+def is_witness(error: BaseException, tap: Tap) -> bool:
+    """Tell whether an exception speaks of an endpoint's failure, whatever the wire has seen."""
+    errors = failures.chain(error)
+    if failures.is_of_transport(errors):
+        return True
+    reply, rank = _reply_of(errors, tap.wire)
+    if reply is not None and rank < 2:
+        return True
+    if tap.watched:
+        return False
+    if failures.transport_fault(errors) is Fault.MALFORMED_RESPONSE:  # somebody read an answer
+        return True
+    told = reply is not None or any(map(failures.declared_fault, errors))
+    return told and not any(map(failures.is_bug, errors))
+
+
 def _said(tap: Tap, fault: Fault, what: str, prompt_texts: Sequence[str]) -> Verdict:
     return Verdict(fault, None, tap.status, None, evidence(tap.status, None, what, prompt_texts))
+
+
+def _own_time(tap: Tap) -> str:
+    """Say what became of the time."""
+    what = "the answer was not looked for in time" if tap.written else "nothing was sent"
+    spent = tap.clock() - tap.started
+    return f"this process took {min(tap.ledger.own, spent):.1f} of {spent:.1f} s; {what}"
 
 
 def _expired(tap: Tap) -> Fault:
@@ -114,6 +160,8 @@ def _expired(tap: Tap) -> Fault:
 
 def _answered(tap: Tap, errors: list[BaseException], prompt_texts: Sequence[str]) -> Verdict | None:
     """Diagnose an attempt that failed although the status was a success."""
+    if tap.unfit:
+        return judge_wire(tap, prompt_texts)
     if blocked_answer(tap):
         return _said(tap, Fault.CONTENT_BLOCKED, "a filter ended the answer", ())
     below = failures.transport_fault(errors)
@@ -128,15 +176,21 @@ def _answered(tap: Tap, errors: list[BaseException], prompt_texts: Sequence[str]
 
 
 def _from_errors(
-    errors: list[BaseException], wire: Wire, prompt_texts: Sequence[str]
+    errors: list[BaseException], wire: Wire, prompt_texts: Sequence[str], *, heard: bool = False
 ) -> Verdict | None:
-    """Diagnose by the exceptions alone: a true response, else the socket, else litellm."""
+    """Diagnose by the exceptions alone: a true response, else the socket, else litellm.
+
+    Where the wire was `heard` to answer well, litellm makes up a refusal of its own failure.
+    """
     reply, rank = _reply_of(errors, wire)
     if reply is not None and rank < 2:
         return verdict_of(reply, prompt_texts, fault=_in_stream(errors, reply))
     below = failures.transport_fault(errors)
-    if reply is not None and below in (None, Fault.CONNECTION_ERROR) and _is_own_word(errors):
+    own = heard or reply is not None
+    if own and below in (None, Fault.CONNECTION_ERROR) and _is_own_word(errors):
         below = None  # litellm calls anything it does not know a connection error
+    if heard:
+        reply = None
     if below is not None:
         error = errors[-1]
         what = f"{type(error).__name__} {failures.text_of(error)}"

@@ -8,12 +8,12 @@ what is left of the nearest of the attempt's own clocks.
 from __future__ import annotations
 
 import re
-import zlib
 from math import inf
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from pilotlight.providers.ledger import NOTICEABLE
 from pilotlight.providers.sse import BodyScanner, Scanner
 from pilotlight.providers.tap import Clock, Tap, Wire
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HEAD_LIMIT: Final = 16 * 1024
+LENIENCE: Final = 1.0  # seconds at most for an answer that lay here when its time was over
+LOOKS: Final = 3  # how often in one request: a server that never ends must not live by it
 
 _STREAM_TRUE: Final = re.compile(rb'"stream":\s*true').search
 _STREAM_FALSE: Final = re.compile(rb'"stream":\s*false').search
@@ -66,12 +68,13 @@ class Watch:
         "_connect_until",
         "_dialect",
         "_first",
-        "_inflate",
         "_left_at",
+        "_looks",
+        "_over",
         "_quiet_since",
         "_scanner",
         "_total_until",
-        "readable",
+        "ledger",
         "streaming",
         "tap",
     )
@@ -81,15 +84,16 @@ class Watch:
         self.tap = tap
         self._dialect = dialect(path, tap.wire)
         self.streaming = streaming
-        self.readable = True
         self._scanner: Scanner | BodyScanner | None = None
-        self._inflate: zlib._Decompress | None = None
         self._total_until = inf if limits.total is None else tap.started + limits.total
         self._first = inf if limits.first_token is None else limits.first_token
         self._between = inf if limits.between_tokens is None else limits.between_tokens
         self._connect_until = inf
         self._quiet_since = tap.started
         self._left_at: float | None = None  # when the consumer was last handed a piece
+        self.ledger = tap.ledger
+        self._over: tuple[Clock | None, float] = (None, 0.0)  # what has run out, and its length
+        self._looks = LOOKS
         _start_afresh(tap)
 
     # The clocks.
@@ -97,7 +101,9 @@ class Watch:
     def connecting(self) -> None:
         """Start the clock of a new connection; the TLS handshake runs on it too."""
         connect = self.tap.timeouts.connect
-        self._connect_until = inf if connect is None else self.tap.clock() + connect
+        now = self.tap.clock()
+        self._connect_until = inf if connect is None else now + connect
+        self.ledger.mark("connect", now)
 
     def left(self, *, connecting: bool = False) -> tuple[float, Clock]:
         """Return the seconds that remain, and the clock that will be the first to end."""
@@ -116,16 +122,58 @@ class Watch:
         """Refuse to go on with an attempt whose time is over."""
         seconds, clock = self.left()
         if seconds <= 0:
-            self.expire(clock)
+            self.ledger.begin()
+            self.expire(clock, seconds)
             raise httpx.ReadTimeout(f"the {clock} clock ran out")
 
     def hurry(self, seconds: float) -> None:
         """Allow this much time from now on, where no more was left anyway."""
         self._total_until = min(self._total_until, self.tap.clock() + seconds)
 
-    def expire(self, clock: Clock) -> None:
-        """Note which clock ended the attempt."""
-        self.tap.expired = clock
+    def expire(self, clock: Clock | None, seconds: float, *, reading: bool = False) -> float:
+        """Note which clock (None: a client's own limit) ended an operation of so many seconds.
+
+        Returns by how much this process was late, if it should look once more; else 0.
+        """
+        late = self.ledger.lateness(seconds)
+        self._over = (clock, seconds if clock is None else getattr(self.tap.timeouts, clock))
+        self._blame(silent=reading and not late)
+        return late if reading and self._looks > 0 else 0.0
+
+    def _blame(self, *, silent: bool) -> None:
+        tap, (clock, length) = self.tap, self._over
+        tap.expired = clock
+        tap.starved = not self.ledger.fair(clock, length, silent=silent)
+
+    def confirm(self) -> None:
+        """Note that nothing had come, after a second look."""
+        self._blame(silent=True)
+
+    def forgive(self, late: float) -> None:
+        """Let the attempt go on for a little: its answer was here in time, and nobody looked."""
+        self._pardon()
+        self.ledger.heard()
+        until = self.tap.clock() + min(late, LENIENCE)
+        self._total_until = max(self._total_until, until)
+        patience = self._between if self.tap.contents else self._first
+        self._quiet_since = max(self._quiet_since, until - patience)
+
+    def reconnects(self) -> bool:
+        """Tell whether to connect anew: the clock of the last connection ran out on ourselves."""
+        own = self.tap.starved and self.tap.expired == "connect" and self._looks > 0
+        if own:
+            self._pardon()
+            self.connecting()
+        return own
+
+    def wrote(self) -> None:
+        """Note that bytes of the request go onto the socket."""
+        self.tap.written = True
+        self.ledger.asked()
+
+    def _pardon(self) -> None:
+        self._looks -= 1
+        self.tap.expired, self.tap.starved = None, False
 
     # The answer.
 
@@ -141,86 +189,54 @@ class Watch:
         tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
         self._scanner = Scanner(self._dialect) if tap.streaming else BodyScanner(self._dialect)
-        self._decode(names.get("content-encoding", "identity"))
-
-    def _decode(self, encoding: str) -> None:
-        """Prepare for a server that compresses although our clients ask it not to."""
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            self._inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-        elif encoding != "identity":
-            self.readable = False
 
     def resume(self) -> None:
         """Start to wait again; the time the consumer took is not the server's silence."""
         if self._left_at is not None:
-            self._quiet_since += self.tap.clock() - self._left_at
+            away = self.tap.clock() - self._left_at
+            self._quiet_since += away
+            self.ledger.away("between_tokens", away)
             self._left_at = None
 
     def saw(self, data: bytes) -> None:
         """Take note of a piece of the body, and of the time."""
         tap = self.tap
         tap.received += len(data)
-        if self._inflate is not None:
-            data = self._inflated(data)
         if len(tap.head) < HEAD_LIMIT:
             tap.head += data[: HEAD_LIMIT - len(tap.head)]
+        if not tap.streaming:
+            tap.pieces.append(data)
         scanner = self._scanner
         assert scanner is not None
         now = tap.clock()
-        if self.readable and scanner.feed(data):
+        if scanner.feed(data):
             tap.contents = scanner.contents
             tap.last_content_at = self._quiet_since = now
+            self.ledger.mark("between_tokens", now)
         if scanner.terminal:
             tap.terminal = True
         if scanner.error:
             tap.in_band_error = scanner.error
         if now >= self._total_until:
-            self.check()
+            self._late_piece(now - self._total_until)
         self._left_at = now
 
-    def _inflated(self, data: bytes) -> bytes:
-        assert self._inflate is not None
-        try:
-            return self._inflate.decompress(data)
-        except zlib.error:  # httpx will say so, in its own words
-            self.readable = False
-            return b""
+    def _late_piece(self, late: float) -> None:
+        """Take a piece that has come although time is over, if it is this process that was late."""
+        if late > NOTICEABLE and self._looks > 0:
+            self.forgive(late)
+        else:
+            self.check()
 
     def ended(self) -> None:
         """Note that the body ended as HTTP says it should."""
         tap, scanner = self.tap, self._scanner
         assert scanner is not None
-        if self.readable:
-            scanner.finish()
-            tap.contents = scanner.contents
+        scanner.finish()
+        tap.contents = scanner.contents
         tap.terminal = scanner.terminal
         tap.in_band_error = scanner.error
         tap.complete = True
-
-
-class Allowance(float):
-    """The client's own limit, carrying the attempt's clocks with it.
-
-    httpcore hands a request's timeouts, untouched, to every socket operation made
-    for that request, in whatever thread or task that happens.  So they are the way
-    to our network backend, and no context variable has to be set around each read.
-    """
-
-    __slots__ = ("watch",)
-    watch: Watch
-
-    def __new__(cls, seconds: float | None, watch: Watch) -> Self:
-        """Take None as no limit."""
-        self = super().__new__(cls, inf if seconds is None else seconds)
-        self.watch = watch
-        return self
-
-    def left(self, *, connecting: bool = False) -> tuple[float | None, Clock | None]:
-        """Return the seconds for one operation, and the clock, if it is ours, that set them."""
-        seconds, clock = self.watch.left(connecting=connecting)
-        if self < seconds:
-            return float(self), None
-        return (None if seconds == inf else seconds), clock
 
 
 def _start_afresh(tap: Tap) -> None:
@@ -229,9 +245,12 @@ def _start_afresh(tap: Tap) -> None:
     tap.status = tap.first_byte_at = tap.last_content_at = None
     tap.headers = {}
     tap.head = tap.in_band_error = b""
+    tap.unfit = ""
+    tap.pieces = []
     tap.contents = tap.received = 0
-    tap.streaming = tap.terminal = tap.complete = tap.broken = False
+    tap.written = tap.streaming = tap.terminal = tap.complete = tap.broken = False
     tap.body = None
+    tap.ledger.afresh()
 
 
 def _lower(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import Any, Final
 
+from pilotlight.core.headers import clean_key
 from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Ended, Failed, Source
 from pilotlight.providers import model_table, shapes
 from pilotlight.providers.base import (
@@ -61,14 +62,13 @@ class DirectProvider:
             return self._litellm.complete(call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
-        tap = new_tap("openai", attempt.timeouts)
+        tap = new_tap("openai", attempt.timeouts, watched=True)
         try:
             said = self.place.send(body, tap, streaming=False, more=trace_headers())
             said.read()
-            data = self.answer(said)
+            return self.judged(call, attempt, tap, self.answer(said))
         except Exception as error:
-            return failure(attempt.target, tap, error, call.messages)
-        return self.judged(call, attempt, tap, data)
+            return failure(attempt.target, tap, error, call.messages, own=True)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -76,14 +76,13 @@ class DirectProvider:
             return await self._litellm.acomplete(call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
-        tap = new_tap("openai", attempt.timeouts)
+        tap = new_tap("openai", attempt.timeouts, watched=True)
         try:
             said = await self.place.asend(body, tap, streaming=False, more=trace_headers())
             await said.aread()
-            data = self.answer(said)
+            return self.judged(call, attempt, tap, self.answer(said))
         except Exception as error:
-            return failure(attempt.target, tap, error, call.messages)
-        return self.judged(call, attempt, tap, data)
+            return failure(attempt.target, tap, error, call.messages, own=True)
 
     def stream(self, call: Call, attempt: Attempt) -> Source:
         """Return the stream; the request is made by its first `next`."""
@@ -123,8 +122,8 @@ class DirectProvider:
         url = base if base.endswith(PATH) else base + PATH
         headers = {"authorization": f"Bearer {connection.api_key or NO_KEY_NEEDED}"}
         if kind_of(connection.spec.provider) == "openai":
-            found = {name: os.environ.get(variable) for variable, name in _SDK_HEADERS.items()}
-            headers |= {name: value for name, value in found.items() if value}
+            found = {v: (name, os.environ.get(v)) for v, name in _SDK_HEADERS.items()}
+            headers |= {name: clean_key(value, v) for v, (name, value) in found.items() if value}
         pool = connection.pool
         assert pool is not None, "an endpoint without an address is litellm's"
         return Post(pool, url, headers)
@@ -159,11 +158,10 @@ class DirectProvider:
         from pilotlight.providers.classify import judge
 
         spec = self.connection.spec
-        shape = shapes.Shape(flattened(data))
-        view = view_of(shape, spec.bare_model, tap)
+        view = view_of(flattened(data), spec.bare_model, tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
-        return Answered(ChatReply(data, spec.provider), facts_of(view, tap, shape))
+        return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))
 
 
 class _Source:
@@ -174,7 +172,7 @@ class _Source:
         self._call = call
         self._attempt = attempt
         self._body = body
-        self._tap = new_tap("openai", attempt.timeouts)
+        self._tap = new_tap("openai", attempt.timeouts, watched=True)
         self._notes = ChunkNotes(provider.connection.spec.bare_model)
         self._events = EventDecoder()
         self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
@@ -189,7 +187,8 @@ class _Source:
         if self._tap.terminal and not self._tap.in_band_error:
             return self.ended()
         target, notes = self._attempt.target, self._notes
-        return failure(target, self._tap, error, self._call.messages, notes.text, notes.tool_calls)
+        said, tools = notes.text, notes.tool_calls
+        return failure(target, self._tap, error, self._call.messages, said, tools, own=True)
 
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty."""

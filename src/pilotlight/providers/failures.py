@@ -30,6 +30,11 @@ CLIENTS: Final = words(
     "huggingface_hub langchain langchain_core langchain_openai langchain_anthropic xai_sdk "
     "voyageai h11 h2 websockets grpc azure cerebras ai21 zhipuai dashscope stability_sdk"
 )
+# Those of them, and of Python's own, that speak with a socket themselves.
+TRANSPORTS: Final = words(
+    "httpx httpx2 httpcore requests urllib3 aiohttp urllib http h11 h2 websockets grpc botocore"
+)
+_OUR_SIDE: Final = re.compile(r"LocalProtocol|^Invalid|UnsupportedProtocol|MissingSchema")
 _WIRES: Final[Mapping[str, Wire]] = {
     "anthropic": "anthropic",
     "langchain_anthropic": "anthropic",
@@ -138,6 +143,25 @@ def transport_fault(errors: list[BaseException]) -> Fault | None:
         if exact in faults:
             return exact
     return faults[-1] if faults else None
+
+
+def is_of_transport(errors: list[BaseException]) -> bool:
+    """Tell whether something below HTTP failed for certain: refused, no such host, TLS, time.
+
+    An SDK calls whatever it did not expect a connection error, so its word counts only where
+    nothing else is known.
+    """
+    known = [error for error in errors if _is_below_http(error)]
+    if any(isinstance(e, OSError) or not TRANSPORTS.isdisjoint(roots(e)) for e in known):
+        return True
+    return len(known) == len(errors) and next(roots(errors[0]), "") != "litellm"
+
+
+def _is_below_http(error: BaseException) -> bool:
+    """Tell a failure of the transport; one that our own side made is none."""
+    if _OUR_SIDE.search(type(error).__name__):
+        return False
+    return _transport(error) in (Fault.CONNECTION_ERROR, Fault.TLS_ERROR, Fault.TIMEOUT)
 
 
 def _transport(error: BaseException) -> Fault | None:

@@ -67,11 +67,13 @@ class AttemptTarget:
     def http_client(self) -> httpx.Client:
         """Return an httpx client for this attempt; closing it is allowed and not needed."""
         client: httpx.Client = self._pool().bound(self.tap)
+        self.tap.watched = True
         return client
 
     def ahttp_client(self) -> httpx.AsyncClient:
         """Return an async httpx client for this attempt."""
         client: httpx.AsyncClient = self._pool().abound(self.tap)
+        self.tap.watched = True
         return client
 
     @cached_property
@@ -86,7 +88,7 @@ class AttemptTarget:
 
         if "litellm" not in sys.modules:
             litellm()
-            self.tap.started = self.tap.clock()  # the seconds of its first import are not theirs
+            self.tap.restart()  # the seconds of its first import are not theirs
         litellm()  # shuts its network traps, whoever has imported it
         local = self._connection.wire == "ollama"
         kwargs: dict[str, Any] = {

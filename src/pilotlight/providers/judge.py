@@ -28,7 +28,7 @@ BLOCKED: Final = re.compile(
     r"|guardrail_intervened|content_blocked|moderation|sensitive|blocked|jailbreak",
     re.IGNORECASE,
 )
-_CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _REASON: Final = re.compile(
     rb'(?<!\\)"(?:finish_?reason|stop_?reason|block_?reason)"\s*:\s*"([A-Za-z_]{3,40})"',
     re.IGNORECASE,
@@ -93,7 +93,7 @@ def _why_empty(answer: AnswerView, finish: str) -> str:
     """
     if answer.choices < 1:
         return "no choices"
-    cut = " (cut by a token limit before the first word)" if finish.lower() in _CUT else ""
+    cut = " (cut by a token limit before the first word)" if finish.lower() in CUT else ""
     return f"no text and no tool call, finish reason {finish or 'none'}{cut}"
 
 
@@ -106,6 +106,10 @@ def judge_wire(tap: Tap, prompt_texts: Sequence[str] | None = None) -> Verdict |
         return verdict_of(reply_of(tap.wire, tap.status, tap.head, tap.headers), prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)
+    if tap.unfit and not (tap.streaming and tap.terminal):
+        begun = tap.streaming and tap.contents
+        fault = Fault.STREAM_INTERRUPTED if begun else Fault.MALFORMED_RESPONSE
+        return _verdict(tap, fault, tap.unfit)
     said = _suspect(tap)
     if said is not None and said.markup:
         title = "" if prompt_texts is None else f" {scrub(said.message, prompt_texts)}"
@@ -119,7 +123,9 @@ def _judge_body(tap: Tap, said: Said | None, prompt_texts: Sequence[str] | None)
     """Judge a plain body; of one that is longer than what was kept, little can be told."""
     if said is not None and said.error:
         reply = Reply(tap.wire, tap.status, said)
-        return verdict_of(reply, prompt_texts, fault=Fault.MALFORMED_RESPONSE)
+        blocked = fault_of(reply) is Fault.CONTENT_BLOCKED  # Azure sends that under status 200
+        fault = Fault.CONTENT_BLOCKED if blocked else Fault.MALFORMED_RESPONSE
+        return verdict_of(reply, prompt_texts, fault=fault)
     if tap.wire == "stability" and _blocked_on_wire(tap):  # a blurred image is sent all the same
         return _verdict(tap, Fault.CONTENT_BLOCKED, "finish reason of a filter")
     whole = tap.complete and tap.received <= len(tap.head)

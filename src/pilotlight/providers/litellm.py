@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from pilotlight.core.faults import Fault
 from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Failed
+from pilotlight.errors import ProviderFault
 from pilotlight.providers.base import (
     Connection,
     Texts,
@@ -24,8 +26,8 @@ from pilotlight.providers.base import (
 )
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.litellm_module import litellm
-from pilotlight.providers.litellm_work import WORK
-from pilotlight.providers.tap import current_tap
+from pilotlight.providers.litellm_work import WORK, reread
+from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.views import ChunkNotes, facts_of
 
 NO_KEY_NEEDED = "not-needed"  # litellm and the SDKs insist on one, a server of one's own does not
@@ -43,13 +45,13 @@ class LiteLLMProvider:
             return keyless_failure(attempt.target.name, mend)
         module = litellm()  # before the clocks start: its first import takes seconds
         work = WORK[call.operation]
-        tap = new_tap(self.connection.wire, attempt.timeouts)
+        tap = self.tap(call, attempt)
         try:
             with listening(tap):
                 response = getattr(module, work.ask)(**self.kwargs(call, attempt, False))
+            return work.judged(self.connection, call, attempt, tap, response)
         except Exception as error:
-            return failure(attempt.target, tap, error, call.messages)
-        return work.judged(self.connection, call, attempt, tap, response)
+            return self.failed(call, attempt, tap, error)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -61,13 +63,23 @@ class LiteLLMProvider:
         if needs_thread(self.connection.spec.provider, call.operation):
             return await asyncio.to_thread(self.complete, call, attempt)
         work = WORK[call.operation]
-        tap = new_tap(self.connection.wire, attempt.timeouts)
+        tap = self.tap(call, attempt)
         try:
             with listening(tap):
                 response = await getattr(module, work.aask)(**self.kwargs(call, attempt, True))
+            return work.judged(self.connection, call, attempt, tap, response)
         except Exception as error:
-            return failure(attempt.target, tap, error, call.messages)
-        return work.judged(self.connection, call, attempt, tap, response)
+            return self.failed(call, attempt, tap, error)
+
+    def failed(self, call: Call, attempt: Attempt, tap: Tap, error: Exception) -> Answered | Failed:
+        """Diagnose what an attempt raised; an answer that litellm alone can't read is one."""
+        failed = failure(attempt.target, tap, error, call.messages, own=True)
+        if failed.report.fault is not Fault.MALFORMED_RESPONSE or call.operation != "chat":
+            return failed
+        try:
+            return reread(self.connection, call, attempt, tap) or failed
+        except ProviderFault as odd:
+            return failure(attempt.target, tap, odd, call.messages, own=True)
 
     def stream(self, call: Call, attempt: Attempt) -> LiteLLMSource:
         """Return the stream; the request is made by its first `next`."""
@@ -93,6 +105,15 @@ class LiteLLMProvider:
         """Import litellm, unless there is no key to use it with."""
         if self.connection.keyless is None:
             litellm()
+
+    def tap(self, call: Call, attempt: Attempt) -> Tap:
+        """Return the record of an attempt that starts now."""
+        from pilotlight.providers.litellm_clients import kind_of
+
+        connection = self.connection
+        known = kind_of(connection.spec.provider, call.operation) is not None
+        watched = known and connection.pool is not None
+        return new_tap(connection.wire, attempt.timeouts, watched=watched)
 
     def kwargs(self, call: Call, attempt: Attempt, asynchronous: bool) -> dict[str, Any]:
         """Return everything that litellm is to be called with.
@@ -146,7 +167,7 @@ class _Source:
         self._attempt = attempt
         self._mend = connection.keyless
         self._litellm: Any = None if self._mend else litellm()  # before the clocks start
-        self._tap = new_tap(connection.wire, attempt.timeouts)
+        self._tap = provider.tap(call, attempt)
         self._notes = ChunkNotes(connection.spec.bare_model)
         self._chunks: Any = None
 
@@ -161,7 +182,8 @@ class _Source:
         target, notes = self._attempt.target, self._notes
         if isinstance(error, _Keyless):
             return keyless_failure(target.name, str(error))
-        return failure(target, self._tap, error, self._call.messages, notes.text, notes.tool_calls)
+        said, tools = notes.text, notes.tool_calls
+        return failure(target, self._tap, error, self._call.messages, said, tools, own=True)
 
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty."""

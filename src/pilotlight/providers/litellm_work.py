@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Call, Failed
 from pilotlight.providers.base import Connection, Texts, verdict_failure
+from pilotlight.providers.post import parsed
 from pilotlight.providers.replies import (
+    ChatReply,
     EmbeddingReply,
     ImageReply,
     images_in,
     judge_images,
     judge_vectors,
+    spoken,
     vectors_in,
 )
 from pilotlight.providers.tap import Tap
@@ -34,9 +37,9 @@ class LiteLLMReply:
 
     @property
     def text(self) -> str:
-        """The text of the first choice."""
+        """The text of the first choice, or its refusal in words."""
         choices = self.response.choices
-        return (choices[0].message.content or "") if choices else ""
+        return spoken(choices[0].message) if choices else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,40 @@ def _chat(
 ) -> Answered | Failed:
     from pilotlight.providers.classify import judge
 
+    if connection.spec.provider in _COHERE:
+        _mend_finish(response)
     view = view_of(response, connection.spec.bare_model, tap)
     if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
         return verdict_failure(attempt.target, verdict)
     return Answered(LiteLLMReply(response), facts_of(view, tap, response))
+
+
+_COHERE: Final = frozenset({"cohere", "cohere_chat"})
+
+
+def _mend_finish(response: Any) -> None:
+    """Give back Cohere's `TOOL_CALL`, of which litellm makes a "stop"."""
+    for choice in response.choices:
+        if choice.message.tool_calls and choice.finish_reason == "stop":
+            choice.finish_reason = "tool_calls"
+
+
+def reread(connection: Connection, call: Call, attempt: Attempt, tap: Tap) -> Answered | None:
+    """Return the chat's answer that the wire shows, whatever litellm made of it; None: none.
+
+    Raises ProviderFault (malformed_response) where the wire shows none that can be read.
+    """
+    from pilotlight.providers.classify import judge
+    from pilotlight.providers.reread import as_openai
+
+    if not (body := tap.whole) or (tap.status or 0) >= 300:
+        return None
+    if (data := as_openai(parsed(body))) is None:
+        return None
+    view = view_of(data, connection.spec.bare_model, tap)
+    if judge(tap, view, prompt_texts=Texts(call.messages)) is not None:
+        return None
+    return Answered(ChatReply(data, connection.spec.provider), facts_of(view, tap, data))
 
 
 def _embeddings(

@@ -29,6 +29,8 @@ _TIERS: Final = words(
     "ultra max plus tiny nemo coder code codex audio realtime search transcribe tts image "
     "embed embedding guard premier scout maverick reasoner research instant fast"
 )
+# Of these, what names a way of use: today's model for it may have a name without the word.
+_MODES: Final = words("coder code reasoner")
 _DATE: Final = re.compile(
     r"(?<![0-9])(20[0-9]{2})-?([01][0-9])-?([0-3][0-9])(?![0-9])"  # 2024-08-06, 20250929
 )
@@ -63,13 +65,20 @@ def substituted(asked: str, answered: str) -> bool:
     one, other = _parsed(asked), _parsed(answered)
     if one.family is None or other.family is None:
         return False
-    if one.family != other.family or one.tiers != other.tiers:
-        return True
-    if one.versions and other.versions and one.versions != other.versions:
+    if one.family != other.family or _other_kind(one, other):
         return True
     # Two snapshots of one model are two models, if both names say which.
     same_form = bool(one.dates) and list(map(len, one.dates)) == list(map(len, other.dates))
     return same_form and one.dates != other.dates
+
+
+def _other_kind(one: _Name, other: _Name) -> bool:
+    """Tell another size or version; a name without a version is an alias of today's model."""
+    if not one.versions and other.versions:
+        sizes = one.tiers - _MODES
+        return bool(sizes) and sizes != other.tiers - _MODES
+    versions = bool(one.versions and other.versions and one.versions != other.versions)
+    return versions or one.tiers != other.tiers
 
 
 @lru_cache(maxsize=1024)

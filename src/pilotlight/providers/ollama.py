@@ -39,10 +39,11 @@ from pilotlight.providers.ollama_context import cut
 from pilotlight.providers.ollama_embed import TOO_OLD, embed_request, embedding_from, too_old
 from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
-from pilotlight.providers.post import AsyncJsonClient, JsonClient
+from pilotlight.providers.post import AsyncJsonClient, JsonClient, dumped, parsed
 from pilotlight.providers.replies import ChatReply, EmbeddingReply, judge_vectors, vectors_in
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.traceparent import trace_headers
+from pilotlight.providers.typed import count_in
 
 if TYPE_CHECKING:
     import httpx
@@ -62,31 +63,31 @@ class OllamaProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
-            body = talk.body(self, call)
+            body = dumped(talk.body(self, call))  # before anything is sent
             with listening(tap):
                 self.prove(call)
                 said = talk.post(self.client, body)
             self.check_answer(call, said)
+            return talk.judged(self, call, attempt, tap, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return talk.judged(self, call, attempt, tap, said)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
-            body = talk.body(self, call)
+            body = dumped(talk.body(self, call))  # before anything is sent
             with listening(tap):
                 await self.aprove(call)
                 said = await talk.apost(self.aclient, body)
             self.check_answer(call, said)
+            return talk.judged(self, call, attempt, tap, said)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
-        return talk.judged(self, call, attempt, tap, said)
 
     def stream(self, call: Call, attempt: Attempt) -> OllamaSource:
         """Return the stream; the request is made by its first `next`."""
@@ -102,7 +103,7 @@ class OllamaProvider:
 
     def vouch(self, attempt: Attempt) -> Failed | None:
         """Ask the server whether the model is its own; unknown means no."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             with listening(tap):
                 self.prove(_PRIVATE)
@@ -112,7 +113,7 @@ class OllamaProvider:
 
     async def avouch(self, attempt: Attempt) -> Failed | None:
         """As `vouch`."""
-        tap = new_tap("ollama", attempt.timeouts)
+        tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             with listening(tap):
                 await self.aprove(_PRIVATE)
@@ -186,7 +187,7 @@ class OllamaProvider:
         if shown.status_code == 404:
             return  # not here, so not elsewhere either: the call itself will say so
         shown.raise_for_status()
-        self.check_home(shown.json())
+        self.check_home(parsed(shown.content))
 
     def check_answer(self, call: Call, said: Mapping[str, Any]) -> None:
         """Refuse a private answer that was given elsewhere: a stub has replaced the model."""
@@ -218,7 +219,7 @@ class OllamaProvider:
         if call.operation == "embeddings" and too_old(error):
             error = ProviderFault(Fault.MODEL_NOT_FOUND, attempt.target.name, TOO_OLD)
             return Failed(Report(Fault.MODEL_NOT_FOUND, error, None, tap.status, error.evidence))
-        return failure(attempt.target, tap, error, call.messages, partial, tools)
+        return failure(attempt.target, tap, error, call.messages, partial, tools, own=True)
 
     def half_read(
         self, call: Call, attempt: Attempt, tap: Tap, read: int | None, partial: str = ""
@@ -237,10 +238,11 @@ class OllamaProvider:
         from pilotlight.providers.views import view_of
 
         data = completion_from(said, model=self.model, created=int(time.time()), id=_new_id())
-        view = view_of(shapes.Shape(data), self.model, tap)
+        view = view_of(data, self.model, tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
-        if (short := self.half_read(call, attempt, tap, said.get("prompt_eval_count"))) is not None:
+        read = count_in(said, "prompt_eval_count")
+        if (short := self.half_read(call, attempt, tap, read)) is not None:
             return short
         flags = ("remote",) if said.get("remote_host") else ()
         usage = data["usage"]
@@ -251,6 +253,7 @@ class OllamaProvider:
             view.finish_reason,
             tap.status,
             flags,
+            own=tap.ledger.own,
         )
         return Answered(ChatReply(data, "ollama"), facts)
 
@@ -274,8 +277,8 @@ class _Talk:
     """One operation as Ollama does it: the request, its endpoint, and the judge."""
 
     body: Callable[[OllamaProvider, Call], Json]
-    post: Callable[[Any, Json], Json]
-    apost: Callable[[Any, Json], Awaitable[Json]]
+    post: Callable[[Any, bytes], Json]
+    apost: Callable[[Any, bytes], Awaitable[Json]]
     judged: Callable[[OllamaProvider, Call, Attempt, Tap, Json], Answered | Failed]
 
 
@@ -312,7 +315,7 @@ class _Source:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._tap = new_tap("ollama", attempt.timeouts)
+        self._tap = new_tap("ollama", attempt.timeouts, watched=True)
         usage = (call.options.get("stream_options") or {}).get("include_usage", False)
         self._built = ChunkBuilder(
             provider.model, created=int(time.time()), id=_new_id(), include_usage=bool(usage)
@@ -365,6 +368,7 @@ class _Source:
                 built.finish_reason,
                 self._tap.status,
                 ("remote",) if built.remote_host else (),
+                own=self._tap.ledger.own,
             )
         )
 
@@ -393,7 +397,7 @@ class OllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
-                body = self._provider.body(self._call)
+                body = dumped(self._provider.body(self._call))
                 self._provider.prove(self._call)
                 self._lines = ollama_http.stream_chat(self._provider.client, body)
             for line in self._lines:
@@ -424,7 +428,7 @@ class AsyncOllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
-                body = self._provider.body(self._call)
+                body = dumped(self._provider.body(self._call))
                 await self._provider.aprove(self._call)
                 self._lines = ollama_http.astream_chat(self._provider.aclient, body)
             async for line in self._lines:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pilotlight.providers.ollama_load import _LOAD_TIME
 from pilotlight.providers.ollama_request import Json, _flat, _present, _sampling
+from pilotlight.providers.typed import count_in
 
 _TOP_LEVEL: Final = ("dimensions", "keep_alive", "truncate")
 TOO_OLD: Final = "no /api/embed: this Ollama is older than 0.3; update it"
@@ -44,7 +45,7 @@ def embed_request(
 def embedding_from(said: Mapping[str, Any], *, model: str) -> Json:
     """Convert the answer to OpenAI's shape; counts that are absent mean 0."""
     vectors = said.get("embeddings")
-    tokens = said.get("prompt_eval_count") or 0
+    tokens = count_in(said, "prompt_eval_count") or 0
     return {
         "object": "list",
         "model": model,

@@ -78,7 +78,7 @@ def client_options(api_base: str | None = None, api_key: str | None = None) -> J
     }
 
 
-def post_chat(client: httpx.Client | JsonClient, body: Mapping[str, Any]) -> Json:
+def post_chat(client: httpx.Client | JsonClient, body: Mapping[str, Any] | bytes) -> Json:
     """Ask for a whole answer; `body` should hold `"stream": false`.
 
     `"done": false` in what comes back means that the answer was cut.
@@ -86,23 +86,27 @@ def post_chat(client: httpx.Client | JsonClient, body: Mapping[str, Any]) -> Jso
     return _answer(client.post(_CHAT, json=body, follow_redirects=False))
 
 
-async def apost_chat(client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any]) -> Json:
+async def apost_chat(
+    client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any] | bytes
+) -> Json:
     """Ask for a whole answer, as `post_chat` does."""
     return _answer(await client.post(_CHAT, json=body, follow_redirects=False))
 
 
-def post_embed(client: httpx.Client | JsonClient, body: Mapping[str, Any]) -> Json:
+def post_embed(client: httpx.Client | JsonClient, body: Mapping[str, Any] | bytes) -> Json:
     """Ask for vectors."""
     return _answer(client.post(_EMBED, json=body, follow_redirects=False))
 
 
-async def apost_embed(client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any]) -> Json:
+async def apost_embed(
+    client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any] | bytes
+) -> Json:
     """Ask for vectors, as `post_embed` does."""
     return _answer(await client.post(_EMBED, json=body, follow_redirects=False))
 
 
 def stream_chat(
-    client: httpx.Client | JsonClient, body: Mapping[str, Any]
+    client: httpx.Client | JsonClient, body: Mapping[str, Any] | bytes
 ) -> Generator[Json, None, None]:
     """Yield the lines of a streamed answer; `body` should hold `"stream": true`.
 
@@ -125,7 +129,7 @@ def stream_chat(
 
 
 async def astream_chat(
-    client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any]
+    client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any] | bytes
 ) -> AsyncGenerator[Json, None]:
     """Yield the lines of a streamed answer, as `stream_chat` does; end it with `aclose()`."""
     async with client.stream("POST", _CHAT, json=body, follow_redirects=False) as response:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
 from typing import Final
 
+from pilotlight.plain import logger
+
 DEFAULT_PORT: Final = 11434
 _PORTS: Final = {"http": 80, "https": 443}
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = logger(__name__)
 
 
 def normalise_host(api_base: str | None = None) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from pilotlight.errors import PilotlightError
+from pilotlight.errors import InvalidCall
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ _THINK: Final[Mapping[str, bool | str]] = {
 }
 
 
-class UnsupportedInput(PilotlightError, ValueError):
+class UnsupportedInput(InvalidCall):
     """The call holds something that can't be put to Ollama; the message says what and where."""
 
 

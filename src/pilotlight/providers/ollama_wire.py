@@ -17,6 +17,7 @@ from typing import Any
 
 from pilotlight.providers.ollama_load import load_request
 from pilotlight.providers.ollama_request import ChatRequest, UnsupportedInput, chat_request
+from pilotlight.providers.typed import count_in
 
 __all__ = [
     "ChatRequest",
@@ -179,7 +180,7 @@ def _tool_call(call: Mapping[str, Any]) -> Json:
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
     return {
-        "id": call.get("id") or f"call_{uuid.uuid4().hex[:24]}",
+        "id": _text(call, "id") or f"call_{uuid.uuid4().hex[:24]}",
         "type": "function",
         "function": {"name": function.get("name") or "", "arguments": arguments},
     }
@@ -194,7 +195,7 @@ def _finish(body: Mapping[str, Any], called: bool) -> str | None:
 
 
 def _usage(body: Mapping[str, Any]) -> Json:
-    prompt, completion = body.get("prompt_eval_count") or 0, body.get("eval_count") or 0
+    prompt, completion = count_in(body, "prompt_eval_count") or 0, count_in(body, "eval_count") or 0
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,

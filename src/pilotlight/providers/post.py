@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from pilotlight.errors import ProviderFault
+from pilotlight.providers import typed
 from pilotlight.providers.clocks import Watch
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.transport import (
@@ -39,14 +40,13 @@ _NO_LIMIT: Final[Mapping[str, float | None]] = {}
 class Said:
     """What came back: status and headers, and the body once it has been read."""
 
-    __slots__ = ("_decode", "body", "content", "headers", "status_code")
+    __slots__ = ("body", "content", "headers", "status_code")
 
     def __init__(self, response: httpcore.Response, body: Any) -> None:
         self.status_code = response.status
         self.headers = response.headers
         self.body = body
         self.content = b""
-        self._decode = _is_encoded(response.headers)
 
     @property
     def is_success(self) -> bool:
@@ -59,7 +59,7 @@ class Said:
     def read(self) -> bytes:
         """Read the body to its end, and give the connection back."""
         try:
-            self.content = self._plain(b"".join(self.body))
+            self.content = b"".join(self.body)
         finally:
             self.body.close()
         return self.content
@@ -67,29 +67,18 @@ class Said:
     async def aread(self) -> bytes:
         """The same for async."""
         try:
-            self.content = self._plain(b"".join([piece async for piece in self.body]))
+            self.content = b"".join([piece async for piece in self.body])
         finally:
             await self.body.aclose()
         return self.content
 
     def iter_bytes(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
-        if self._decode:  # nobody asked for it; httpx knows all the ways to read it
-            return self.as_httpx(self.body).iter_bytes()
         return iter(self.body)
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The same for async."""
-        if self._decode:
-            return self.as_httpx(self.body).aiter_bytes()
         return aiter(self.body)
-
-    def _plain(self, data: bytes) -> bytes:
-        return self.as_httpx(httpx.ByteStream(data)).read() if self._decode else data
-
-    def as_httpx(self, stream: Any) -> httpx.Response:
-        """Return it as httpx's class, which reads the stream."""
-        return httpx.Response(self.status_code, headers=self.headers, stream=stream)
 
 
 class Post:
@@ -249,10 +238,12 @@ class AsyncJsonClient(_Client):
 
 
 def dumped(said: Any) -> bytes:
-    """Return the JSON as httpx and the SDKs write it.
+    """Return the JSON as httpx and the SDKs write it; bytes are JSON already.
 
     Raises TypeError or ValueError for what JSON can't hold.
     """
+    if type(said) is bytes:
+        return said
     return json.dumps(said, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -262,7 +253,7 @@ def parsed(data: bytes) -> dict[str, Any]:
     Raises ProviderFault, which never quotes JSON: that may hold what was said.
     """
     try:
-        said = json.loads(data)
+        said = typed.loads(data)
     except (ValueError, RecursionError):
         text = data.decode("utf-8", "replace").strip()
         if text.startswith("{") and not text.endswith("}"):
@@ -280,10 +271,3 @@ def parsed(data: bytes) -> dict[str, Any]:
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
-
-
-def _is_encoded(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(
-        name.lower() == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
-        for name, value in headers
-    )

@@ -6,11 +6,12 @@ A wrong vector is worse than none: it goes into an index, and nobody sees it aga
 from __future__ import annotations
 
 import base64
+import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Attempt, Call
@@ -18,12 +19,14 @@ from pilotlight.providers import shapes
 from pilotlight.providers.base import Texts
 from pilotlight.providers.evidence import evidence
 from pilotlight.providers.tap import Tap
+from pilotlight.providers.typed import dict_in, of, refusal_in, text_in
 from pilotlight.providers.verdict import Verdict
 
 if TYPE_CHECKING:
     from litellm import EmbeddingResponse, ImageResponse, ModelResponse
 
 Vector = list[float]
+_NUMBERS: Final = frozenset({int, float})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ class ChatReply:
 
     @property
     def text(self) -> str:
-        """The text of the first choice."""
-        return self.data["choices"][0]["message"].get("content") or ""
+        """The text of the first choice, or its refusal in words."""
+        return spoken(self.data["choices"][0]["message"])
 
     @property
     def response(self) -> ModelResponse:
@@ -81,15 +84,30 @@ class ChatReply:
         return shapes.as_model_response(self.data, self.provider)
 
 
+def spoken(message: Any) -> str:
+    """Return what a message says: its text, or why it says none."""
+    return text_in(message, "content") or refusal_in(message) or ""
+
+
 def flattened(data: dict[str, Any], part: str = "message") -> dict[str, Any]:
-    """Make one text of content that comes in parts, as of Mistral's reasoning models."""
+    """Make one text of what is said in other forms: content in parts, arguments as an object.
+
+    The parts are those of Mistral's reasoning models.
+    """
     choices = data.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         said = choice.get(part) if isinstance(choice, dict) else None
-        if isinstance(said, dict) and isinstance(content := said.get("content"), list):
+        if not isinstance(said, dict):
+            continue
+        if isinstance(content := said.get("content"), list):
             said["content"] = _text_of(content)
             if reasons := _text_of([each for one in content for each in _thoughts(one)]):
                 said["reasoning_content"] = reasons
+        if isinstance(calls := said.get("tool_calls"), list):
+            for call in calls:
+                function = dict_in(call, "function")
+                if isinstance(given := function.get("arguments"), dict):
+                    function["arguments"] = json.dumps(given, ensure_ascii=False)
     return data
 
 
@@ -106,11 +124,11 @@ def _thoughts(part: Any) -> Sequence[Any]:
 def vectors_in(data: Sequence[Any] | None) -> list[Vector] | None:
     """Return the vectors in the order of the texts; None where that can't be told."""
     try:
-        rows = sorted(data or (), key=lambda row: _of(row, "index") or 0)
-        places = [_of(row, "index") for row in rows]
+        rows = sorted(data or (), key=lambda row: of(row, "index") or 0)
+        places = [of(row, "index") for row in rows]
         if any(place is not None for place in places) and places != list(range(len(rows))):
             return None
-        return [_numbers(_of(row, "embedding")) for row in rows]
+        return [_numbers(of(row, "embedding")) for row in rows]
     except (TypeError, ValueError):
         return None
 
@@ -158,8 +176,11 @@ def _odd(vectors: list[Vector] | None, wanted: int) -> str | None:
     if sizes == {0}:
         return "empty vectors"
     try:
-        finite = all(all(map(isfinite, vector)) for vector in vectors)
-    except (TypeError, OverflowError):
+        finite = all(
+            _NUMBERS.issuperset(map(type, vector)) and all(map(isfinite, vector))
+            for vector in vectors
+        )
+    except OverflowError:
         finite = False
     return None if finite else "a vector with what is no finite number"
 
@@ -177,8 +198,8 @@ def _misplaced(size: int, attempt: Attempt, asked: Any) -> str | None:
 def images_in(data: Sequence[Any] | None) -> list[Image]:
     """Return the images of an answer; what holds none is left out."""
     found = [
-        Image(_of(row, "url"), _of(row, "b64_json"), _of(row, "revised_prompt"))
-        for row in data or ()
+        Image(*(text_in(row, name) for name in ("url", "b64_json", "revised_prompt")))
+        for row in (data if isinstance(data, list) else ())
     ]
     return [image for image in found if image.url or image.b64_json]
 
@@ -190,10 +211,6 @@ def judge_images(call: Call, tap: Tap, images: list[Image]) -> Verdict | None:
     if tap.requests and (verdict := judge_wire(tap, Texts(call.messages))) is not None:
         return verdict
     return None if images else _verdict(tap, Fault.EMPTY_RESPONSE, "no images")
-
-
-def _of(row: Any, name: str) -> Any:
-    return row.get(name) if isinstance(row, Mapping) else getattr(row, name, None)
 
 
 def _verdict(tap: Tap, fault: Fault, what: str) -> Verdict:

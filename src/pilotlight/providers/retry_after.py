@@ -64,29 +64,31 @@ _EPOCH_MS: Final = 1e12
 def retry_after(headers: Mapping[str, str], body_text: str, now_epoch: float) -> float | None:
     """Return how many seconds to wait, from 0 to `LONGEST`, or None if nothing says so.
 
-    The more exact source wins: milliseconds over seconds, a header over the body,
-    the body over the counters of single rate-limit buckets.
+    Headers and body may contradict one another, and to come back too early is to be refused
+    again: the longest wait counts.  The counters of single rate-limit buckets are a guess, and
+    are asked only where nothing else is said.
     """
     lower = {str(name).lower(): str(value)[:200] for name, value in headers.items()}
-    wait = _plain_headers(lower, now_epoch)
-    if wait is None:
-        wait = _from_body(body_text[:_BODY_LIMIT])
-    if wait is None:
-        wait = _from_counters(lower, now_epoch)
+    told = [*_plain_headers(lower, now_epoch), *_from_body(body_text[:_BODY_LIMIT])]
+    wait = max(told) if told else _from_counters(lower, now_epoch)
     return None if wait is None else min(max(wait, 0.0), LONGEST)
 
 
-def _plain_headers(headers: Mapping[str, str], now_epoch: float) -> float | None:
-    """Return what `Retry-After` and its millisecond relatives say; names in lower case."""
+def _plain_headers(headers: Mapping[str, str], now_epoch: float) -> Iterator[float]:
+    """Yield what `Retry-After` and its millisecond relatives say; names in lower case."""
     for name in ("retry-after-ms", "x-ms-retry-after-ms", "x-retry-after-ms"):
-        value = _number(headers.get(name, ""))
-        if value is not None:
-            return value / 1000
+        for value in _each(headers.get(name, "")):
+            if (number := _number(value)) is not None:
+                yield number / 1000
     for name in ("retry-after", "x-retry-after"):
-        value = _moment_or_length(headers.get(name, ""), now_epoch)
-        if value is not None:
-            return value
-    return None
+        for value in _each(headers.get(name, "")):
+            if (wait := _moment_or_length(value, now_epoch)) is not None:
+                yield wait
+
+
+def _each(value: str) -> list[str]:
+    """Part what a header that was sent twice says; a date has a comma of its own."""
+    return [value] if "GMT" in value else value.split(",")
 
 
 def _number(text: str) -> float | None:
@@ -143,10 +145,10 @@ def _leading_duration(text: str) -> tuple[float | None, int]:
     return total, end
 
 
-def _from_body(body: str) -> float | None:
-    """Return the longest of what the body names: Gemini rounds one of its two numbers down."""
-    found = [*_structured(body), *_worded(body)]
-    return max(found) if found else None
+def _from_body(body: str) -> Iterator[float]:
+    """Yield all that the body names: Gemini rounds one of its two numbers down."""
+    yield from _structured(body)
+    yield from _worded(body)
 
 
 def _structured(body: str) -> Iterator[float]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
+from pilotlight.errors import ProviderFault
 from pilotlight.providers.body import is_garbled
 from pilotlight.providers.judge import AnswerView, judge, judge_wire
+from pilotlight.providers.post import parsed
+from pilotlight.providers.reread import as_openai
 from pilotlight.providers.tap import Tap
 from pilotlight.providers.verdict import Verdict
+from pilotlight.providers.views import view_of
 
 
 def judge_seen(tap: Tap) -> Verdict | None:
@@ -40,74 +40,16 @@ def sound(tap: Tap) -> bool:
 
 
 def _view(tap: Tap) -> AnswerView | None:
-    """Read a chat answer out of the bytes; None where they are none, or too many to keep."""
+    """Read a chat answer out of the bytes; None where they are none, or too many to keep.
+
+    What is of other kinds than promised has been read by somebody all the same: no verdict.
+    """
     if tap.streaming:
         return AnswerView(choices=1) if tap.terminal and not tap.contents else None
     if not tap.complete or tap.received > len(tap.head):
         return None
     try:
-        said = json.loads(tap.head)
-    except (ValueError, RecursionError):
+        said = as_openai(parsed(tap.head))
+        return None if said is None else view_of(said, None, tap)
+    except ProviderFault:
         return None
-    return _read(said) if isinstance(said, Mapping) else None
-
-
-def _read(said: Mapping[str, Any]) -> AnswerView | None:
-    """Find the first answer in any dialect's shape; None in what is no chat answer."""
-    try:
-        if "choices" in said:
-            return _openai(said["choices"])
-        if "candidates" in said or "usageMetadata" in said:
-            return _gemini(said.get("candidates") or [])
-        if said.get("type") == "message":
-            return _anthropic(said)
-        if "message" in said and "done" in said:
-            return _message(said["message"], said.get("done_reason"))
-    except (AttributeError, TypeError, KeyError, IndexError):
-        pass  # a shape nobody has told us of: no verdict
-    return None
-
-
-def _openai(choices: Any) -> AnswerView:
-    if not choices:
-        return AnswerView(choices=0)
-    first = choices[0]
-    if "message" not in first:  # a text completion
-        return AnswerView(1, first.get("text"), finish_reason=first.get("finish_reason"))
-    return _message(first["message"], first.get("finish_reason"))
-
-
-def _message(message: Mapping[str, Any], finish: str | None) -> AnswerView:
-    text = message.get("content")
-    other = any(message.get(k) for k in ("reasoning_content", "reasoning", "thinking", "audio"))
-    return AnswerView(
-        choices=1,
-        text=text if isinstance(text, str) else None,
-        tool_calls=bool(message.get("tool_calls") or message.get("function_call")),
-        finish_reason=finish,
-        other_content=other or bool(text and not isinstance(text, str)),
-    )
-
-
-def _anthropic(said: Mapping[str, Any]) -> AnswerView:
-    blocks = said.get("content") or []
-    return AnswerView(
-        choices=1,
-        text="".join(block.get("text", "") for block in blocks if block.get("type") == "text"),
-        tool_calls=any("tool_use" in str(block.get("type")) for block in blocks),
-        finish_reason=said.get("stop_reason"),
-        other_content=any(block.get("type") not in ("text", "tool_use") for block in blocks),
-    )
-
-
-def _gemini(candidates: Any) -> AnswerView:
-    if not candidates:
-        return AnswerView(choices=0)
-    parts = (candidates[0].get("content") or {}).get("parts") or []
-    return AnswerView(
-        choices=1,
-        text="".join(part.get("text", "") for part in parts),
-        tool_calls=any("functionCall" in part for part in parts),
-        finish_reason=candidates[0].get("finishReason"),
-        other_content=any(set(part) - {"text", "functionCall"} for part in parts),
-    )

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from operator import is_
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
@@ -188,10 +189,14 @@ def litellm_loaded() -> bool:
 def as_model_response(data: Mapping[str, Any], provider: str) -> ModelResponse:
     """Return the answer as a `litellm.ModelResponse`; imports litellm if it must."""
     shut_network_traps()
-    from litellm.types.utils import ModelResponse  # takes seconds
+    from litellm.types.utils import Choices, Message, ModelResponse  # takes seconds
 
-    response = ModelResponse(**_dumped(data))
-    for choice, said in zip(response.choices, data.get("choices") or (), strict=True):
+    plain = _dumped(data)
+    try:
+        response = ModelResponse(**plain)
+    except Exception:
+        response = ModelResponse(**_acceptable(plain, ModelResponse, Choices, "message", Message))
+    for choice, said in zip(response.choices, plain["choices"], strict=True):
         if said.get("finish_reason") is None:  # litellm would make up "stop"
             choice.finish_reason = None  # type: ignore[assignment]
     return _marked(response, provider)
@@ -200,10 +205,59 @@ def as_model_response(data: Mapping[str, Any], provider: str) -> ModelResponse:
 def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
     """Return the chunk as a `litellm.ModelResponseStream`; imports litellm if it must."""
     shut_network_traps()
-    from litellm.types.utils import ModelResponseStream  # takes seconds
+    from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices  # takes seconds
 
     provider = "ollama" if data.get("system_fingerprint") == FINGERPRINT else None
-    return _marked(ModelResponseStream(**_dumped(data)), provider)
+    plain = _dumped(data)
+    try:
+        chunk = ModelResponseStream(**plain)
+    except Exception:
+        classes: Any = (ModelResponseStream, StreamingChoices, "delta", Delta)
+        chunk = ModelResponseStream(**_acceptable(plain, *classes))
+    return _marked(chunk, provider)
+
+
+def _acceptable(plain: dict[str, Any], answer: Any, choice: Any, part: str, said: Any) -> Any:
+    """Return an answer that litellm's classes refuse without what they refuse of it.
+
+    They know fewer kinds of annotations, audio, usage ... than servers send.
+    """
+    choices = []
+    for place, each in enumerate(plain["choices"]):
+        spoken = each.get(part) or {}
+        calls = [_bare(call) for call in spoken.get("tool_calls") or ()]
+        inner = _taken(said, {"tool_calls": calls} if calls else {}, spoken)
+        choices.append(_taken(choice, {"index": place, part: inner}, each))
+    usage = _usable(plain.get("usage"))
+    return _taken(answer, {"choices": choices}, {**plain, **({"usage": usage} if usage else {})})
+
+
+def _bare(call: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool call without what is none of OpenAI's, such as both of its kinds at once."""
+    kind = "function" if call.get("function") else "custom"
+    inner = {name: call[kind].get(name) for name in _CALLED[kind]}
+    index = {"index": call["index"]} if type(call.get("index")) is int else {}
+    return {**index, "id": call.get("id") or "", "type": kind, kind: inner}
+
+
+_CALLED: Final = {"function": ("name", "arguments"), "custom": ("name", "input")}
+
+
+def _usable(usage: Any) -> dict[str, Any] | None:
+    from litellm.types.utils import Usage
+
+    return _taken(Usage, {}, usage) if isinstance(usage, dict) else None
+
+
+def _taken(make: Any, sure: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of these, besides those that are sure, that a class takes."""
+    taken = dict(sure)
+    for name, value in given.items():
+        if name not in sure:
+            with suppress(Exception):  # whatever its constructor raises
+                make(**{**taken, name: value})
+                taken[name] = value
+    return taken
 
 
 def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:

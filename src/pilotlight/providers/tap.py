@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pilotlight.core.steps import Timeouts
+from pilotlight.providers.ledger import Ledger
 
 Wire = Literal["openai", "anthropic", "gemini", "ollama", "stability", "other"]
 """The dialect spoken; "openai" also covers Mistral, Groq and every compatible server."""
@@ -35,27 +36,43 @@ class Tap:
     timeouts: Timeouts
     clock: Callable[[], float] = time.monotonic
     started: float = field(init=False)
+    ledger: Ledger = field(init=False)  # whose time it was
 
-    requests: int = 0  # HTTP requests sent; more than one means hidden retries
+    requests: int = 0  # HTTP requests begun; more than one means hidden retries
+    written: bool = False  # whether a byte of the last of them was given to a socket
+    watched: bool = False  # no request of this attempt can go out without being seen here
     status: int | None = None  # the true status of the last response
     headers: Mapping[str, str] = field(default_factory=dict)  # of that response, names lower-case
     head: bytes = b""  # the first kilobytes of its body
+    pieces: list[bytes] = field(default_factory=list, repr=False)  # of a plain body, all of it
     first_byte_at: float | None = None
     streaming: bool = False  # the response is an event stream or NDJSON
     contents: int = 0  # content events seen in a stream (not keep-alives, not pings)
     last_content_at: float | None = None
     terminal: bool = False  # the dialect's own end mark was seen
     in_band_error: bytes = b""  # an error event inside a stream, as it was sent
-    received: int = 0  # body bytes
+    received: int = 0  # body bytes, inflated
     complete: bool = False  # the HTTP body ended as HTTP says it should
     broken: bool = False  # reading the body failed
+    unfit: str = ""  # why its body was not read on: too large, or in an unknown coding
     expired: Clock | None = None  # which of our own clocks ended the attempt
+    starved: bool = False  # time was over, but the provider had less than half of it
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     strayed: str = ""  # where the host's name led in place of home; nothing was sent there
     body: Any = None  # the response body being read, so that it can be let go of
 
     def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Let the attempt's time begin now."""
         self.started = self.clock()
+        self.ledger = Ledger(self.clock, self.started)
+
+    @property
+    def whole(self) -> bytes:
+        """A plain body that has been read to its end; empty otherwise."""
+        return b"".join(self.pieces) if self.complete else b""
 
     def drain(self) -> None:
         """Read on to the end mark where a library has stopped before it.

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 import httpcore
 import httpx
 
 from pilotlight.providers.backend import Refused, Strayed
-from pilotlight.providers.clocks import Allowance, Watch, asks_for_stream
+from pilotlight.providers.clocks import Watch, asks_for_stream
+from pilotlight.providers.coding import (
+    MAX_BODY,
+    TOO_LARGE,
+    Headers,
+    Inflater,
+    UnfitBody,
+    coding_of,
+    inflated_headers,
+)
+from pilotlight.providers.operation import Allowance
 from pilotlight.providers.tap import Tap, current_tap
 
 if TYPE_CHECKING:
@@ -65,35 +76,87 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
         return _incoming(response, AsyncBody(response, watch), watch)
 
 
-class Body(httpx.SyncByteStream):
-    """A response body on its way to the consumer."""
+class _Body:
+    """What the two colours of body share: how much may come, and what becomes of it."""
 
     def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
         self._stream = cast("Any", response.stream)
-        self._pieces: Iterator[bytes] | None = None
         self._watch = watch
+        self._coding = coding_of(response.headers)
+        self._inflater: Inflater | None = None
+        asked = watch is not None and watch.streaming  # for a stream: nobody keeps it whole
+        self._room = inf if asked and response.status < 400 else MAX_BODY
+
+    @property
+    def coded(self) -> bool:
+        """Whether the body comes in another form than it is handed on."""
+        return bool(self._coding)
+
+    def _open(self) -> None:
+        if self._coding:
+            try:
+                self._inflater = Inflater(self._coding)
+            except UnfitBody as error:
+                self._refuse(str(error))
+
+    def _count(self, piece: bytes) -> bytes:
+        self._room -= len(piece)
+        if self._room < 0:
+            raise UnfitBody(TOO_LARGE)
+        return piece
+
+    def _end(self) -> None:
+        """Take note that the body ended as HTTP says it should."""
+        if self._inflater is not None and self._inflater.cut:
+            self._refuse("a compressed body that breaks off")
+        if self._watch is not None:
+            self._watch.ended()
+
+    def _broke(self, error: Exception) -> NoReturn:
+        if self._watch is not None:
+            self._watch.tap.broken = True
+        reraise(error, self._watch)
+
+    def _refuse(self, why: str) -> NoReturn:
+        if self._watch is not None:
+            self._watch.tap.broken = True
+            self._watch.tap.unfit = why
+        raise UnfitBody(why)
+
+
+class Body(_Body, httpx.SyncByteStream):
+    """A response body on its way to the consumer."""
+
+    _pieces: Iterator[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
+        self._open()
         self._pieces = iter(self._stream)
         return self
 
     def __next__(self) -> bytes:
         assert self._pieces is not None
         watch = self._watch
-        try:
-            if watch is None:
-                return next(self._pieces)
+        if watch is not None:
             watch.resume()
-            piece = next(self._pieces)
+        try:
+            piece = self._count(next(self._pieces) if self._inflater is None else self._inflated())
         except StopIteration:
-            if watch is not None:
-                watch.ended()
+            self._end()
             raise
+        except UnfitBody as error:
+            self._refuse(str(error))
         except HTTPCORE_ERRORS as error:
-            if watch is not None:
-                watch.tap.broken = True
-            reraise(error, watch)
-        watch.saw(piece)
+            self._broke(error)
+        if watch is not None:
+            watch.saw(piece)
+        return piece
+
+    def _inflated(self) -> bytes:
+        assert self._pieces is not None
+        assert self._inflater is not None
+        while not (piece := self._inflater.step()):
+            self._inflater.put(next(self._pieces))
         return piece
 
     def rest(self, seconds: float) -> None:
@@ -112,35 +175,42 @@ class Body(httpx.SyncByteStream):
         self._stream.close()
 
 
-class AsyncBody(httpx.AsyncByteStream):
+class AsyncBody(_Body, httpx.AsyncByteStream):
     """The same for async."""
 
-    def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
-        self._stream = cast("Any", response.stream)
-        self._pieces: AsyncIterator[bytes] | None = None
-        self._watch = watch
+    _pieces: AsyncIterator[bytes] | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
+        self._open()
         self._pieces = aiter(self._stream)
         return self
 
     async def __anext__(self) -> bytes:
         assert self._pieces is not None
         watch = self._watch
-        try:
-            if watch is None:
-                return await anext(self._pieces)
+        if watch is not None:
             watch.resume()
-            piece = await anext(self._pieces)
+        try:
+            if self._inflater is None:
+                piece = self._count(await anext(self._pieces))
+            else:
+                piece = self._count(await self._inflated())
         except StopAsyncIteration:
-            if watch is not None:
-                watch.ended()
+            self._end()
             raise
+        except UnfitBody as error:
+            self._refuse(str(error))
         except HTTPCORE_ERRORS as error:
-            if watch is not None:
-                watch.tap.broken = True
-            reraise(error, watch)
-        watch.saw(piece)
+            self._broke(error)
+        if watch is not None:
+            watch.saw(piece)
+        return piece
+
+    async def _inflated(self) -> bytes:
+        assert self._pieces is not None
+        assert self._inflater is not None
+        while not (piece := self._inflater.step()):
+            self._inflater.put(await anext(self._pieces))
         return piece
 
     async def arest(self, seconds: float) -> None:
@@ -197,9 +267,10 @@ def _incoming(
 ) -> httpx.Response:
     if watch is not None:
         watch.answered(response.status, response.headers, body)
+    headers: Headers = response.headers
     return httpx.Response(
         status_code=response.status,
-        headers=response.headers,
+        headers=inflated_headers(headers) if body.coded else headers,
         stream=body,
         extensions=cast("Any", response.extensions),
     )

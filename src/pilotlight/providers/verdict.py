@@ -11,6 +11,7 @@ from typing import Final
 from pilotlight.core.faults import Fault
 from pilotlight.providers import retired
 from pilotlight.providers.body import Said, read_body
+from pilotlight.providers.context_words import told_window
 from pilotlight.providers.evidence import evidence
 from pilotlight.providers.fault_rows import diagnose
 from pilotlight.providers.retry_after import retry_after
@@ -27,6 +28,7 @@ class Verdict:
 
     `retry_after` is in seconds and bounded; `code` is the provider's own name for
     the problem; `evidence` is short and holds neither keys nor prompt text.
+    `window` is the context in tokens, where a refused prompt was told it.
     """
 
     fault: Fault
@@ -34,6 +36,7 @@ class Verdict:
     status: int | None = None
     code: str | None = None
     evidence: str = ""
+    window: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,10 @@ def verdict_of(
     code = reply.said.code
     message = reply.said.message if prompt_texts is not None or reply.said.markup else ""
     said = evidence(reply.status, code, message, prompt_texts or ())
-    return Verdict(fault, _wait(reply, fault), reply.status, code, said)
+    window = None
+    if fault is Fault.CONTEXT_EXCEEDED:
+        window = told_window(f"{reply.said.text}\n{reply.raw}", prompt_texts)
+    return Verdict(fault, _wait(reply, fault), reply.status, code, said, window)
 
 
 def _wait(reply: Reply, fault: Fault) -> float | None:

@@ -3,37 +3,62 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from pilotlight.core.faults import Fault
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.steps import Facts
 from pilotlight.providers.classify import AnswerView, substituted
+from pilotlight.providers.judge import CUT
 from pilotlight.providers.notices import announced, notice_in, notice_in_table
 from pilotlight.providers.tap import Tap
+from pilotlight.providers.typed import (
+    calls_tools,
+    choices_of,
+    count_in,
+    name_in,
+    of,
+    refusal_in,
+    text_in,
+)
 
 _MODEL = re.compile(rb'"(?:model|modelVersion)"\s*:\s*"([^"\\]{1,200})"')
 
 
-def view_of(response: Any, asked: str, tap: Tap) -> AnswerView:
-    """Return what a whole response says."""
-    choices = getattr(response, "choices", None) or []
-    message = getattr(choices[0], "message", None) if choices else None
+def view_of(response: Any, asked: str | None, tap: Tap) -> AnswerView:
+    """Return what a whole response says.
+
+    Raises ProviderFault (malformed_response) where it does not say it in the promised kinds.
+    """
+    choices = choices_of(response)
+    first = choices[0] if choices else None
+    message = of(first, "message")
+    finish = text_in(first, "finish_reason")
     return AnswerView(
         choices=len(choices),
-        text=getattr(message, "content", None),
-        tool_calls=bool(
-            getattr(message, "tool_calls", None) or getattr(message, "function_call", None)
-        ),
-        finish_reason=getattr(choices[0], "finish_reason", None) if choices else None,
+        text=text_in(message, "content"),
+        tool_calls=calls_tools(message),
+        finish_reason=finish,
         model_asked=asked,
-        model_answered=model_on_wire(tap) or getattr(response, "model", None),
-        other_content=bool(
-            getattr(message, "reasoning_content", None)
-            or getattr(message, "audio", None)
-            or getattr(message, "images", None)
-        ),
+        model_answered=model_on_wire(tap) or name_in(response, "model"),
+        other_content=_says_more(message) or _thought(response, finish),
     )
+
+
+_MORE: Final = ("reasoning_content", "reasoning", "thinking", "audio", "images", "other_parts")
+
+
+def _says_more(message: Any) -> bool:
+    """Tell content that is neither text nor a tool call; a refusal in words is an answer."""
+    return any(of(message, name) for name in _MORE) or refusal_in(message) is not None
+
+
+def _thought(response: Any, finish: str | None) -> bool:
+    """Tell whether hidden reasoning took all the tokens that the caller allowed."""
+    if finish not in CUT:
+        return False
+    usage = of(response, "usage")
+    return bool(count_in(of(usage, "completion_tokens_details"), "reasoning_tokens"))
 
 
 def model_on_wire(tap: Tap) -> str | None:
@@ -44,27 +69,27 @@ def model_on_wire(tap: Tap) -> str | None:
 
 def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
     """Return what the receipt keeps of an answer."""
-    usage = getattr(response, "usage", None)
+    usage = of(response, "usage")
     asked, answered = view.model_asked, view.model_answered
     other = bool(asked and answered and substituted(asked, answered))
     return Facts(
         model=answered,
-        prompt_tokens=getattr(usage, "prompt_tokens", None),
-        completion_tokens=getattr(usage, "completion_tokens", None),
+        prompt_tokens=count_in(usage, "prompt_tokens"),
+        completion_tokens=count_in(usage, "completion_tokens"),
         finish_reason=view.finish_reason,
         status=tap.status,
         flags=(Fault.MODEL_SUBSTITUTED,) if other else (),
         notice=_notice(tap, asked),
-        response_id=said if isinstance(said := getattr(response, "id", None), str) else None,
+        response_id=name_in(response, "id"),
         cached_tokens=_part(usage, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_part(usage, "completion_tokens_details", "reasoning_tokens"),
+        own=tap.ledger.own,
     )
 
 
 def _part(usage: Any, details: str, name: str) -> int | None:
     """Return a part of the tokens, where the provider tells it; a part of none is not told."""
-    found = getattr(getattr(usage, details, None), name, None)
-    return found if isinstance(found, int) and found > 0 else None
+    return count_in(of(usage, details), name) or None
 
 
 def _notice(tap: Tap, asked: str | None) -> Notice | None:
@@ -112,25 +137,32 @@ class ChunkNotes:
         return bool(choices and getattr(choices[0], "finish_reason", None))
 
     def add(self, chunk: Any) -> None:
-        """Take note of one chunk."""
+        """Take note of one chunk.
+
+        Raises ProviderFault (malformed_response) for one of other kinds than promised.
+        """
         if (usage := getattr(chunk, "usage", None)) is not None:
             self.usage = usage
         choices = getattr(chunk, "choices", None)
         if not choices:
             return
-        first = choices[0]
+        first = choices[0] if isinstance(choices, list) else None
+        delta = getattr(first, "delta", None)
+        text, finish = getattr(delta, "content", None), getattr(first, "finish_reason", None)
+        calls = getattr(delta, "tool_calls", None) or getattr(delta, "function_call", None)
+        if calls or _is_unusual(choices, delta, text, finish):
+            choices_of(chunk)
         self.choices = max(self.choices, len(choices))
         if self.id is None:
             self.id = getattr(chunk, "id", None)
         self.answered = getattr(chunk, "model", None) or self.answered
-        self.finish_reason = getattr(first, "finish_reason", None) or self.finish_reason
-        delta = getattr(first, "delta", None)
-        if text := getattr(delta, "content", None):
+        self.finish_reason = finish or self.finish_reason
+        if text:
             self._pieces.append(text)
             self.committed = True
-        if getattr(delta, "tool_calls", None) or getattr(delta, "function_call", None):
+        if calls:
             self.tool_calls = self.committed = True
-        if getattr(delta, "reasoning_content", None):
+        if getattr(delta, "reasoning_content", None) or getattr(delta, "refusal", None):
             self.other = self.committed = True
 
     def view(self, tap: Tap) -> AnswerView:
@@ -141,6 +173,16 @@ class ChunkNotes:
             tool_calls=self.tool_calls,
             finish_reason=self.finish_reason,
             model_asked=self._asked,
-            model_answered=model_on_wire(tap) or self.answered,
-            other_content=self.other,
+            model_answered=model_on_wire(tap) or name_in(self, "answered"),
+            other_content=self.other or _thought(self, self.finish_reason),
         )
+
+
+def _is_unusual(choices: Any, delta: Any, text: Any, finish: Any) -> bool:
+    """Tell whether a chunk has to be looked at more closely; most have one choice of two texts."""
+    usual = isinstance(choices, list) and len(choices) == 1 and not isinstance(delta, _NO_OBJECT)
+    texts = (text is None or isinstance(text, str)) and (finish is None or isinstance(finish, str))
+    return not (usual and texts)
+
+
+_NO_OBJECT: Final = (str, int, float, list, type(None))

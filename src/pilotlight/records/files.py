@@ -1,6 +1,7 @@
 """The two kinds of file that receipts are kept in.
 
-Each is opened for one batch and closed again.  So a file that was moved, deleted or
+Each is made for its owner alone, opened for one batch, and closed again; a link is not
+followed, so that nobody can have us write to another file.  So a file that was moved, deleted or
 rotated by somebody else is no special case, and nothing is inherited by a fork.
 Both may be shared by several processes of one machine.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pilotlight.core.receipt import Receipt
+from pilotlight.files import make_folder, make_own, open_own
 from pilotlight.records.lines import encode
 
 try:
@@ -24,7 +26,6 @@ except ImportError:  # Windows: one process alone can rotate there
     flock = None  # type: ignore[assignment]
 
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
-MODE = 0o640
 
 
 class Sink(Protocol):
@@ -66,8 +67,7 @@ class JsonlFile:
             os.close(file)
 
     def _open(self) -> int:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, MODE)
+        return open_own(self.path, os.O_RDWR | os.O_APPEND)
 
     def _append(self, file: int, size: int, data: bytes) -> None:
         """Write, on a line of its own even after somebody's torn one."""
@@ -119,7 +119,8 @@ class SqliteFile:
     def write(self, receipts: Sequence[Receipt], process: str) -> None:
         """Append a batch, in one transaction."""
         rows = [(each.started_at, encode(each, process).decode().rstrip()) for each in receipts]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
+        make_own(self.path)
         with closing(sqlite3.connect(self.path, isolation_level=None)) as db, db:
             db.execute("BEGIN IMMEDIATE")  # waits for its turn; a later upgrade would be refused
             db.execute(

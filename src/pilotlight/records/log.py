@@ -8,7 +8,6 @@ the first receipt, is a daemon, and is not there in a forked child until that ha
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
 import uuid
@@ -19,13 +18,14 @@ from typing import Final
 
 from pilotlight import events
 from pilotlight.core.receipt import Receipt
+from pilotlight.plain import logger
 from pilotlight.records.files import Sink, sink
 
 LIMIT: Final = 10_000  # receipts that wait for the disk; more are dropped
 BATCH: Final = 500  # written at once, at most
 AT_EXIT: Final = 2.0  # seconds that the end of the interpreter waits for the disk
 
-_log = logging.getLogger("pilotlight.receipts")
+_log = logger("pilotlight.receipts")
 
 
 class Log:

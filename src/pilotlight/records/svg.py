@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 
 from pilotlight.records.summary import NOBODY, STEP, Spread, Timeline
-from pilotlight.records.words import seconds
+from pilotlight.records.words import escape, seconds
 
 LEFT, RIGHT, WIDTH = 96.0, 992.0, 1000.0
 COLOURS = 6  # of targets; further ones share the last

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+
+from pilotlight.plain import plain
 
 if TYPE_CHECKING:
     from pilotlight.records.summary import RouteSums, Summary
@@ -16,9 +19,14 @@ def lines(summary: Summary) -> Iterator[Text]:
     if not summary.routes:
         yield Text("no calls")
     for name, route in summary.routes.items():
-        yield Text.assemble((name, "bold"), f": {calls(route)}")
+        yield Text.assemble((plain(name), "bold"), f": {calls(route)}")
         for label, text in facts(summary, name):
-            yield Text.assemble((f"  {label:<20}", "dim"), text)
+            yield Text.assemble((f"  {label:<20}", "dim"), plain(text))
+
+
+def escape(text: str) -> str:
+    """Return a text as it stands in HTML and SVG: marks escaped, and no unsafe character."""
+    return html.escape(plain(text))
 
 
 def calls(route: RouteSums) -> str:

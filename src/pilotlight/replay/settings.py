@@ -19,7 +19,9 @@ ADHOC = " > "  # between the models of a route that is not configured
 _PLAYED: Mapping[str, frozenset[str] | None] = {
     "breaker": None,
     "retry": None,
-    "routes": frozenset({"targets", "deadline", "on_interrupt", "fail_over_on", "rate_limit_wait"}),
+    "routes": frozenset(
+        {"targets", "deadline", "on_interrupt", "fail_over_on", "rate_limit_wait", "sit_out"}
+    ),
     "targets": frozenset(
         {"breaker", "retry", "timeout", "timeout.total", "concurrency", "queue", "reserve"}
     ),

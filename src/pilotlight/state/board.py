@@ -7,11 +7,14 @@ single round trip.  Time is the store's own: nobody's clock is compared with ano
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 LONGEST: Final = 24 * 3600.0  # seconds that anything may stand on a board
+MOST_FIELDS: Final = 10_000  # that are looked at
+_FIELD, _VALUE = 64, 4096  # characters at most
 
 
 class StoreError(Exception):
@@ -25,6 +28,27 @@ class Entry:
     value: str
     age: float
     left: float
+
+
+def entries(rows: Iterable[Sequence[Any]]) -> Mapping[str, Entry]:
+    """Return what a store holds, from rows of field, value, age and time left, whoever wrote it.
+
+    A row of another shape or size than ours is left out; times are brought within bounds.
+    """
+    return {
+        row[0]: Entry(row[1], _within(row[2]), _within(row[3])) for row in rows if _is_entry(row)
+    }
+
+
+def _is_entry(row: Sequence[Any]) -> bool:
+    field, value, age, left = row
+    texts = isinstance(field, str) and isinstance(value, str)
+    times = isinstance(age, int | float) and isinstance(left, int | float)
+    return texts and times and len(field) <= _FIELD and len(value) <= _VALUE and left > 0
+
+
+def _within(seconds: float) -> float:
+    return 0.0 if math.isnan(seconds) else min(max(0.0, seconds), LONGEST)
 
 
 @dataclass(frozen=True, slots=True)

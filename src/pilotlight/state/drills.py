@@ -48,7 +48,7 @@ def _days_on(entries: Mapping[str, Entry], now: float) -> Iterator[GameDay]:
         number = field.removeprefix(FIELD)
         if number == field or not _ID.fullmatch(number):
             continue
-        if (day := read(DayNotice, entry.value)) is not None:
+        if (day := read(DayNotice, field, entry)) is not None:
             yield GameDay(number, day.target, day.rate, now + entry.left, day.route)
 
 

@@ -51,7 +51,7 @@ def read_fleet(url: StateUrl, names: Mapping[str, str]) -> FleetFacts:
 def _notices(entries: Mapping[str, Entry], names: Mapping[str, str]) -> Iterator[FleetNotice]:
     for field, entry in entries.items():
         kind, _, key = field.partition(":")
-        notice = read(Notice, entry.value) if kind == "break" else None
+        notice = read(Notice, field, entry) if kind == "break" else None
         if notice is None:
             continue
         lease = entries.get(f"trial:{key}")

@@ -9,7 +9,6 @@ is slow, gone or broken costs a call nothing, and is said once.  A forked child 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import random
 import secrets
@@ -25,6 +24,7 @@ from pilotlight.core.breaker import Breaker
 from pilotlight.core.fork import GATE
 from pilotlight.core.gameday import GameDays
 from pilotlight.core.target import Health
+from pilotlight.plain import logger
 from pilotlight.state.board import Board
 from pilotlight.state.drills import Drills
 from pilotlight.state.member import REFRESH, Member
@@ -33,7 +33,7 @@ from pilotlight.state.url import StateUrl, open_board
 GAP: Final = 0.55  # seconds between the beginnings of two exchanges, at least
 JITTER: Final = 0.2  # of the time between two looks: a fleet must not knock in step
 
-_log = logging.getLogger("pilotlight.state")
+_log = logger("pilotlight.state")
 
 
 class Fleet:
@@ -72,7 +72,7 @@ class Fleet:
         """Share an endpoint's state; `key` is its name on the board (`Endpoint.board_key`)."""
         with self._lock:
             if health.breaker.leave is None:
-                self._members.append(Member(key, health))
+                self._members.append(Member(key, health, self.wake))
                 health.attend = self.attend
 
     def attend(self) -> None:
@@ -159,6 +159,8 @@ class Fleet:
                 self._board = self._open()
             entries = self._board.exchange(errands)
         except Exception as error:
+            for each, health in members:
+                each.miss(health)
             self._trouble(error)
             return
         with GATE:

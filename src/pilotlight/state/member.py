@@ -3,23 +3,31 @@
 A break is news at once here, and with the next exchange everywhere.  When it is over, one
 process of the fleet has the lease to try, for all of its `trial_calls`; the others stay
 open.  Its verdict is the next notice.  The lease is claimed ahead of the break's end by a
-process that has calls for the endpoint, is prolonged while that process lives, and is left
-to another that wants it when no call comes.  Who has left it untried wants it back only
-after twice as many calls: two processes that are busy in turn must not pass it to and fro.
+process that has calls for the endpoint; else by the first that is called, and one call of it
+waits that moment.  When no call comes, it is let go: who has no calls can't try.  Only where
+a call has gone without the lease, as when the store is slow, is it kept for the next one
+here, until another process wants it.  Who has left it untried wants it back only after twice
+as many calls: two processes that are busy in turn must not pass it to and fro.
 
-Calls only read what the last exchange has left here: `wait` does no I/O.  When no exchange
-has worked for `LOST_AFTER` seconds, each process tries by itself, as without a board.
+Calls only read what the last exchange has left here: `wait` and `turn` do no I/O.  When no
+exchange has worked for `LOST_AFTER` seconds, each process tries by itself, as without a board.
+
+Whoever may write the board can have an endpoint left alone, or tried; not for longer than
+the longest break of this process, or the table's own for that fault.
 """
 
 from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from pilotlight.core.breaker import Breaker
 from pilotlight.core.circuit import HalfOpen, Open
+from pilotlight.core.faults import RULES
 from pilotlight.core.target import Health
+from pilotlight.core.turn import Turn
 from pilotlight.state.board import Entry, Errand, claim, drop, put
 from pilotlight.state.notice import KEEP, LONGEST_BREAK, Notice, Retirement, dump, read
 
@@ -28,6 +36,7 @@ LEASE: Final = 5.0  # seconds that a lease outlives the process that holds it
 AHEAD: Final = 1.5  # seconds before the break's end at which the lease is claimed
 FRESH: Final = 1.0  # seconds for which a call counts as demand for the endpoint
 LOST_AFTER: Final = 3.0  # seconds without an exchange, after which this process is on its own
+HOPE: Final = 0.8  # seconds that a call waits for the next exchange: its gap, and an answer
 PATIENCE: Final = 2  # calls that go without the lease before it is asked for
 APART: Final = 0.1  # seconds between two of them: one call may ask several times
 END_STANDS: Final = 7200.0  # seconds that a retirement stands; prolonged while anyone knows it
@@ -36,8 +45,9 @@ END_STANDS: Final = 7200.0  # seconds that a retirement stands; prolonged while 
 class Member:
     """The leave that an endpoint's breaker asks for trials; times by the breaker's clock."""
 
-    def __init__(self, key: str, health: Health) -> None:
+    def __init__(self, key: str, health: Health, wake: Callable[[], None]) -> None:
         self.key = key
+        self._wake = wake
         self.health = weakref.ref(health)
         breaker = health.breaker
         self._clock = breaker.clock
@@ -47,17 +57,23 @@ class Member:
         self._sending = self._seen
         self._number = 0
         self._last: tuple[str, int] | None = None
-        self._end: Retirement | None = None  # the one that stands on the board
+        self._told: Retirement | None = None  # the end that this process has told of
+        self._end_stands = False  # that one, or another process's, for long enough
+        self._end_lapses = math.inf
         self.begin_afresh()
         breaker.leave = self
 
     def begin_afresh(self) -> None:
         """Start without a lease, as in a forked child."""
         self._sent_at = self._heard = self._clock()
-        self._missing = self._wanted = False
+        self._missing = self._wanted = self._squatted = False
         self.in_haste = False  # calls wait for the end of a trial, here or elsewhere
         self._leased_until = self._asked = self._refused_at = -math.inf
         self._refused, self._patience = 0, PATIENCE
+        self._owed = self._taken = False  # a call went without the lease; another has it
+        self._turn: Turn | None = None  # the call that waits for the lease
+        self._turn_ends = -math.inf
+        self._promised: Turn | None = None  # the one for which it is being claimed
 
     # In the calls' threads.
 
@@ -73,9 +89,20 @@ class Member:
         """See `core.circuit.Leave`."""
         self._asked = now
         waits = now >= until - AHEAD and now >= self._leased_until
+        self._owed |= waits and now >= until
         if waits and now - self._refused_at >= APART:
             self._refused_at = now
             self._refused += 1
+
+    def turn(self, now: float, until: float) -> Turn | None:
+        """See `core.circuit.Leave`: of one call at a time, where nobody has the lease."""
+        hopeless = now < until or self._taken or self.wait(now, until) is None
+        waiting = self._turn is not None and not self._turn.over and now < self._turn_ends
+        if hopeless or waiting:
+            return None
+        self._turn, self._turn_ends = Turn(HOPE), now + HOPE
+        self._wake()
+        return self._turn
 
     @property
     def has_news(self) -> bool:
@@ -106,9 +133,7 @@ class Member:
                 self._asked = now
             elif not (self._missing and left > 0):
                 return []
-            notice = Notice(
-                "open", state.reason[:64], health.breaker.failed_trials, me, self._number
-            )
+            notice = Notice.opened(state.reason, health.breaker.failed_trials, me, self._number)
             # The store has forgotten it: told again, unless another was quicker.
             write = put if moved else claim
             return [write(field, dump(notice), min(left, LONGEST_BREAK) + KEEP)]
@@ -125,25 +150,27 @@ class Member:
         idle = now - self._asked > FRESH
         due = isinstance(state, Open | HalfOpen) and until - now <= AHEAD
         self.in_haste = due and (holding or not idle)
+        self._promised = self._turn
         if not due:
-            self._leased_until, self._refused = -math.inf, 0
+            self._leased_until, self._refused, self._owed = -math.inf, 0, False
             return [drop(lease, me), drop(want, me)] if holding else []
         trying = isinstance(state, HalfOpen) and bool(state.places) and now < state.lease_ends
-        if not trying and idle and self._wanted:
+        self._owed = self._owed and not trying
+        if not trying and idle and (self._wanted or not self._owed):
             if not holding:
                 return []
             self._leased_until = -math.inf
-            self._patience *= 2
+            self._patience *= 1 + self._owed
             return [drop(lease, me)]
-        if holding or trying or not idle or now > until + FRESH:
-            asking = [put(want, me, REFRESH * 3)] if self._refused >= self._patience else []
-            return [*asking, claim(lease, me, LEASE)]
-        return []
+        asking = [put(want, me, REFRESH * 3)] if self._refused >= self._patience else []
+        return [*asking, (put if self._squatted else claim)(lease, me, LEASE)]
 
     def _retirement(self, health: Health) -> list[Errand]:
-        end = Retirement.of(health.lifecycle.notice)
-        if end is None or end == self._end:
+        """Tell what this process was told itself: what others have said, they say again."""
+        end = Retirement.of(health.lifecycle.own)
+        if end is None or (end == self._told and self._end_stands):
             return []
+        self._told = end
         return [put(f"end:{self.key}", dump(end), END_STANDS)]
 
     def take(self, health: Health, entries: Mapping[str, Entry], me: str) -> None:
@@ -152,17 +179,23 @@ class Member:
         self._take_break(health, entries.get(f"break:{self.key}"), me)
         lease, want = entries.get(f"trial:{self.key}"), entries.get(f"want:{self.key}")
         mine = lease is not None and lease.value == me
+        # Nobody of ours holds a lease for so long.
+        self._squatted = lease is not None and not mine and lease.left > LEASE + REFRESH
         # Counted from before the exchange, so that it ends here before it ends at the store.
         self._leased_until = self._sent_at + lease.left if mine and lease else -math.inf
         self._wanted = want is not None and want.value != me
+        self._taken = lease is not None and not mine
         if mine:
             self._refused = 0
+        if self._promised is not None:
+            self._promised.settle()
+            self._promised = None
         self._take_retirement(health, entries.get(f"end:{self.key}"))
 
     def _take_break(self, health: Health, entry: Entry | None, me: str) -> None:
         breaker = health.breaker
         self._missing = entry is None
-        notice = None if entry is None else read(Notice, entry.value)
+        notice = read(Notice, f"break:{self.key}", entry)
         if entry is None or notice is None or notice.by == me:
             return
         if (notice.by, notice.number) == self._last or _mark(breaker.state) != self._seen:
@@ -171,15 +204,27 @@ class Member:
         if notice.state == "closed":
             breaker.learn_closed()
         else:
-            breaker.learn_open(notice.reason, entry.left - KEEP, notice.failed_trials)
+            left = min(entry.left - KEEP, _longest(breaker, notice.reason))
+            breaker.learn_open(notice.reason, left, notice.failed_trials)
         self._seen = _mark(breaker.state)
 
     def _take_retirement(self, health: Health, entry: Entry | None) -> None:
-        self._end = None
-        if entry is not None and (end := read(Retirement, entry.value)) is not None:
-            health.lifecycle.note(end.notice())
-            if entry.left > END_STANDS / 2:  # else who knows of it says it again
-                self._end = end
+        end = read(Retirement, f"end:{self.key}", entry)
+        health.lifecycle.hear(None if end is None else end.notice())
+        left = 0.0 if entry is None else min(entry.left, END_STANDS)
+        self._end_lapses = self._heard + left
+        self._end_stands = left > END_STANDS / 2  # else who knows of it says it again
+
+    def miss(self, health: Health) -> None:
+        """Forget, without a board, what stood there for as long as it would have stood."""
+        if self._clock() >= self._end_lapses:
+            health.lifecycle.hear(None)
+
+
+def _longest(breaker: Breaker, reason: str) -> float:
+    """Return the seconds of a break that are believed to another process."""
+    known = {fault.value: rule.break_for or 0.0 for fault, rule in RULES.items()}
+    return min(LONGEST_BREAK, max(breaker.policy.max_break, known.get(reason, 0.0)))
 
 
 def _mark(state: Any) -> tuple[Any, float]:

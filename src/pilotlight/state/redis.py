@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pilotlight.state.board import LONGEST, Entry, Errand
+from pilotlight.state.board import LONGEST, Entry, Errand, entries
 
 KEY: Final = "pilotlight:{board}"
 PATIENCE: Final = 0.25  # seconds for a connection, and for an answer
@@ -22,7 +22,8 @@ local board = {}
 local raw = redis.call('HGETALL', KEYS[1])
 for i = 1, #raw, 2 do
   local written, expires, value = string.match(raw[i + 1], '^(%d+) (%d+) (.*)$')
-  if written and tonumber(expires) > now and tonumber(written) <= now + 5000 then
+  if written and tonumber(expires) > now and tonumber(written) <= now + 5000
+      and #value <= 4096 and #raw[i] <= 64 then
     board[raw[i]] = {value, tonumber(written), tonumber(expires)}
   else
     redis.call('HDEL', KEYS[1], raw[i])
@@ -82,11 +83,13 @@ class RedisBoard:
         for each in errands:
             said += [each.kind, each.field, each.value, int(1000 * each.seconds)]
         told = iter(self._script(keys=[KEY], args=said))
-        return {
-            field: Entry(value, int(age) / 1000, int(left) / 1000)
-            for field, value, age, left in zip(told, told, told, told, strict=True)
-        }
+        rows = zip(told, told, told, told, strict=True)
+        return entries((field, value, _s(age), _s(left)) for field, value, age, left in rows)
 
     def close(self) -> None:
         """See `Board`."""
         self._client.close()
+
+
+def _s(milliseconds: str) -> float:
+    return float(milliseconds) / 1000  # infinity, for a number that others have written

@@ -15,7 +15,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from pilotlight.state.board import LONGEST, Entry, Errand, StoreError
+from pilotlight.files import make_own
+from pilotlight.state.board import MOST_FIELDS, Entry, Errand, StoreError, entries
 
 PATIENCE: Final = 0.25  # seconds to wait for another process's write
 OURS: Final = 0x50494C54  # "PILT", in the header of a file that we made
@@ -33,6 +34,20 @@ _ERRANDS: Final = {
     "WHERE value = excluded.value",
     "drop": "DELETE FROM board WHERE field = :field AND value = :value",
 }
+# A clock that was set back must not keep anything for longer than it may stand; and what is
+# none of ours must not stand in the way of a claim.
+_SWEEP: Final = (
+    "DELETE FROM board WHERE expires <= ? OR written > ? OR typeof(expires) <> 'real' "
+    "OR typeof(written) <> 'real' OR typeof(value) <> 'text' OR length(value) > 4096"
+)
+_READ: Final = (
+    "SELECT field, value, ? - written, expires - ? FROM board WHERE expires > ? "
+    "AND length(field) + length(value) < 65536 LIMIT ?"
+)
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")  # what is no text is no entry of ours
 
 
 class SqliteBoard:
@@ -62,8 +77,7 @@ class SqliteBoard:
             now = self._clock()
             if errands:
                 link.execute("BEGIN IMMEDIATE")
-                # A clock that was set back must not keep anything for longer than it may stand.
-                link.execute("DELETE FROM board WHERE expires <= ? OR written > ?", (now, now + 5))
+                link.execute(_SWEEP, (now, now + 5))
                 for each in errands:
                     link.execute(
                         _ERRANDS[each.kind],
@@ -74,22 +88,19 @@ class SqliteBoard:
                             "seconds": each.seconds,
                         },
                     )
-            rows = link.execute(
-                "SELECT field, value, written, expires FROM board WHERE expires > ?", (now,)
-            ).fetchall()
+            rows = link.execute(_READ, (now, now, now, MOST_FIELDS)).fetchall()
             if errands:
                 link.execute("COMMIT")
-        return {
-            str(field): Entry(str(value), now - written, min(expires - now, LONGEST))
-            for field, value, written, expires in rows
-        }
+        return entries(rows)
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
+        make_own(self._path)
         link = sqlite3.connect(
             self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
         )
         with closing(link):
+            link.text_factory = _text
             link.execute("PRAGMA synchronous = OFF")  # after a power cut it may be made anew
             (mark,) = link.execute("PRAGMA application_id").fetchone()
             if mark != OURS:

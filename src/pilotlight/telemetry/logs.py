@@ -11,6 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from functools import cache
 from typing import Any
 
+from pilotlight.plain import logger
 from pilotlight.telemetry.names import Happening
 
 
@@ -27,7 +28,7 @@ def say(happening: Happening, keys: Mapping[str, Any], level: int | None = None)
 
 @cache
 def _plain(name: str) -> logging.Logger:
-    return logging.getLogger(name)  # which takes a lock
+    return logger(name)  # which takes a lock
 
 
 @cache

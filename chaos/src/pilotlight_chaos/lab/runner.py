@@ -17,6 +17,8 @@ from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.loader import load_experiment
 from chaoslib.types import Schedule, Strategy
 
+from .strangers import strangers
+
 Json = dict[str, Any]
 EVERY = 0.25  # seconds between two looks at the hypothesis during an experiment
 ALWAYS: Json = {"runtime": {"rollbacks": {"strategy": "always"}}}
@@ -28,10 +30,14 @@ class ExperimentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One YAML file; `name` is the file's, without its ending."""
+    """One YAML file; `name` is the file's, without its ending.
+
+    One that is not `trusted` may name our own actions and probes alone.
+    """
 
     name: str
     path: Path
+    trusted: bool = True
 
     @property
     def number(self) -> str:
@@ -42,10 +48,25 @@ class Experiment:
         """Read and check it; raises ExperimentError."""
         try:
             experiment: Json = load_experiment(str(self.path))
-            ensure_experiment_is_valid(experiment)
-        except ChaosException as error:
+            if not isinstance(experiment, dict):
+                raise ExperimentError(f"{self.path}: holds no experiment")
+            self._refuse_strangers(experiment)
+            ensure_experiment_is_valid(experiment)  # which imports what the file names
+        except RecursionError:
+            raise ExperimentError(f"{self.path}: nested too deeply") from None
+        except ExperimentError:
+            raise
+        except (ChaosException, OSError, ValueError) as error:
             raise ExperimentError(f"{self.path}: {error}") from None
         return experiment
+
+    def _refuse_strangers(self, experiment: Json) -> None:
+        found = strangers(experiment)
+        if found and not self.trusted:
+            raise ExperimentError(
+                f"{self.path}: names more than pilotlight-chaos's own actions and probes: "
+                f"{'; '.join(dict.fromkeys(found))}; if you know what that does, add --trust"
+            )
 
 
 def packaged() -> list[Experiment]:
@@ -54,17 +75,17 @@ def packaged() -> list[Experiment]:
     return [Experiment(path.stem, path) for path in sorted(folder.glob("*.yaml"))]
 
 
-def find(names: Sequence[str]) -> list[Experiment]:
-    """Return experiments by name, by number, or by the path of a file of your own."""
-    return [_find(name) for name in names]
+def find(names: Sequence[str], *, trust: bool = False) -> list[Experiment]:
+    """Return experiments by name, by number, or by the path of a file; `trust` is for files."""
+    return [_find(name, trust) for name in names]
 
 
-def _find(name: str) -> Experiment:
+def _find(name: str, trust: bool) -> Experiment:
     if name.endswith((".yaml", ".yml", ".json")):
         path = Path(name)
         if not path.is_file():
             raise ExperimentError(f"{name}: no such file")
-        return Experiment(path.stem, path)
+        return Experiment(path.stem, path, trust)
     known = packaged()
     wanted = name.zfill(2) if name.isdigit() else name
     for each in known:

@@ -1,0 +1,85 @@
+"""Whose time an attempt was: what this process took for itself, and what the provider had.
+
+Between two socket operations the time is this process's (or the caller's, who reads a stream
+slowly), and within one it is where the event loop was late.  The rest the provider had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+NOTICEABLE: Final = 0.05  # seconds; what an idle process is late by is less
+
+
+class Ledger:
+    """The time of one attempt, kept at its socket operations, in seconds of `clock`."""
+
+    __slots__ = ("_began", "_clock", "_idle_since", "_lag", "_marks", "_owed_since", "own")
+
+    def __init__(self, clock: Callable[[], float], now: float) -> None:
+        self._clock = clock
+        self._marks: dict[str, tuple[float, float]] = {}
+        self._began = self._idle_since = now
+        self._owed_since: float | None = None  # since when the provider owes its next word
+        self._lag = 0.0
+        self.own = 0.0  # what the process took for itself, so far
+        self.mark("total", now)
+        self.mark("first_token", now)
+
+    def mark(self, clock: str, since: float) -> None:
+        """Note that a clock has begun, `since` when."""
+        self._marks[clock] = (since, self.own)
+
+    def away(self, clock: str, seconds: float) -> None:
+        """Let a clock begin later by the time that somebody else took: it will be theirs."""
+        since, own = self._marks.get(clock, (self._began, self.own))
+        self._marks[clock] = (since + seconds, own + seconds)
+
+    def begin(self) -> None:
+        """Begin a socket operation: what has passed since the last was the process's own."""
+        self._began = now = self._clock()
+        self.own += now - self._idle_since
+
+    def asked(self) -> None:
+        """Note that the operation that has begun puts the request on the wire, at once."""
+        self._owed_since = self._began
+
+    def heard(self) -> None:
+        """Note that something was read."""
+        self._owed_since = self._clock()
+
+    def afresh(self) -> None:
+        """Note that another request begins: nothing is owed yet."""
+        self._owed_since = None
+
+    def end(self, lag: float) -> None:
+        """End it; for `lag` seconds of it the event loop looked at nothing."""
+        self._lag = lag
+        self.own += lag
+        self._idle_since = self._clock()
+
+    def lateness(self, seconds: float) -> float:
+        """Return by how much the process has missed the end of an operation of so many seconds.
+
+        0 if nobody could notice.
+        """
+        late = self._clock() - self._began - seconds
+        if late <= NOTICEABLE:
+            return 0.0
+        if seconds > 0:  # else it is from before the operation, and counted
+            self.own += max(0.0, late - self._lag)
+        return late
+
+    def fair(self, clock: str | None, length: float, *, silent: bool) -> bool:
+        """Tell whether the provider had its time: half of what it was given will do.
+
+        So will a silence as long, if it is certain that nothing has come (`silent`), however
+        busy the process was.  `clock` None: a client's own limit, which began with the operation.
+        """
+        now = self._clock()
+        since, own = self._marks.get(clock or "", (self._began, self.own - self._lag))
+        had = now - since - (self.own - own)
+        if silent and self._owed_since is not None:
+            had = max(had, now - self._owed_since)
+        return had >= length / 2
