@@ -74,6 +74,7 @@ class Pilotlight:
         self._routes: dict[str, Route] = {}
         self._lent: Recent[object, _Lent] = Recent(LENT, IDLE, _let_go, clock)
         self._connections: WeakSet[Connection] = WeakSet()
+        self._days = GameDays()
         self.forked()
         GATE.inherits(self)
         self._log = self._keep_receipts()
@@ -268,11 +269,11 @@ class Pilotlight:
         )
 
     @property
-    def game_days(self) -> GameDays | None:
+    def game_days(self) -> GameDays:
         """The game days that hold for its routes: the fleet's, where `state` is shared."""
         if self._fleet is not None:
             return self._fleet.days
-        return None if self.drills is None else self.drills.days
+        return self._days if self.drills is None else self.drills.days
 
     def make_target(self, name: str, config: TargetConfig) -> Target:
         """Build a target; nothing is contacted and no SDK is imported."""

@@ -52,12 +52,14 @@ from pilotlight.providers.tap import Tap
 from pilotlight.providers.verdict import Verdict
 from pilotlight.registry import REGISTRY
 from pilotlight.registry import Endpoint as _Key
-from pilotlight.residency import refusing_rule
+from pilotlight.residency import PRIVATE, is_private, refusing_rule
+from pilotlight.within import within
 
 if TYPE_CHECKING:
     import httpx
 
 __all__ = [
+    "PRIVATE",
     "Adapter",
     "AnswerView",
     "Answered",
@@ -75,7 +77,9 @@ __all__ = [
     "acomplete",
     "astream",
     "complete",
+    "is_private",
     "stream",
+    "within",
 ]
 
 

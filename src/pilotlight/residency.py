@@ -9,53 +9,26 @@ every connection to it is pilotlight's own, held to that address.
 
 from __future__ import annotations
 
-import inspect
 import ipaddress
 import sys
-import threading
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Generator
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import partial
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
+from pilotlight.blocks import Blocks, Entry
 from pilotlight.coloured import coloured
 from pilotlight.core.boundary import ResidencyRule
 from pilotlight.core.needs import OPERATIONS, Operation
 from pilotlight.providers.ollama_names import is_cloud_name
+from pilotlight.within import within
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Entry:
-    """One block that was entered; `frame` names the suspendable function it stands in, 0: none."""
-
-    frame: int
-
-
-_NONE: Final[frozenset[_Entry]] = frozenset()
-_private: ContextVar[frozenset[_Entry]] = ContextVar("pilotlight_private", default=_NONE)
-"""The open blocks of this context.  A copy of the context keeps those it was made in: a task
-that was started inside a block is private to its end."""
-
-_frames: Final[Counter[int]] = Counter()
-"""The generators and coroutines (`id` of the frame) in which a block stands open.
-
-Such a function may be resumed in a context that does not have its block, so what is asked
-is also whether one of them is running: it then stands on the stack."""
-
-_frames_lock: Final = threading.Lock()
-_SUSPENDABLE: Final = (
-    inspect.CO_GENERATOR
-    | inspect.CO_COROUTINE
-    | inspect.CO_ASYNC_GENERATOR
-    | inspect.CO_ITERABLE_COROUTINE
-)
+PRIVATE: Final[Blocks[bool]] = Blocks("pilotlight_private")
+"""The open blocks of `private`."""
 
 
 class private(AbstractContextManager[None]):  # noqa: N801 - used as a decorator
@@ -71,15 +44,10 @@ class private(AbstractContextManager[None]):  # noqa: N801 - used as a decorator
     """
 
     def __init__(self) -> None:
-        self._entries: list[_Entry] = []  # one object may be entered by several threads at once
+        self._entries: list[Entry[bool]] = []  # one object may be entered by several at once
 
     def __enter__(self) -> None:
-        entry = _Entry(_suspendable(sys._getframe(1)))
-        if entry.frame:
-            with _frames_lock:
-                _frames[entry.frame] += 1
-        self._entries.append(entry)
-        _private.set(_open_here() | {entry})
+        PRIVATE.enter(True, self._entries, sys._getframe(1))
 
     def __exit__(
         self,
@@ -87,23 +55,7 @@ class private(AbstractContextManager[None]):  # noqa: N801 - used as a decorator
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        here = _open_here()
-        entry = self._ended(here, sys._getframe(1))
-        self._entries.remove(entry)
-        if entry.frame:
-            with _frames_lock:
-                _frames[entry.frame] -= 1
-                if not _frames[entry.frame]:
-                    del _frames[entry.frame]
-        if entry in here:  # else a generator was ended in another context: that one is not ours
-            _private.set(here - {entry})
-
-    def _ended(self, here: frozenset[_Entry], caller: FrameType) -> _Entry:
-        """Return the entry that ends now: this context's, or that of the function that ends it."""
-        mine = [entry for entry in self._entries if entry in here]
-        frame = _suspendable(caller)
-        same = [entry for entry in self._entries if entry.frame == frame]
-        return [*self._entries, *same, *mine][-1]
+        PRIVATE.leave(self._entries, sys._getframe(1))
 
     def __call__(self, function: F) -> F:
         """Decorate a function: whatever it calls is private."""
@@ -111,96 +63,14 @@ class private(AbstractContextManager[None]):  # noqa: N801 - used as a decorator
         def call(*args: Any, **kwargs: Any) -> Any:
             with private():
                 made = function(*args, **kwargs)
-            return _kept(made)
+            return within(private, made)  # its steps, too
 
         return cast("F", coloured(function, call))
 
 
 def is_private(asked: bool | None = None, route: bool = False) -> bool:
     """Tell whether a call is private: by its own word, its route's, or a block around it."""
-    return bool(asked) or route or bool(_private.get()) or (bool(_frames) and _in_open_frame())
-
-
-def _open_here() -> frozenset[_Entry]:
-    return _private.get() or _NONE
-
-
-def _in_open_frame() -> bool:
-    """Tell whether one of the functions that are running here stands in a block."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if id(frame) in _frames:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _suspendable(frame: FrameType | None) -> int:
-    """Return the `id` of the frame that a `with` stands in, if it may be suspended; else 0."""
-    while frame is not None and frame.f_globals.get("__name__") == "contextlib":
-        frame = frame.f_back  # an ExitStack enters and leaves in the place of its owner
-    if frame is None or not frame.f_code.co_flags & _SUSPENDABLE:
-        return 0
-    return id(frame)
-
-
-# What a decorated function returns may still have to run: its steps are private, too.
-
-
-def _kept(made: Any) -> Any:
-    """Return a coroutine or a generator with the block around all that it runs."""
-    if inspect.isgenerator(made):
-        return _steps(made)
-    if inspect.iscoroutine(made):
-        return _awaited(made)
-    return _asteps(made) if inspect.isasyncgen(made) else made
-
-
-async def _awaited(made: Coroutine[Any, Any, Any]) -> Any:
-    with private():
-        return await made
-
-
-def _steps(items: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run each step inside a block, and the time between two of them outside."""
-    step: Callable[[], Any] = partial(next, items)
-    try:
-        while True:
-            with private():
-                try:
-                    item = step()
-                except StopIteration as done:
-                    return done.value
-            try:
-                step = partial(items.send, (yield item))
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                step = partial(items.throw, error)
-    finally:
-        with private():
-            items.close()
-
-
-async def _asteps(items: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
-    """As `_steps`, for async generators."""
-    step: Callable[[], Any] = partial(items.asend, None)
-    try:
-        while True:
-            with private():
-                try:
-                    item = await step()
-                except StopAsyncIteration:
-                    return
-            try:
-                step = partial(items.asend, (yield item))
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                step = partial(items.athrow, error)
-    finally:
-        with private():
-            await items.aclose()
+    return bool(asked) or route or bool(PRIVATE)
 
 
 # What counts as home.

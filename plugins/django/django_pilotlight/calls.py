@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class Calls:
         route, holds = self._begin(private, deadline, priority)
         return route.complete(messages, **holds, **options)
 
-    async def acomplete(
+    def acomplete(
         self,
         messages: Sequence[Message],
         *,
@@ -53,10 +53,18 @@ class Calls:
         deadline: float | None = None,
         priority: Priority | None = None,
         **options: Any,
-    ) -> Answer:
-        """Return the first good answer, without blocking the event loop."""
-        route, holds = self._begin(private, deadline, priority)
-        return await route.acomplete(messages, **holds, **options)
+    ) -> Coroutine[Any, Any, Answer]:
+        """Return the first good answer, without blocking the event loop.
+
+        What holds where it is called holds where it is awaited; the time runs from the call.
+        """
+        context = self._context()
+
+        async def answer() -> Answer:
+            route, holds = self._begin(private, deadline, priority, context)
+            return await route.acomplete(messages, **holds, **options)
+
+        return answer()
 
     def stream(
         self,
@@ -84,8 +92,15 @@ class Calls:
         route, holds = self._begin(private, deadline, priority)
         return route.astream(messages, **holds, **options)
 
+    def _context(self) -> LLMContext:
+        return current().within(self.made_in)
+
     def _begin(
-        self, private: bool | None, deadline: float | None, priority: Priority | None
+        self,
+        private: bool | None,
+        deadline: float | None,
+        priority: Priority | None,
+        context: LLMContext | None = None,
     ) -> tuple[Route, dict[str, Any]]:
         """Return the route, and what its call is told of residency, deadline and priority.
 
@@ -93,7 +108,7 @@ class Calls:
         """
         route = self.route
         keeper.attend()
-        context = current().within(self.made_in)
+        context = self._context() if context is None else context
         own = route.deadline if deadline is None else deadline
         left = context.left()
         if left is not None:

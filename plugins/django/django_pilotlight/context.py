@@ -1,9 +1,9 @@
 """What holds for every LLM call of a request: residency, deadline, priority, request id.
 
-It is kept in a contextvar, which crosses `await`, `sync_to_async` and `async_to_sync`.  It
-does not cross into threads that you start (`carrying`), nor into a streaming body, which
-Django iterates after the view has returned: so the middleware and `llm_context` put it
-back around each step of the body.
+It crosses `await`, `sync_to_async` and `async_to_sync`, and stays with a generator that is
+resumed elsewhere.  It does not cross into threads that you start (`carrying`), nor into what
+Django does with a response after the view has returned: it renders it, iterates a streaming
+body, and closes it.  So the middleware and `llm_context` put it back around each of these.
 
 Private is never lifted: of two contexts, one inside the other, both hold.
 """
@@ -11,16 +11,22 @@ Private is never lifted: of two contexts, one inside the other, both hold.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from contextvars import ContextVar
+import inspect
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from pilotlight.blocks import Blocks, Entry
+from pilotlight.within import each_astep, each_step, within
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,38 +62,64 @@ class LLMContext:
 
 
 NOTHING: Final = LLMContext()
-_current: ContextVar[LLMContext] = ContextVar("django_pilotlight", default=NOTHING)
+_CONTEXTS: Final[Blocks[LLMContext]] = Blocks("django_pilotlight")
 
 
 def current() -> LLMContext:
     """Return what holds here."""
-    return _current.get()
+    held = NOTHING
+    for context in _CONTEXTS.values():  # the outermost first
+        held = context.within(held)
+    return held
 
 
-@contextmanager
-def entered(context: LLMContext) -> Iterator[LLMContext]:
+class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a function
     """Let a context hold inside the block, besides those around it.
 
     A private one holds for pilotlight's other doors too: `@failover`, `completion`.
     """
-    inner = context.within(_current.get())
-    with ExitStack() as stack:
-        if inner.private:
-            import pilotlight
 
-            stack.enter_context(pilotlight.private())
-        token = _current.set(inner)
-        stack.callback(_current.reset, token)
-        yield inner
+    def __init__(self, context: LLMContext) -> None:
+        self._context = context
+        self._open: list[Entry[LLMContext]] = []
+        self._private: list[Entry[bool]] = []
+
+    def __enter__(self) -> LLMContext:
+        return self._begin(self._context, sys._getframe(1))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end(sys._getframe(1))
+
+    def _begin(self, context: LLMContext, caller: FrameType) -> LLMContext:
+        if context.private:
+            from pilotlight.plugin import PRIVATE
+
+            PRIVATE.enter(True, self._private, caller)
+        _CONTEXTS.enter(context, self._open, caller)
+        return current()
+
+    def _end(self, caller: FrameType) -> None:
+        if self._context.private:
+            from pilotlight.plugin import PRIVATE
+
+            PRIVATE.leave(self._private, caller)
+        _CONTEXTS.leave(self._open, caller)
 
 
-class llm_context(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a decorator
+class llm_context(entered):  # noqa: N801 - used as a decorator
     """Say what holds for the LLM calls of a view, or of a block; `deadline` is in seconds.
 
     `deadline` counts from the view's beginning and is shared by all its calls.  Left out:
-    what the context around it says, then the route.  A streaming body is included.
+    what the context around it says, then the route.  What Django does with the response
+    afterwards is included: rendering, a streaming body, closing.
 
-    As a decorator for sync and async views, and for methods by `method_decorator`.  Raises
+    As a decorator for sync and async views, for generators, and for methods by
+    `method_decorator`.  One object may be used by several threads and tasks at once.  Raises
     ValueError for a deadline or a priority that is none.
     """
 
@@ -103,109 +135,91 @@ class llm_context(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a
             raise ValueError(f"deadline={deadline!r}: a deadline is a positive number of seconds")
         if priority not in (None, "high", "normal", "low"):
             raise ValueError(f"priority={priority!r}: a priority is high, normal or low")
-        self._given = LLMContext(private, None, priority, request_id)
+        super().__init__(LLMContext(private, None, priority, request_id))
         self._deadline = deadline
-        self._blocks: list[AbstractContextManager[LLMContext]] = []
 
     def begin(self) -> LLMContext:
         """Return the context as of now: its deadline runs."""
         if self._deadline is None:
-            return self._given
-        return replace(self._given, until=monotonic() + self._deadline)
+            return self._context
+        return replace(self._context, until=monotonic() + self._deadline)
 
     def __enter__(self) -> LLMContext:
-        block = entered(self.begin())
-        inner = block.__enter__()
-        self._blocks.append(block)
-        return inner
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._blocks.pop().__exit__(kind, error, traceback)
+        return self._begin(self.begin(), sys._getframe(1))
 
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]:
         """Decorate a view."""
-        if iscoroutinefunction(view):
-
-            @functools.wraps(view)
-            async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with entered(self.begin()) as inner:
-                    return carried(await view(*args, **kwargs), inner)
-
-            return awaited  # type: ignore[return-value]  # R is the coroutine
-
-        @functools.wraps(view)
-        def plain(*args: P.args, **kwargs: P.kwargs) -> R:
-            with entered(self.begin()) as inner:
-                return carried(view(*args, **kwargs), inner)
-
-        return plain
+        return _coloured(view, lambda *args, **kwargs: _run(self.begin(), view, *args, **kwargs))
 
 
 def carrying(function: Callable[P, R]) -> Callable[P, R]:
     """Bind a function to the context that holds here: for a thread that you start yourself."""
-    return _holding(function, current())
+    context = current()
+    return _coloured(function, lambda *args, **kwargs: _run(context, function, *args, **kwargs))
 
 
-def _holding(function: Callable[P, R], context: LLMContext) -> Callable[P, R]:
-    @functools.wraps(function)
-    def bound(*args: P.args, **kwargs: P.kwargs) -> R:
-        with entered(context):
-            return function(*args, **kwargs)
-
-    return bound
+def _coloured(function: Callable[P, R], run: Callable[P, R]) -> Callable[P, R]:
+    """Return `run` in the place of `function`; Django is told of a coroutine function."""
+    functools.update_wrapper(run, function)
+    return markcoroutinefunction(run) if iscoroutinefunction(function) else run
 
 
-# Streaming bodies.
+def _run(context: LLMContext, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function in a context, which also holds for what it returns and still has to run."""
+    with entered(context):
+        made = function(*args, **kwargs)
+    if inspect.iscoroutine(made):
+        return _awaited(context, made)
+    return within(partial(entered, context), carried(made, context))
+
+
+async def _awaited(context: LLMContext, made: Coroutine[Any, Any, Any]) -> Any:
+    with entered(context):
+        return carried(await made, context)
+
+
+# What Django does with a response when the view has returned.
 
 
 def carried(response: R, context: LLMContext) -> R:
-    """Let the context hold while a streaming response's body is iterated."""
-    if isinstance(response, StreamingHttpResponse) and context != NOTHING:
+    """Let the context hold while a response is rendered, iterated and closed."""
+    if not isinstance(response, HttpResponseBase) or context == NOTHING:
+        return response
+    if getattr(vars(response).get("close"), "context", None) == context:
+        return response  # it has been rendered meanwhile
+    if isinstance(response, StreamingHttpResponse):
         body: Any = response.streaming_content
-        # Django closes the view's own generator by itself; that is a step of the body, too.
-        response._resource_closers = [
-            _holding(close, context) for close in response._resource_closers
-        ]
-        response.streaming_content = (
-            each_astep(body, context) if response.is_async else each_step(body, context)
-        )
+        step = each_astep if response.is_async else each_step
+        response.streaming_content = step(partial(entered, context), body)
+    for name in ("render", "close"):
+        if callable(getattr(response, name, None)):
+            setattr(response, name, _Once(response, name, context))
     return response
 
 
-def each_step(body: Any, context: LLMContext) -> Iterator[Any]:
-    """Iterate with the context in force at each step, and at the end."""
-    steps = iter(body)
-    try:
-        while True:
-            with entered(context):
-                try:
-                    step = next(steps)
-                except StopIteration:
-                    return
-            yield step
-    finally:
-        if (close := getattr(steps, "close", None)) is not None:
-            with entered(context):
-                close()
+class _Once:
+    """A method of one response, called in a context; then the method is itself again.
 
+    So nothing refers to itself in a response that is closed.  In a cache it is kept as the
+    method that it stands for.
+    """
 
-async def each_astep(body: Any, context: LLMContext) -> AsyncIterator[Any]:
-    """As `each_step`, for `async for`."""
-    steps = aiter(body)
-    try:
-        while True:
-            with entered(context):
-                try:
-                    step = await anext(steps)
-                except StopAsyncIteration:
-                    return
-            yield step
-    finally:
-        if (close := getattr(steps, "aclose", None)) is not None:
-            with entered(context):
-                await close()
+    def __init__(self, response: HttpResponseBase, name: str, context: LLMContext) -> None:
+        self._response = response
+        self._name = name
+        self.context = context
+        self._own = name in vars(response)  # set by the view, or by a context inside
+        self._method = getattr(response, name)
+        if iscoroutinefunction(self._method):
+            markcoroutinefunction(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if vars(self._response).get(self._name) is self:
+            if self._own:
+                setattr(self._response, self._name, self._method)
+            else:
+                delattr(self._response, self._name)
+        return _run(self.context, self._method, *args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self._response, self._name)

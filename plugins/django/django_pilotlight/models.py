@@ -78,6 +78,10 @@ class Order(models.Model):
     target = models.CharField(max_length=255)
     at = models.DateTimeField(default=timezone.now)
     until = models.DateTimeField(db_index=True)
+    rate = models.FloatField(default=1.0, help_text="The share of calls that a drill refuses.")
+    route = models.CharField(
+        max_length=255, blank=True, default="", help_text="The drill's; empty: every route."
+    )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target}"

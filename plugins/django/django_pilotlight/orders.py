@@ -2,33 +2,36 @@
 
 Breakers live in the workers, so a command can't reach them itself.  It writes an order to
 the database; each worker reads the few that are in force every `EVERY` seconds, in the
-background, and keeps to them until they end.  A worker whose database is out of reach
-ends its drills by their own time.
+background, and keeps to them until they end.  A drill is a game day, as `pilotlight drill`
+makes it: calls pass over the target, and its breaker sees nothing of it.  It ends by its
+own time in a worker whose database is out of reach, too.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import timezone
 
 if TYPE_CHECKING:
     from django_pilotlight.models import Order
+    from pilotlight.gamedays import GameDay
 
 EVERY: Final = 2.0  # seconds between two looks of a worker
 RESET_STANDS: Final = 60.0  # seconds within which every worker has looked
 LONGEST: Final = 24 * 60  # minutes that a drill or a trip may last
 
 
-def post(kind: str, target: str, seconds: float) -> Order:
-    """Order something of every worker, for so many seconds."""
+def post(kind: str, target: str, seconds: float, *, rate: float = 1.0, route: str = "") -> Order:
+    """Order something of every worker, for so many seconds; `rate` and `route` are a drill's."""
     from django_pilotlight.conf import own
     from django_pilotlight.models import Order
 
     until = timezone.now() + timedelta(seconds=seconds)
-    return Order.objects.using(own().database).create(kind=kind, target=target, until=until)
+    return Order.objects.using(own().database).create(
+        kind=kind, target=target, until=until, rate=rate, route=route
+    )
 
 
 def withdraw(**which: Any) -> int:
@@ -42,59 +45,62 @@ def withdraw(**which: Any) -> int:
     return count
 
 
+def game_days() -> tuple[GameDay, ...]:
+    """Return the drills that are ordered now."""
+    from django_pilotlight.conf import own
+    from django_pilotlight.models import Order
+
+    standing = Order.objects.using(own().database).filter(until__gt=timezone.now(), kind="drill")
+    return tuple(map(_game_day, standing))
+
+
 class Orders:
     """The orders that this process keeps to."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[datetime, AbstractContextManager[object] | None]] = {}
+        self._done: frozenset[int] = frozenset()  # of those that stand
 
     def look(self, database: str) -> None:
         """Take over what stands in the database; raises what the database raises."""
         from django_pilotlight.models import Order
 
-        try:
-            now = timezone.now()
-            standing = list(Order.objects.using(database).filter(until__gt=now).order_by("pk"))
-            for number in self._kept.keys() - {order.pk for order in standing}:
-                self._end(number)
-            for order in standing:
-                if order.pk not in self._kept:
-                    self._kept[order.pk] = (order.until, _begin(order))
-        finally:
-            self._end_those_over()
+        standing = list(
+            Order.objects.using(database).filter(until__gt=timezone.now()).order_by("pk")
+        )
+        for order in standing:
+            if order.pk not in self._done and order.kind != "drill":
+                _carry_out(order)
+        self._done = frozenset(order.pk for order in standing)
+        _install([_game_day(order) for order in standing if order.kind == "drill"])
 
     def end(self) -> None:
         """Keep to none any more."""
-        for number in tuple(self._kept):
-            self._end(number)
-
-    def _end_those_over(self) -> None:
-        now = timezone.now()
-        for number in [each for each, (until, _) in self._kept.items() if until <= now]:
-            self._end(number)
-
-    def _end(self, number: int) -> None:
-        _, block = self._kept.pop(number)
-        if block is not None:
-            block.__exit__(None, None, None)
+        if self._done:
+            _install([])
 
 
-def _begin(order: Order) -> AbstractContextManager[object] | None:
-    """Carry an order out; return what is to be ended with it."""
+def _install(days: list[GameDay]) -> None:
     from django_pilotlight.conf import app
-    from pilotlight.testing import outage
 
-    if order.kind == "drill":
-        block = outage(order.target)
-        block.__enter__()
-        return block
+    app().game_days.install(days, "orders")
+
+
+def _game_day(order: Order) -> GameDay:
+    from pilotlight.gamedays import GameDay
+
+    until = order.until.timestamp()
+    return GameDay(f"{order.pk:x}", order.target, order.rate, until, order.route or None)
+
+
+def _carry_out(order: Order) -> None:
+    from django_pilotlight.conf import app
+
     target = app().targets.get(order.target)
     if target is None:  # of a configuration that this worker does not have yet
-        return None
+        return
     if order.kind == "trip":
         target.health.breaker.trip(
             "forced", max(0.0, (order.until - timezone.now()).total_seconds())
         )
     else:
         target.health.breaker.close()
-    return None

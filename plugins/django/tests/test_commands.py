@@ -110,11 +110,35 @@ def test_trip_and_reset(heard):
     assert timedelta(seconds=50) < left <= timedelta(seconds=60)
 
 
+def drills():
+    drills = Order.objects.filter(kind="drill").order_by("pk")
+    return list(drills.values_list("target", "rate", "route"))
+
+
 def test_a_drill_by_target_and_by_route(heard):
-    run("pilotlight_drill", "--target", "gpt")
+    _, said = run("pilotlight_drill", "--target", "gpt", "--rate", "1")
+    assert said.startswith("100% of the calls of every route find gpt refused for 5 min.")
     run("pilotlight_drill", "--route", "default", "--minutes", "10")
-    assert orders() == [("drill", "gpt"), ("drill", "gpt")]
-    assert run("pilotlight_drill", "--stop")[1].startswith("2 drills ended")
+    run("pilotlight_drill", "--target", "openai", "--route", "default")
+    assert drills() == [("gpt", 1.0, ""), ("gpt", 0.2, "default"), ("openai", 0.2, "default")]
+    assert run("pilotlight_drill", "--stop")[1].startswith("3 drills ended")
+    assert orders() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((), "name who is to be refused"),
+        (("--stop", "--target", "gpt"), "--stop ends all"),
+        (("--target", "gpt", "--rate", "0"), "--rate"),
+        (("--target", "gpt", "--rate", "nan"), "--rate"),
+        (("--target", "nobody"), "no target 'nobody'"),
+        (("--target", "gpt", "--route", "nowhere"), "nowhere"),
+    ],
+)
+def test_a_drill_that_makes_no_sense(heard, given, told):
+    with pytest.raises(CommandError, match=told):
+        run("pilotlight_drill", *given)
     assert orders() == []
 
 
@@ -124,13 +148,21 @@ def test_a_drill_that_leaves_nobody(chaos, settings):
         "home": {"targets": ["gpt", "local"], "private": True},
     }
     settings.PILOTLIGHT = config(chaos, ROUTES=routes, LOG_EVENTS=True)
-    with pytest.raises(CommandError, match="nobody to answer on default"):
+    with pytest.raises(CommandError, match="leaves route default without another target"):
         run("pilotlight_drill", "--target", "gpt")
-    with pytest.raises(CommandError, match="nobody to answer on home"):
+    with pytest.raises(CommandError, match="private calls of route home without"):
         run("pilotlight_drill", "--target", "local")
     assert orders() == []
     run("pilotlight_drill", "--target", "gpt", "--yes")
     assert orders() == [("drill", "gpt")]
+
+
+def test_drills_add_up(chaos, settings):
+    """Two of them, each of which leaves somebody, may leave nobody."""
+    settings.PILOTLIGHT = config(chaos, LOG_EVENTS=True)
+    run("pilotlight_drill", "--target", "gpt")
+    with pytest.raises(CommandError, match="without another target"):
+        run("pilotlight_drill", "--target", "local", "--rate=0.5")
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "100000"])

@@ -18,7 +18,6 @@ from django_pilotlight.keeper import Keeper
 from django_pilotlight.models import FailoverEvent, Order
 from django_pilotlight.orders import Orders
 from pilotlight import AllTargetsFailed, Fault
-from pilotlight.core import drill
 
 from .conftest import config
 
@@ -204,32 +203,70 @@ def test_a_trip_and_a_reset(logging_site, quiet):
     assert breaker.state.name == "closed"
 
 
+def under_way() -> list[tuple[str, float, str | None]]:
+    return [(day.target, day.rate, day.route) for day in app().game_days.under_way]
+
+
 @pytest.mark.django_db
 def test_a_drill_ends_by_its_time_and_by_order(logging_site, quiet):
     kept = Orders()
     orders.post("drill", "gpt", 60)
     kept.look("default")
     kept.look("default")
-    assert [each.pattern for each in drill.active] == ["gpt"]
+    assert under_way() == [("gpt", 1.0, None)]
     assert llm().complete(HELLO).served_by == "local"
     assert logging_site.hits("cloud") == 0
     Order.objects.update(until=timezone.now() - timedelta(seconds=1))
     kept.look("default")
-    assert drill.active == []
-    orders.post("drill", "gpt", 60)
+    assert under_way() == []
+    orders.post("drill", "gpt", 60, rate=0.5, route="default")
     kept.look("default")
+    assert under_way() == [("gpt", 0.5, "default")]
     assert orders.withdraw(kind="drill") == 1
     kept.look("default")
-    assert drill.active == []
+    assert under_way() == []
+    orders.post("drill", "gpt", 60)
+    kept.look("default")
+    kept.end()
+    assert under_way() == []
+
+
+@pytest.mark.django_db
+def test_a_drill_is_a_game_day_and_trips_nothing(logging_site, quiet):
+    """As `pilotlight drill`: passed over at admission; breaker, budget and attempts see nothing."""
+    orders.post("drill", "gpt", 60)
+    Orders().look("default")
+    for _ in range(20):
+        answer = llm().complete(HELLO)
+        assert [(each.target, each.reason) for each in answer.receipt.skipped] == [("gpt", "drill")]
+        assert [each.target for each in answer.receipt.attempts] == ["local"]
+    breaker = app().target("gpt").health.breaker
+    assert breaker.state.name == "closed"
+    Order.objects.all().delete()
+    Orders().look("default")
+    assert llm().complete(HELLO).served_by == "gpt"
+
+
+@pytest.mark.django_db
+def test_a_drill_strikes_the_calls_of_its_route_and_no_residency_is_lifted(chaos, settings, quiet):
+    routes = {"default": {"targets": ["gpt", "local"]}, "other": {"targets": ["gpt", "local"]}}
+    settings.PILOTLIGHT = config(chaos, ROUTES=routes, LOG_EVENTS=True)
+    orders.post("drill", "gpt", 60, route="other")
+    orders.post("drill", "local", 60, route="other")
+    Orders().look("default")
+    assert llm("default").complete(HELLO).served_by == "gpt"
+    with pytest.raises(AllTargetsFailed):
+        llm("other").complete(HELLO, private=True)
+    assert chaos.hits("cloud") == 1
 
 
 @pytest.mark.django_db
 def test_a_drill_ends_by_its_time_without_the_database(logging_site, quiet, monkeypatch):
     kept = Orders()
-    orders.post("drill", "gpt", 60)
+    order = orders.post("drill", "gpt", 60)
     kept.look("default")
-    [number] = kept._kept
-    kept._kept[number] = (timezone.now(), kept._kept[number][1])
+    [ends] = app().game_days._ends["orders"].values()
+    monkeypatch.setattr(app().game_days, "_clock", lambda: ends + 0.1)
 
     def fails(*_: object):
         raise DatabaseError("gone")
@@ -237,7 +274,8 @@ def test_a_drill_ends_by_its_time_without_the_database(logging_site, quiet, monk
     monkeypatch.setattr(Order.objects, "using", fails)
     with pytest.raises(DatabaseError):
         kept.look("default")
-    assert drill.active == []
+    assert order.target == "gpt"
+    assert under_way() == []
 
 
 @pytest.mark.django_db

@@ -103,7 +103,7 @@ def test_the_readmes_command_runs_the_site(tmp_path):
         assert "All routes are served by their first target." in page
         drill = [sys.executable, *commands("pilotlight_drill")]
         done = subprocess.run(drill, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-        assert "gpt fails for 5 min" in done.stdout, done.stderr
+        assert "find gpt refused for 5 min" in done.stdout, done.stderr
         wait(lambda: "at house" in browser.post("/", "/ask", question="Hello?"))
         wait(lambda: "gpt → house" in browser.get("/admin/django_pilotlight/failoverevent/"))
         assert "gpt → house" in browser.get("/llm/")

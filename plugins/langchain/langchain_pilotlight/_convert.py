@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
@@ -18,6 +19,12 @@ from pilotlight.plugin import AnswerView, Facts
 KEY: Final = "pilotlight"  # in `response_metadata` and in an agent's state
 _FINISH: Final = ("finish_reason", "stop_reason", "done_reason")
 _OTHER: Final = ("reasoning_content", "refusal", "audio", "parsed")
+# What every provider has, by OpenAI's name, where a class has the field under another.
+_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "max_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
+    "max_completion_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
+}
+_COMMON: Final = ("temperature", "top_p", "seed", *_ALIASES)
 
 
 # What is sent.
@@ -76,6 +83,21 @@ def _is_function(tool: Mapping[str, Any]) -> bool:
     named = tool.get("name") or tool.get("title")
     described = tool.get("parameters") or tool.get("input_schema") or tool.get("properties")
     return bool(named and described)
+
+
+def in_common(
+    model: BaseChatModel, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return of what is bound what goes into the call, and what are settings of this class."""
+    fields = type(model).model_fields
+    settings: dict[str, Any] = {}
+    for name in _COMMON:
+        if given.get(name) is not None:
+            names = (each for each in _ALIASES.get(name, (name,)) if each in fields)
+            if (field := next(names, None)) is not None:
+                settings[field] = given[name]
+    wanted = given.get("response_format")
+    return ({} if wanted is None else {"response_format": wanted}), settings
 
 
 # What came back.

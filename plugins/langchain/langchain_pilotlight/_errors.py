@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from langchain_core.exceptions import (
     ModelAPIError,
@@ -38,6 +39,15 @@ class StreamInterrupted(pilotlight.StreamInterrupted, ModelConnectionError):
 
 class NotAllowed(pilotlight.ConfigError, ModelInvalidRequestError):
     """A private call, and no model that is proven to be local; nothing was sent."""
+
+    @classmethod
+    def of_another_model(cls, option: str, named: Any, proven: str) -> NotAllowed:
+        """Return the error of a call that names another model than the one that is proven."""
+        return cls(
+            f"this call is private, and {option}={named!r} is not the model that is proven local, "
+            f"{proven!r}: nothing was sent; leave {option}= out, or guard a model of that name, "
+            f"such as guard(ChatOllama(model={named!r}), private=True)"
+        )
 
 
 @contextmanager

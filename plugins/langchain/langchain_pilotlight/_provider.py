@@ -7,15 +7,23 @@ and every token twice.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from langchain_pilotlight._convert import Notes, as_chunk, portable, portable_tools, says, with_ids
-from langchain_pilotlight._errors import is_signal
-from langchain_pilotlight._vendors import wired
+from langchain_pilotlight._convert import (
+    Notes,
+    as_chunk,
+    in_common,
+    portable,
+    portable_tools,
+    says,
+    with_ids,
+)
+from langchain_pilotlight._errors import NotAllowed, is_signal
+from langchain_pilotlight._vendors import astray, held, wired
 from pilotlight.plugin import (
     Adapter,
     Answered,
@@ -26,13 +34,6 @@ from pilotlight.plugin import (
     Failed,
     Hearing,
 )
-
-# What every provider has, by OpenAI's name, where a class has the field under another.
-_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "max_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
-    "max_completion_tokens": ("max_tokens", "num_predict", "max_output_tokens"),
-}
-_COMMON: Final = ("temperature", "top_p", "seed", *_ALIASES)
 
 
 class ModelProvider(Adapter):
@@ -51,18 +52,30 @@ class ModelProvider(Adapter):
         self._primary = primary
         self._own_words = own_words
         self._ready: BaseChatModel | None = None
+        self._at_home: BaseChatModel | None = None
         self._provider = str(model._get_ls_params().get("ls_provider", ""))
 
     def prepare(self) -> None:
         """Make the copy that does not retry by itself, over the clients that listen."""
         if self._ready is None:
-            self._ready = cast("BaseChatModel", wired(self.model, self._endpoint)[0])
+            self._ready = cast("BaseChatModel", wired(self.model, self._endpoint))
+
+    def settle(self) -> bool:
+        """Make the copy for private calls, and tell whether there can be one."""
+        self._at_home = cast("BaseChatModel | None", held(self.model, self._endpoint))
+        return self._at_home is not None
+
+    def astray(self, options: Mapping[str, Any]) -> NotAllowed | None:
+        """Return the error of a private call whose options would have another model asked."""
+        proven = self._endpoint.model.partition("/")[2]
+        if not self._primary and not self._own_words:
+            return None  # it is given what all have in common
+        found = astray(options, proven if self._primary else None)
+        return None if found is None else NotAllowed.of_another_model(*found, proven)
 
     def asked(self, call: Call, hearing: Hearing) -> tuple[BaseChatModel, dict[str, Any]]:
         """Return the model to ask, and with what."""
-        self.prepare()
-        assert self._ready is not None
-        model, given = self._ready, dict(call.options)
+        model, given = self._model_for(call), dict(call.options)
         messages = portable(cast("Sequence[BaseMessage]", call.messages), self._provider)
         tools, choice = given.pop("tools", None), given.pop("tool_choice", None)
         stop = given.pop("stop", None)
@@ -70,13 +83,20 @@ class ModelProvider(Adapter):
             given.pop("model", None)
         if not self._own_words:
             tools = portable_tools(tools or ())
-            given, settings = _in_common(model, given)
+            given, settings = in_common(model, given)
             model = model.model_copy(update=settings) if settings else model
         if tools:
             given = _bound(model, tools, choice, given)
         if hearing.timeouts.total is not None and _takes_timeout(model):
             given.setdefault("timeout", hearing.timeouts.total)
         return model, {"messages": messages, "stop": stop, **given}
+
+    def _model_for(self, call: Call) -> BaseChatModel:
+        if not call.private:
+            self.prepare()
+        model = self._at_home if call.private else self._ready
+        assert model is not None, "a private call asks local targets, and those are settled"
+        return model
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once."""
@@ -116,21 +136,6 @@ class ModelProvider(Adapter):
     def astream(self, call: Call, attempt: Attempt) -> AsyncModelSource:
         """Return the stream; the request is made by its first `anext`."""
         return AsyncModelSource(self, call, self._endpoint.hear(call, attempt))
-
-
-def _in_common(
-    model: BaseChatModel, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return of what is bound what goes into the call, and what are settings of this class."""
-    fields = type(model).model_fields
-    settings: dict[str, Any] = {}
-    for name in _COMMON:
-        if given.get(name) is not None:
-            names = (each for each in _ALIASES.get(name, (name,)) if each in fields)
-            if (field := next(names, None)) is not None:
-                settings[field] = given[name]
-    wanted = given.get("response_format")
-    return ({} if wanted is None else {"response_format": wanted}), settings
 
 
 def _bound(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 from langchain_core.language_models import BaseChatModel
 
 import pilotlight
 from langchain_pilotlight._errors import NotAllowed
 from langchain_pilotlight._provider import ModelProvider
-from langchain_pilotlight._vendors import can_be_wired, identity, inabilities
+from langchain_pilotlight._vendors import can_be_held, identity, inabilities, marks, unchanged
 from pilotlight import BreakerPolicy, Route
-from pilotlight.plugin import Endpoint, Target, Trip
+from pilotlight.plugin import Endpoint, Target, Trip, is_private
 
 ROUTE: Final = "langchain"
 _ABILITIES: Final[Mapping[str, str]] = {
@@ -30,6 +32,7 @@ class Road:
     """The route of some models, and whom it was made for."""
 
     models: tuple[BaseChatModel, ...]
+    marks: tuple[tuple[Any, ...], ...]
     hold: bool
     route: Route
 
@@ -39,9 +42,13 @@ class Road:
         return self.route.targets[0].name
 
     def leads_to(self, models: Sequence[BaseChatModel], hold: bool) -> bool:
-        """Tell whether it was made for just these objects."""
+        """Tell whether it was made for just these objects, as they are now."""
         same = len(models) == len(self.models) and hold == self.hold
-        return same and all(a is b for a, b in zip(models, self.models, strict=True))
+        return (
+            same
+            and all(map(operator.is_, models, self.models))
+            and all(map(unchanged, models, self.marks))
+        )
 
     def with_rules(self, deadline: float | None, private: bool) -> Road:
         """Return it with a deadline in seconds, and for private calls only."""
@@ -59,21 +66,36 @@ class Road:
     ) -> Trip:
         """Put a call on its way."""
         options = dict(kwargs) if not stop else {**kwargs, "stop": stop}
+        private = bool(options.pop("private", None))
+        if is_private(private, self.route.private):
+            self._keep_at_home(options)
         try:
-            return self.route.journey(messages, options, stream=stream)
+            return self.route.journey(messages, options, private=private, stream=stream)
         except pilotlight.ConfigError as refused:
             raise NotAllowed(
                 "this call is private, and none of the models is proven local: nothing was "
                 'sent; add fallback=ChatOllama(model="...") at a loopback address'
             ) from refused
 
+    def _keep_at_home(self, options: Mapping[str, Any]) -> None:
+        """Refuse a private call with options that would have another than the proven model asked.
+
+        What has put a name elsewhere is caught at the wire; see `_vendors.Gate`.
+        """
+        for target in self.route.targets:
+            if target.local:
+                refused = cast("ModelProvider", target.provider).astray(options)
+                if refused is not None:
+                    raise refused
+
 
 def road(models: tuple[BaseChatModel, ...], breaker: BreakerPolicy | None, hold: bool) -> Road:
     """Make the targets; contacts nobody."""
     targets: list[Target] = []
+    before = tuple(map(marks, models))
     for model in models:
         targets.append(_target(model, models[0], breaker, hold, [each.name for each in targets]))
-    return Road(models, hold, Route(ROUTE, tuple(targets)))
+    return Road(models, before, hold, Route(ROUTE, tuple(targets)))
 
 
 def _target(
@@ -93,14 +115,16 @@ def _target(
     provider.hold = hold
     profile: Mapping[str, Any] = model.profile or {}
     window = profile.get("max_input_tokens")
-    return endpoint.target(
+    make = partial(
+        endpoint.target,
         provider,
-        provable=can_be_wired(model),
         breaker=breaker,
         lacks=inabilities(model)
         | {ours for theirs, ours in _ABILITIES.items() if profile.get(theirs) is False},
         window=window if isinstance(window, int) else None,
     )
+    target = make(provable=can_be_held(model))
+    return target if not target.local or provider.settle() else make(provable=False)
 
 
 def free_name(name: str, taken: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 import pilotlight
+from langchain_pilotlight._binding import private_when_made
 from langchain_pilotlight._cache import only_of_the_first
 from langchain_pilotlight._errors import langchain_errors
 from langchain_pilotlight._openai import Chunks, from_openai, to_openai
@@ -32,6 +33,7 @@ _CHOICES: Mapping[str, str] = {
 }
 
 
+@private_when_made
 class ChatPilotlight(BaseChatModel):
     """A chat model that asks a route: closed models first, the local one when they are out.
 

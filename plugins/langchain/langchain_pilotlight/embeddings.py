@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -10,7 +10,7 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_pilotlight._errors import langchain_errors
 from langchain_pilotlight._road import free_name
-from langchain_pilotlight._vendors import can_be_wired, identity, wired
+from langchain_pilotlight._vendors import can_be_held, held, identity, marks, unchanged, wired
 from pilotlight import BreakerPolicy, ConfigError, ProviderFault, Route
 from pilotlight.plugin import (
     Adapter,
@@ -22,8 +22,10 @@ from pilotlight.plugin import (
     Facts,
     Failed,
     Target,
+    Trip,
     acomplete,
     complete,
+    is_private,
 )
 
 Vectors = list[list[float]]
@@ -73,12 +75,29 @@ class GuardedEmbeddings(Embeddings):
     ) -> None:
         self.space = space
         self.dimension: int | None = None  # of the first vector that was seen
+        self._models = tuple(models)
+        self._breaker = breaker
+        self._deadline = deadline
+        self._private = private
+        self._make()
+
+    def _make(self) -> None:
+        """Make the route to the models as they are now."""
+        self._marks = tuple(map(marks, self._models))
         targets: list[Target] = []
-        for model in models:
-            targets.append(self._target(model, breaker, [each.name for each in targets]))
+        for model in self._models:
+            targets.append(self._target(model, [each.name for each in targets]))
         self._route = Route(
-            f"embeddings {space}".strip(), tuple(targets), deadline=deadline, private=private
+            f"embeddings {self.space}".strip(),
+            tuple(targets),
+            deadline=self._deadline,
+            private=self._private,
         )
+
+    def _trip(self, texts: list[str], *, query: bool, private: bool) -> Trip:
+        if not all(map(unchanged, self._models, self._marks)):
+            self._make()
+        return self._route.journey(_messages(texts), {"query": query}, private=private)
 
     def embed_documents(self, texts: list[str]) -> Vectors:
         """Return a vector for each text."""
@@ -88,26 +107,31 @@ class GuardedEmbeddings(Embeddings):
         """Return the vector of a question."""
         return self._embed([text], query=True)[0]
 
-    async def aembed_documents(self, texts: list[str]) -> Vectors:
-        """Return a vector for each text."""
-        return await self._aembed(texts, query=False)
+    # Plain functions: a call is private from the moment it is made, wherever it is awaited.
 
-    async def aembed_query(self, text: str) -> list[float]:
+    def aembed_documents(self, texts: list[str]) -> Coroutine[Any, Any, Vectors]:
+        """Return a vector for each text."""
+        return self._aembed(texts, query=False, private=is_private())
+
+    def aembed_query(self, text: str) -> Coroutine[Any, Any, list[float]]:
         """Return the vector of a question."""
-        return (await self._aembed([text], query=True))[0]
+        return self._aembed_one(text, private=is_private())
+
+    async def _aembed_one(self, text: str, *, private: bool) -> list[float]:
+        return (await self._aembed([text], query=True, private=private))[0]
 
     def _embed(self, texts: list[str], *, query: bool) -> Vectors:
         if not texts:
             return []
         with langchain_errors():
-            vectors, _ = complete(self._route.journey(_messages(texts), {"query": query}))
+            vectors, _ = complete(self._trip(texts, query=query, private=False))
         return self._kept(vectors)
 
-    async def _aembed(self, texts: list[str], *, query: bool) -> Vectors:
+    async def _aembed(self, texts: list[str], *, query: bool, private: bool) -> Vectors:
         if not texts:
             return []
         with langchain_errors():
-            vectors, _ = await acomplete(self._route.journey(_messages(texts), {"query": query}))
+            vectors, _ = await acomplete(self._trip(texts, query=query, private=private))
         return self._kept(vectors)
 
     def _kept(self, vectors: Vectors) -> Vectors:
@@ -119,15 +143,15 @@ class GuardedEmbeddings(Embeddings):
         wanted = self.dimension or len(vectors[0])
         return all(len(vector) == wanted for vector in vectors)
 
-    def _target(
-        self, model: Embeddings, breaker: BreakerPolicy | None, taken: Sequence[str]
-    ) -> Target:
+    def _target(self, model: Embeddings, taken: Sequence[str]) -> Target:
         whom = identity(model)
         endpoint = Endpoint(
             free_name(whom.model, taken), whom.model, api_base=whom.base_url, api_key=whom.api_key
         )
         provider = EmbeddingProvider(model, endpoint, self.fits)
-        return endpoint.target(provider, provable=can_be_wired(model), breaker=breaker)
+        make = partial(endpoint.target, provider, breaker=self._breaker)
+        target = make(provable=can_be_held(model))
+        return target if not target.local or provider.settle() else make(provable=False)
 
 
 def _messages(texts: Sequence[str]) -> list[dict[str, str]]:
@@ -144,15 +168,20 @@ class EmbeddingProvider(Adapter):
         self._endpoint = endpoint
         self._fits = fits
         self._ready: Embeddings | None = None
+        self._at_home: Embeddings | None = None
+
+    def settle(self) -> bool:
+        """Make the copy for private calls, and tell whether there can be one."""
+        self._at_home = cast("Embeddings | None", held(self.model, self._endpoint))
+        return self._at_home is not None
 
     def prepare(self) -> None:
         """Make the copy that does not retry by itself, over the clients that listen."""
         if self._ready is None:
-            self._ready = cast("Embeddings", wired(self.model, self._endpoint)[0])
+            self._ready = cast("Embeddings", wired(self.model, self._endpoint))
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once."""
-        self.prepare()
         hearing = self._endpoint.hear(call, attempt)
         if (away := hearing.vouch()) is not None:
             return away
@@ -169,7 +198,6 @@ class EmbeddingProvider(Adapter):
         """Ask once, without blocking the event loop."""
         import asyncio
 
-        self.prepare()
         hearing = self._endpoint.hear(call, attempt)
         if (away := await hearing.avouch()) is not None:
             return away
@@ -185,9 +213,13 @@ class EmbeddingProvider(Adapter):
 
     def _asked(self, call: Call, query: str, documents: str) -> Callable[[], Any]:
         texts = [message["content"] for message in call.messages]
+        if not call.private:
+            self.prepare()
+        model = self._at_home if call.private else self._ready
+        assert model is not None, "a private call asks local targets, and those are settled"
         if call.options["query"]:
-            return partial(getattr(self._ready, query), texts[0])
-        return partial(getattr(self._ready, documents), texts)
+            return partial(getattr(model, query), texts[0])
+        return partial(getattr(model, documents), texts)
 
     def _check(self, call: Call, vectors: Vectors, attempt: Attempt) -> None:
         """Refuse what is not a vector for each text, or lives in another space."""

@@ -15,6 +15,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr, model_validator
 
+from langchain_pilotlight._binding import private_when_made
 from langchain_pilotlight._cache import only_of_the_first
 from langchain_pilotlight._errors import langchain_errors
 from langchain_pilotlight._relay import arelayed, relayed, signed
@@ -41,8 +42,10 @@ def guard(
     `breaker` has the numbers of each model's circuit breaker; None leaves those in force that
     the process has for it.  `deadline` is in seconds, for a call with all its attempts.
     `private` keeps every call on models that are proven local: a `ChatOllama` at a loopback
-    address whose model runs there.  `hold` keeps a stream back until it is whole, so that an
-    outage in its middle fails over unseen as well.
+    address whose model runs there.  `private=True` with a call does so for that one, and a
+    private call is refused where an option (`model=`) would have another model asked.  `hold`
+    keeps a stream back until it is whole, so that an outage in its middle fails over unseen
+    as well.
 
     Making one contacts nobody.  Raises ConfigError for a model that is guarded already.
 
@@ -67,6 +70,7 @@ def guard(
     )
 
 
+@private_when_made
 class GuardedChatModel(BaseChatModel):
     """A chat model that is several, on pilotlight's road; made by `guard`.
 
@@ -206,7 +210,7 @@ class GuardedChatModel(BaseChatModel):
                 yield chunk
 
     def _way(self) -> Road:
-        """Return the road; made at the first call, and anew for a copy with other models."""
+        """Return the road; made at the first call, and anew where the models are others by now."""
         models = (self.primary, *self.fallbacks)
         if self._road is None or not self._road.leads_to(models, self.hold):
             self._road = road(models, self.breaker, self.hold)

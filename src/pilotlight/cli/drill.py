@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
-    from pilotlight.core.gameday import GameDay, GameDays
+    from pilotlight.core.gameday import GameDay
     from pilotlight.drills import DrillFile
     from pilotlight.state.drills import DrillBoard
 
@@ -56,6 +56,7 @@ def command(
     from pilotlight.cli.screen import print_json
     from pilotlight.cli.setting import open_config
     from pilotlight.errors import ConfigError
+    from pilotlight.gamedays import plan
 
     if stop and (target or route):
         raise click.UsageError("--stop ends all drills; leave --target and --route out")
@@ -67,7 +68,9 @@ def command(
             if stop:
                 file.clear()
             elif target:
-                file.post(_planned(app, file.days, target, route, minutes, rate, yes))
+                file.post(
+                    plan(app, file.days.under_way, target, route, 60 * minutes, rate, alone=yes)
+                )
         except OSError as error:
             raise ConfigError(f"{error.filename or file.path}: {error.strerror}") from None
         if as_json:
@@ -91,52 +94,6 @@ def board_of(app: Pilotlight) -> DrillFile | DrillBoard:
         return board
     assert app.drills is not None, "a command's configuration is a file"
     return app.drills
-
-
-def _planned(
-    app: Pilotlight,
-    days: GameDays,
-    target: str,
-    route: str | None,
-    minutes: float,
-    rate: float,
-    yes: bool,
-) -> GameDay:
-    """Return the game day that was asked for; raises ConfigError for one that makes no sense."""
-    import secrets
-    import time
-
-    from pilotlight.core.gameday import GameDay
-    from pilotlight.errors import ConfigError
-
-    routes = {route: app.route(route)} if route else app.routes
-    name = None if route is None else routes[route].name  # "default" may stand for another
-    day = GameDay(secrets.token_hex(4), target, rate, time.time() + 60 * minutes, name)
-    known = {each for on in routes.values() for each in on.targets}
-    if not any(day.means(on.name, each) for on in routes.values() for each in on.targets):
-        names = ", ".join(sorted(each.name for each in known)) or "none"
-        where = f"route {route!r} has" if route else "the routes have"
-        raise ConfigError(f"{where} no target {target!r}; it can be refused: {names}")
-    if (alone := _left_alone(app, (*days.under_way, day))) and not yes:
-        raise ConfigError(
-            f"this leaves {' and '.join(alone)} without another target: {rate:.0%} of the calls "
-            "would fail; to do it all the same, add --yes"
-        )
-    return day
-
-
-def _left_alone(app: Pilotlight, days: tuple[GameDay, ...]) -> list[str]:
-    """Name the calls for which the last one leaves nobody, if all strike them at once."""
-    new = days[-1]
-    alone = []
-    for name, route in app.routes.items():
-        homes = [each for each in route.targets if each.at_home]
-        kinds = {"private calls of ": homes} | ({} if route.private else {"": route.targets})
-        for kind, able in kinds.items():
-            hit = [each for each in able if any(day.means(name, each) for day in days)]
-            if any(new.means(name, each) for each in hit) and len(hit) == len(able):
-                alone.append(f"{kind}route {name}")
-    return alone
 
 
 def described(day: GameDay) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -52,9 +52,10 @@ class GameDay:
 class GameDays:
     """Those under way in one configuration, each with the moment at which it ends.
 
-    Calls read, one thread installs; `knock` is called with each call of a route, by whoever
-    keeps the list up to date.  A day ends with its time even if nobody says so: by the
-    monotonic clock too, so that a wall clock that is set back does not prolong it.
+    Calls read, and each source (a drill file, a site's orders) installs its own from one thread;
+    `knock` is called with each call of a route, by whoever keeps a list up to date.  A day ends
+    with its time even if nobody says so: by the monotonic clock too, so that a wall clock that
+    is set back does not prolong it.
     """
 
     def __init__(
@@ -67,33 +68,38 @@ class GameDays:
         self.knock = knock
         self._clock = clock
         self._wall_clock = wall_clock
-        self._ends: dict[GameDay, float] = {}  # replaced, never changed
+        self._ends: dict[str, dict[GameDay, float]] = {}  # a source's is replaced, never changed
 
     @property
     def under_way(self) -> tuple[GameDay, ...]:
         """Those that have not ended."""
         moment = self._clock()
-        return tuple(day for day, ends in self._ends.items() if moment < ends)
+        return tuple(day for day, ends in self._all() if moment < ends)
 
     def refusing(self, route: str, target: Target, call_id: str) -> GameDay | None:
         """Return the game day by which this call finds the target refused, if there is one."""
-        for day, ends in self._ends.items():
+        for day, ends in self._all():
             if day.means(route, target) and self._clock() < ends and day.strikes(call_id):
                 return day
         return None
 
-    def install(self, days: Iterable[GameDay]) -> None:
-        """Let these be all that there are, and tell which have begun and ended."""
+    def _all(self) -> Iterator[tuple[GameDay, float]]:
+        for ends in tuple(self._ends.values()):
+            yield from ends.items()
+
+    def install(self, days: Iterable[GameDay], source: str = "") -> None:
+        """Let these be all that a source has, and tell which have begun and ended."""
         moment, now = self._clock(), self._wall_clock()
-        before = self._ends
+        before = self._ends.get(source, {})
         ends = {
             day: min(before.get(day, float("inf")), moment + min(day.until - now, LONGEST))
             for day in days
         }
-        self._ends = {day: end for day, end in ends.items() if moment < end}
-        for day in self._ends.keys() - before.keys():
-            _tell_started(day, self._ends[day] - moment)
-        for day in before.keys() - self._ends.keys():
+        still = {day: end for day, end in ends.items() if moment < end}
+        self._ends[source] = still
+        for day in still.keys() - before.keys():
+            _tell_started(day, still[day] - moment)
+        for day in before.keys() - still.keys():
             _tell_ended(day, "over" if day in ends or moment >= before[day] else "stopped")
 
 

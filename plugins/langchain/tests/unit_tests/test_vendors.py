@@ -26,6 +26,7 @@ MODELS = [
         {"api_key": "k"},
     ),
     (lambda: ChatOllama(model="llama3.2"), "ollama/llama3.2", {}),
+    (lambda: ChatOllama(model="ollama/mine"), "ollama/ollama/mine", {}),  # a name, not a prefix
 ]
 
 
@@ -49,8 +50,7 @@ def test_the_user_s_own_client_is_left_in_place():
 
     with httpx.Client() as mine:
         model = ChatOpenAI(model="gpt-4o", api_key="k", http_client=mine)
-        twin, through = wired(model, Endpoint("gpt", "openai/gpt-4o"))
-        assert not through
+        twin = wired(model, Endpoint("gpt", "openai/gpt-4o"))
         assert twin.root_client._client is mine
         assert twin.root_client.max_retries == 0
 
@@ -58,5 +58,5 @@ def test_the_user_s_own_client_is_left_in_place():
 def test_anthropic_s_own_retries_are_off():
     model = ChatAnthropic(model="claude-sonnet-4-5", api_key="k")
     assert model._client.max_retries == 2
-    twin, _ = wired(model, Endpoint("claude", "anthropic/claude-sonnet-4-5"))
+    twin = wired(model, Endpoint("claude", "anthropic/claude-sonnet-4-5"))
     assert twin._client.max_retries == 0

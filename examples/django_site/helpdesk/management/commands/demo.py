@@ -50,6 +50,6 @@ class Command(BaseCommand):
             f"Ask:     http://127.0.0.1:{port}/\n"
             f"Status:  http://127.0.0.1:{port}/llm/  (staff / staff)\n"
             "Outage:  in another terminal, python examples/django_site/manage.py "
-            "pilotlight_drill --target gpt"
+            "pilotlight_drill --target gpt --rate 1"
         )
         call_command("runserver", f"127.0.0.1:{port}", use_reloader=False, verbosity=0)

@@ -2,54 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_pilotlight import orders
 from django_pilotlight.management.commands._shared import TOLD, configured, heard
 
-if TYPE_CHECKING:
-    from pilotlight import Route
-
 
 class Command(BaseCommand):
-    """A game day: let every worker find a target failing."""
+    """A game day: let a share of every worker's calls find a target refused."""
 
     help = (
-        "Let every attempt at a target fail in every worker, without sending anything, until the "
-        "time is over. Refuses to leave a route without another target, unless --yes is given."
+        "Let a share of the calls in every worker pass over a target, until the time is over; as "
+        "`pilotlight drill` does. Nothing is sent, and no circuit breaker sees it. Refuses to "
+        "leave a route without another target, unless --yes is given."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("--target", help="A target's name.")
-        which.add_argument("--route", help="A route: its first target.")
-        which.add_argument("--stop", action="store_true", help="End all drills.")
+        parser.add_argument("--target", help="Who is refused: a target, a model or a provider.")
+        parser.add_argument(
+            "--route", help="Only the calls of this route; without --target, its first target."
+        )
         parser.add_argument("--minutes", type=float, default=5.0, help="For how long (5).")
+        parser.add_argument("--rate", type=float, default=0.2, help="The share of calls (0.2).")
         parser.add_argument("--yes", action="store_true", help="Also where nobody is left.")
+        parser.add_argument("--stop", action="store_true", help="End all drills.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         heard()
+        target, route = options["target"], options["route"]
         if options["stop"]:
+            if target or route:
+                raise CommandError("--stop ends all drills; leave --target and --route out")
             self.stdout.write(f"{orders.withdraw(kind='drill')} drills ended. {TOLD}")
             return
-        minutes = options["minutes"]
+        if not (target or route):
+            raise CommandError("name who is to be refused, with --target or --route")
+        minutes, rate = options["minutes"], options["rate"]
         if not 0 < minutes <= orders.LONGEST:
             raise CommandError(f"--minutes is more than 0 and at most {orders.LONGEST}")
+        if not 0 < rate <= 1:
+            raise CommandError("--rate is more than 0 and at most 1")
         with configured() as app:
-            given = options["target"]
-            name = app.target(given).name if given else app.route(options["route"]).targets[0].name
-            alone = [route.name for route in app.routes.values() if _left_alone(route, name)]
-        if alone and not options["yes"]:
-            raise CommandError(
-                f"this leaves nobody to answer on {', '.join(alone)}; to do it all the same, "
-                "add --yes"
+            from pilotlight.gamedays import plan
+
+            target = target or app.route(route).targets[0].name
+            day = plan(
+                app, orders.game_days(), target, route, 60 * minutes, rate, alone=options["yes"]
             )
-        orders.post("drill", name, 60 * minutes)
-        self.stdout.write(f"{name} fails for {minutes:g} min. {TOLD}")
-
-
-def _left_alone(route: Route, name: str) -> bool:
-    able = [each.name for each in route.targets if each.at_home or not route.private]
-    return able == [name]
+        orders.post("drill", day.target, 60 * minutes, rate=rate, route=day.route or "")
+        whose = f"route {day.route}" if day.route else "every route"
+        self.stdout.write(
+            f"{rate:.0%} of the calls of {whose} find {day.target} refused for {minutes:g} min. "
+            f"{TOLD}"
+        )
