@@ -93,6 +93,8 @@ GOOD: Final = {"complete": OPENAI, "embed": EMBEDDED, "image": IMAGES}
 class Raw(str):
     """JSON that `json.dumps` would not write."""
 
+    __slots__ = ()
+
 
 def nested(depth: int) -> Raw:
     return Raw("[" * depth + "]" * depth)
