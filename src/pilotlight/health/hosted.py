@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pilotlight.core.faults import Fault
 from pilotlight.health.checks import HEALTH_CHECK
 from pilotlight.providers.base import Connection
+from pilotlight.providers.typed import loads
 
 if TYPE_CHECKING:
     import httpx
@@ -147,6 +148,6 @@ def _day(value: Any) -> date | None:
 
 def _json(response: httpx.Response) -> Any:
     try:
-        return response.json()
+        return loads(response.content)
     except (ValueError, RecursionError):
         return None

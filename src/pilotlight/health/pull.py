@@ -7,7 +7,6 @@ wrong later than the first line is a line `{"error": ...}` under status 200, or 
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pilotlight.health.server import connection_of, visiting
 from pilotlight.plain import logger
 from pilotlight.providers.base import Connection
 from pilotlight.providers.ollama_names import display_name, is_cloud_name
+from pilotlight.providers.typed import loads
 
 if TYPE_CHECKING:
     import httpx
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BREAKS: Final = 5  # broken connections in a row, without a byte between them
 SILENCE: Final = 600.0  # seconds without a line; a large model's checksum takes minutes
 SULK: Final = 600.0  # seconds between two attempts in the background
+_LONGEST_LINE: Final = 1 << 20  # bytes; a line of progress has a few hundred
 _LIMITS: Final = Timeouts(connect=5.0, first_token=None, between_tokens=None, total=None)
 
 _log = logger("pilotlight.health")
@@ -218,13 +219,15 @@ def _lines(response: httpx.Response) -> Iterator[dict[str, Any]]:
     for data in response.iter_bytes():
         *lines, rest = (rest + data).split(b"\n")
         yield from map(_object, filter(bytes.strip, lines))
+        if len(rest) > _LONGEST_LINE:
+            raise _Broken("the server sends a line without an end")
     if rest.strip():
         yield _object(rest)
 
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(line)
+        said = loads(line)
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
@@ -233,7 +236,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) else 0
+    return value if type(value) is int and value > 0 else 0
 
 
 PULLS: Final = Pulls()

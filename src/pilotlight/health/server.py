@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.providers.base import Connection, listening, new_tap
+from pilotlight.providers.typed import loads
 
 if TYPE_CHECKING:
     import httpx
@@ -70,7 +71,7 @@ class Server:
 def _json(response: httpx.Response) -> Json:
     """Read a body, whatever it is; what is no JSON object is as good as none."""
     try:
-        said = response.json()
+        said = loads(response.content)
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

@@ -49,6 +49,7 @@ _TITLE: Final = re.compile(r"<(title|h1)[^>]*>\s*([^<]{1,200})", re.IGNORECASE)
 _FIELD: Final = re.compile(
     r'"([A-Za-z_]{2,20})"\s*:\s*(?:"((?:[^"\\]|\\.){0,4000})(?:"|\\?$)|(-?[0-9]{1,9})\b)'
 )
+_ERROR: Final = re.compile(r'"error"(?!\s*:\s*(?:null|false|""|\{\s*\}))')
 _SSE: Final = re.compile(r"^\s*(?:event|data|id|retry):", re.MULTILINE)
 _STATUS_NUMBER: Final = re.compile(r"[1-5][0-9]{2}")
 _ANSWER_KEYS: Final = words(
@@ -194,7 +195,8 @@ def _salvaged(text: str) -> Said:
     for key, value, number in _FIELD.findall(text):
         found.field(key.lower(), _loads(f'"{value}"') or value if value else int(number or 0))
     said = found.said({})
-    return Said(said.codes, said.message, said.text, said.status, error='"error"' in text[:200])
+    error = _ERROR.search(text[:200]) is not None
+    return Said(said.codes, said.message, said.text, said.status, error=error)
 
 
 class _Found:

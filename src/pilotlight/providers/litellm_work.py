@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Call, Failed
+from pilotlight.errors import ProviderFault
 from pilotlight.providers.base import Connection, Texts, verdict_failure
 from pilotlight.providers.post import parsed
 from pilotlight.providers.replies import (
@@ -21,6 +22,7 @@ from pilotlight.providers.replies import (
     vectors_in,
 )
 from pilotlight.providers.tap import Tap
+from pilotlight.providers.typed import check_head, has_halves
 from pilotlight.providers.views import facts_of, view_of
 
 if TYPE_CHECKING:
@@ -57,12 +59,23 @@ def _chat(
 ) -> Answered | Failed:
     from pilotlight.providers.classify import judge
 
+    _hold(tap, response)
     if connection.spec.provider in _COHERE:
         _mend_finish(response)
     view = view_of(response, connection.spec.bare_model, tap)
     if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
         return verdict_failure(attempt.target, verdict)
     return Answered(LiteLLMReply(response), facts_of(view, tap, response))
+
+
+def _hold(tap: Tap, response: Any) -> None:
+    """Refuse what litellm hands on although nobody could write it down again.
+
+    Raises ProviderFault (malformed_response).
+    """
+    check_head(response)
+    if has_halves(tap.whole):
+        raise ProviderFault("malformed_response", evidence="a text with half a character")
 
 
 _COHERE: Final = frozenset({"cohere", "cohere_chat"})
@@ -96,6 +109,7 @@ def reread(connection: Connection, call: Call, attempt: Attempt, tap: Tap) -> An
 def _embeddings(
     connection: Connection, call: Call, attempt: Attempt, tap: Tap, response: Any
 ) -> Answered | Failed:
+    _hold(tap, response)
     vectors = vectors_in(response.data)
     asked = {**connection.spec.options, **call.options}.get("dimensions")
     if (verdict := judge_vectors(call, attempt, tap, vectors, asked)) is not None:
@@ -107,6 +121,7 @@ def _embeddings(
 def _image(
     connection: Connection, call: Call, attempt: Attempt, tap: Tap, response: Any
 ) -> Answered | Failed:
+    _hold(tap, response)
     images = images_in(response.data)
     if (verdict := judge_images(call, tap, images)) is not None:
         return verdict_failure(attempt.target, verdict)

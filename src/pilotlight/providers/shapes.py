@@ -278,7 +278,18 @@ def as_image_response(data: Mapping[str, Any]) -> ImageResponse:
 
 def _dumped(data: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = _plain(data, exclude_none=False)
-    return {**plain, "choices": plain.get("choices") or []}
+    usage = plain.pop("usage", None)
+    return {**plain, "choices": plain.get("choices") or [], **_usage(usage)}
+
+
+def _usage(given: Any) -> dict[str, Any]:
+    """Return the usage that litellm's class can be made of; it would hide its own methods."""
+    from litellm.types.utils import Usage
+
+    if not isinstance(given, dict):
+        return {}
+    fields = Usage.model_fields
+    return {"usage": {k: v for k, v in given.items() if k in fields or not hasattr(Usage, k)}}
 
 
 def _marked(response: Response, provider: str | None) -> Response:

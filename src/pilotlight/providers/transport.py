@@ -23,6 +23,7 @@ from pilotlight.providers.coding import (
 )
 from pilotlight.providers.operation import Allowance
 from pilotlight.providers.tap import Tap, current_tap
+from pilotlight.providers.typed import DEEPEST, too_deep
 
 if TYPE_CHECKING:
     from pilotlight.providers.wire import Pool
@@ -35,6 +36,9 @@ HTTPCORE_ERRORS: Final = (
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
+
+
+TOO_DEEP: Final = f"JSON nested deeper than {DEEPEST}"
 
 
 class HostRefused(httpx.ConnectError):
@@ -111,6 +115,8 @@ class _Body:
             self._refuse("a compressed body that breaks off")
         if self._watch is not None:
             self._watch.ended()
+            if too_deep(self._watch.tap.whole):  # a parser of somebody else's would take seconds
+                self._refuse(TOO_DEEP)
 
     def _broke(self, error: Exception) -> NoReturn:
         if self._watch is not None:

@@ -18,10 +18,13 @@ from pilotlight.errors import ProviderFault
 DEEPEST: Final = 64  # levels of nesting; no answer has a dozen, and readers recurse
 MOST: Final = 2**53  # a count beyond what JSON's numbers hold exactly counts nothing
 _LONGEST_NAME: Final = 300  # characters of a model's name, a finish reason, an id
-_CODED: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_HIGH: Final = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_LOW: Final = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALVES: Final = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
 _LONE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPE: Final = re.compile(rb"\\.", re.DOTALL)
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'[]{}"'))
+_OPENING: Final = (b"{", b"[")
 _TEXT: Final = re.compile(rb'"[^"]*"?')
 
 _NAMES: Final = {
@@ -152,6 +155,23 @@ def refusal_in(said: Any) -> str | None:
     return text_in(said, "refusal") or text_in(own, "refusal")
 
 
+_HEAD: Final = {"id": str, "object": str, "model": str, "system_fingerprint": str, "created": int}
+
+
+def check_head(answer: Any) -> None:
+    """Hold the fields beside the choices to their kinds, in an object that litellm has made.
+
+    Its classes take any kind for some, and only writing them down again fails.
+    Raises ProviderFault (malformed_response).
+    """
+    for name, kind in _HEAD.items():
+        value = of(answer, name)
+        if value is not None and type(value) is not kind:
+            raise odd(name, value, _NAMES[kind])
+    if (usage := of(answer, "usage")) is not None:
+        _object(usage, "usage")
+
+
 # The JSON itself.
 
 
@@ -163,11 +183,18 @@ def loads(data: bytes) -> Any:
     if too_deep(data):
         raise RecursionError(f"JSON nested deeper than {DEEPEST}")
     said = json.loads(data)
-    return mended(said) if _CODED.search(data) else said
+    return mended(said) if has_halves(data) else said
+
+
+def has_halves(data: bytes) -> bool:
+    """Tell whether JSON may hold half a character, as an escape without its other half."""
+    return b"\\u" in data and _HALVES.search(data) is not None
 
 
 def too_deep(data: bytes) -> bool:
     """Tell whether JSON nests deeper than `DEEPEST`; costs two quick counts for most."""
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in _OPENING:  # a picture has as many brackets
+        return False
     if data.count(b"{") + data.count(b"[") <= DEEPEST:
         return False
     depth = 0
