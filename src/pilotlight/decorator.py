@@ -447,9 +447,9 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
 
     A `ProviderFault` is a diagnosis already.
     """
-    from pilotlight.providers.classify import is_witness
+    from pilotlight.providers.classify import classify_exception, is_witness
     from pilotlight.providers.evidence import scrub
-    from pilotlight.providers.seen import judge_seen, sound
+    from pilotlight.providers.seen import answered, judge_seen, sound
 
     tap = handle.tap
     if isinstance(error, ProviderFault) and error.fault in RULES:
@@ -458,6 +458,8 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
         return Failed(report, partial)
     if tap.complete and not tap.expired and (verdict := judge_seen(tap)) is not None:
         return diagnosed(handle, tap, verdict, error, partial)  # it fell over what it was given
-    if tap.requests and sound(tap) and not is_witness(error, tap):
+    if tap.requests and sound(tap) and classify_exception(error) is None:
         raise error  # the provider had answered well
+    if answered(tap) and not is_witness(error, tap):
+        raise error  # or it was not asked again
     return failure(handle, handle.tap, error, prompts, partial)

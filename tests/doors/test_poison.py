@@ -371,3 +371,17 @@ def test_the_good_call_is_good(server):
             for shape in by_client(pilot, call):
                 assert shape()
             blames_nobody(pilot)
+
+
+def test_what_is_refused_after_an_answer_blames_nobody_either(server):
+    with pilot_of(server, "direct") as pilot:
+
+        @failover(pilot.route("chat"))
+        def twice(*, target):
+            ask_litellm(target, {"messages": HELLO})
+            return ask_litellm(target, {"messages": [{"role": "user", "content": "zebra \ud83d"}]})
+
+        for _ in range(6):
+            with pytest.raises(litellm.InternalServerError):
+                twice()
+        blames_nobody(pilot)

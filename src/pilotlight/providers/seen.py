@@ -39,6 +39,13 @@ def sound(tap: Tap) -> bool:
     return not (tap.broken or tap.in_band_error) and judge_seen(tap) is None
 
 
+def answered(tap: Tap) -> bool:
+    """Tell whether the wire shows an answer that is known for a good and whole one."""
+    if not sound(tap):
+        return False
+    return tap.terminal and tap.contents > 0 if tap.streaming else _view(tap) is not None
+
+
 def _view(tap: Tap) -> AnswerView | None:
     """Read a chat answer out of the bytes; None where they are none, or too many to keep.
 
