@@ -120,13 +120,18 @@ async def test_langchain_s_own_errors_are_understood_without_a_status(local, err
     assert log[0].attempts[0].fault == fault
 
 
-@pytest.mark.parametrize("error", [ModelInvalidRequestError, ContextOverflowError])
-def test_langchain_s_own_400_is_raised_as_it_is(server, local, error):
-    mine = error("x")
-    with pytest.raises(error) as caught:
+def test_langchain_s_own_400_is_raised_as_it_is(server, local):
+    mine = ModelInvalidRequestError("x")
+    with pytest.raises(ModelInvalidRequestError) as caught:
         guard(Raising(responses=[""], error=mine), local).invoke("hi")
     assert caught.value is mine
     assert server.hits("local") == 0
+
+
+def test_a_prompt_that_is_too_long_goes_on_to_a_model_that_is_not_known_to_be_smaller(local):
+    raising = Raising(responses=[""], error=ContextOverflowError("x"))
+    told = guard(raising, local).invoke("hi").response_metadata["pilotlight"]
+    assert (told["reason"], told["failed_over"]) == ("context_exceeded", True)
 
 
 class Raising(FakeListChatModel):
