@@ -102,6 +102,20 @@ def test_our_own_are_no_strangers(each):
     assert OWN
 
 
+def test_a_journal_is_its_owners_alone_and_goes_through_no_link(tmp_path):
+    path, other = tmp_path / "journals" / "a.json", tmp_path / "other"
+    for journal in ({"status": "completed"}, {}):
+        runner.write(journal, path)
+        assert json.loads(path.read_text()) == journal
+        assert path.stat().st_mode & 0o777 == 0o600
+    other.write_text("precious")
+    path.unlink()
+    path.symlink_to(other)
+    with pytest.raises(OSError, match="link"):
+        runner.write({}, path)
+    assert other.read_text() == "precious"
+
+
 DEEP = "[" * 5000 + "]" * 5000
 LAUGHS = "a0: &a0 [x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)

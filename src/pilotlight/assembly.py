@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from weakref import WeakSet
 
 from pilotlight.answer import Answer
 from pilotlight.config import (
@@ -25,6 +26,7 @@ from pilotlight.core.flow import Policy
 from pilotlight.core.fork import GATE
 from pilotlight.core.gameday import GameDays
 from pilotlight.core.lifecycle import Notice
+from pilotlight.core.recent import Recent
 from pilotlight.core.target import Checked, Target
 from pilotlight.drills import DrillFile
 from pilotlight.errors import ConfigError
@@ -36,6 +38,9 @@ from pilotlight.residency import refusing_rule, unwatched
 from pilotlight.route import Route
 from pilotlight.state.url import StateUrl
 from pilotlight.wording import nearest
+
+LENT: Final = 64  # routes that the configuration doesn't know; each may have a pool of its own
+IDLE: Final = 300.0  # seconds
 
 if TYPE_CHECKING:
     from pilotlight.records.log import Log
@@ -67,7 +72,8 @@ class Pilotlight:
         self.registry = registry
         self._targets: dict[str, Target] = {}
         self._routes: dict[str, Route] = {}
-        self._connections: list[Connection] = []
+        self._lent: Recent[object, _Lent] = Recent(LENT, IDLE, _let_go, clock)
+        self._connections: WeakSet[Connection] = WeakSet()
         self._days = GameDays()
         self.forked()
         GATE.inherits(self)
@@ -95,11 +101,12 @@ class Pilotlight:
         if self._log is not None:
             self._log.flush(1.0)
         with self._lock:
-            if self._targets:
+            lent = [target for each in self._lent.values() for target in each.own]
+            if targets := {*self._targets.values(), *lent}:
                 from pilotlight.health import forget  # brings httpx
 
-                forget(self._targets.values())
-            for connection in self._connections:
+                forget(targets)
+            for connection in list(self._connections):
                 connection.close()
 
     def __enter__(self) -> Self:
@@ -199,16 +206,36 @@ class Pilotlight:
 
         A string that names a target of the configuration stands for that target.
         """
-        key = " > ".join(models)
+        return self.lent(("adhoc", *models), lambda: self._adhoc(models))
+
+    def lent(
+        self, key: object, make: Callable[[], Route], shared: Collection[Target] = ()
+    ) -> Route:
+        """Return a route that the configuration doesn't know, made at first use.
+
+        Of such routes the last 64 are kept, each until it has not been asked for in five
+        minutes; then the connections of its own targets, less the `shared` and the
+        configured ones, are closed as their calls end.
+        """
+
+        def made() -> _Lent:
+            route = make()
+            others = {*shared, *self._targets.values()}
+            return _Lent(route, tuple(each for each in route.targets if each not in others))
+
+        return self._lent.get(key, made).route
+
+    def _adhoc(self, models: Sequence[str]) -> Route:
         with self._lock:
-            if key not in self._routes:
-                # Two strings may stand for one target: its name, and the model it asks.
-                targets = tuple(dict.fromkeys(map(self._adhoc_target, models)))
-                sensitive = self.config.sensitive
-                self._routes[key] = Route(
-                    key, targets, clock=self.clock, sensitive=sensitive, game_days=self.game_days
-                )
-            return self._routes[key]
+            # Two strings may stand for one target: its name, and the model it asks.
+            targets = tuple(dict.fromkeys(map(self._adhoc_target, dict.fromkeys(models))))
+        return Route(
+            " > ".join(models),
+            targets,
+            clock=self.clock,
+            sensitive=self.config.sensitive,
+            game_days=self.game_days,
+        )
 
     def _adhoc_target(self, model: str) -> Target:
         if model in self.config.targets:
@@ -218,9 +245,7 @@ class Pilotlight:
         same = [n for n, target in self.config.targets.items() if target.model == model]
         if same:  # configured once: its address, key and limits hold here too
             return self.target(same[0])
-        if model not in self._targets:
-            self._targets[model] = self.make_target(model, TargetConfig(model=model))
-        return self._targets[model]
+        return self.make_target(model, TargetConfig(model=model))
 
     def _make_route(self, name: str, config: RouteConfig) -> Route:
         policy = Policy(
@@ -258,7 +283,7 @@ class Pilotlight:
         )
         if rule is None:
             connection.home = config.local_addresses
-        self._connections.append(connection)
+        self._connections.add(connection)
         retry = self.config.retry_policy(config)
         endpoint = Endpoint.of(connection.base_url, config.model, connection.api_key, self.clock)
         health = self.registry.health(
@@ -292,6 +317,18 @@ class Pilotlight:
             base_url=connection.base_url,
             space=None if config.space is None else self.registry.space(config.space),
         )
+
+
+class _Lent(NamedTuple):
+    route: Route
+    own: tuple[Target, ...]
+
+
+def _let_go(lent: _Lent) -> None:
+    for target in lent.own:
+        connection = getattr(target.provider, "connection", None)
+        if isinstance(connection, Connection):
+            connection.retire()
 
 
 def _fleet_of(url: StateUrl) -> Fleet:

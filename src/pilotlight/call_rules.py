@@ -38,6 +38,24 @@ _THEIRS: Final = _words(
 # Ollama, llama.cpp, vLLM, SGLang, TGI and the providers' own references know.
 _REAL: Final = _words("dimension log_probs logprob")
 _CAMEL: Final = re.compile("[a-z][A-Z]")  # Gemini's and Bedrock's names, which go on to them
+# Options with a shape of their own: a wrong one trips a library over the provider's good answer.
+# A string for a number is left to the provider; some take it.
+_TEXT, _MANY, _NAMED = (str, "a text"), ((list, tuple), "a list"), (Mapping, "a dict")
+_KINDS: Final[Mapping[str, tuple[tuple[Any, str], ...]]] = {
+    "stream_options": (_NAMED,),
+    "extra_headers": (_NAMED,),
+    "extra_query": (_NAMED,),
+    "extra_body": (_NAMED,),
+    "logit_bias": (_NAMED,),
+    "metadata": (_NAMED,),
+    "response_format": (_NAMED,),
+    "tools": (_MANY,),
+    "functions": (_MANY,),
+    "stop": (_TEXT, _MANY),
+    "tool_choice": (_TEXT, _NAMED),
+    "dimensions": ((int, "a whole number"),),
+}
+_PLAIN: Final = (str, int, float, list, tuple, Mapping)  # objects of a library's are its affair
 # What a route's call has another way for.  Some would lead it away from its own targets, or
 # make a good answer look like a bad one.
 _ELSEWHERE: Final[Mapping[str, str]] = {
@@ -96,6 +114,17 @@ def check_names(options: Iterable[str], ours: tuple[str, ...] = OURS) -> None:
             raise InvalidCall(f"{name}= is no option of a call; {mend}")
         if (meant := slip(name, ours)) is not None:
             raise InvalidCall(f"unknown option {name!r}; did you mean {meant}=?")
+
+
+def check_kinds(options: Mapping[str, Any]) -> None:
+    """Refuse an option of another shape than it has in OpenAI's reference; raises InvalidCall."""
+    for name in options:
+        if (kinds := _KINDS.get(name)) is None:
+            continue
+        value = options[name]
+        if isinstance(value, _PLAIN) and not any(isinstance(value, kind) for kind, _ in kinds):
+            wanted = " or ".join(called for _, called in kinds)
+            raise InvalidCall(f"{name} is a {type(value).__name__}; it should be {wanted}")
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -234,17 +234,22 @@ def _route_for(
     fallbacks = [name for name in options.get("fallbacks") or () if isinstance(name, str)]
     rest = {name: value for name, value in options.items() if name not in _OURS}
     address = {name: str(rest.pop(name)) for name in _ADDRESS if rest.get(name)}
-    route = _find(pilot, model, tuple(fallbacks), any_model)
+    name = _find(pilot, model, any_model)
+    route = pilot.adhoc((model, *fallbacks)) if name is None else pilot.route(name)
     if address:
-        route = _readdressed(pilot, route, model, tuple(sorted(address.items())))
+        base = route
+        key = (base.name, model, *sorted(address.items()))
+        make = partial(_readdressed, pilot, base, model, address)
+        route = pilot.lent(key, make, shared=base.targets)
     return route, rest
 
 
 @lru_cache(maxsize=256)
-def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...], any_model: bool) -> Route:
+def _find(pilot: Pilotlight, model: str, any_model: bool) -> str | None:
+    """Return the name of the route for a model; None: the model alone."""
     routes = pilot.config.routes
     if model in routes:
-        return pilot.route(model)
+        return model
     asked = {
         name: [pilot.config.targets[target].model for target in route.targets]
         for name, route in routes.items()
@@ -253,16 +258,12 @@ def _find(pilot: Pilotlight, model: str, fallbacks: tuple[str, ...], any_model: 
     later = [name for name, models in asked.items() if model in models]
     for name in (*first, *later, "default") if any_model else first:
         if name in routes:
-            return pilot.route(name)
-    return pilot.adhoc((model, *fallbacks))
+            return name
+    return None
 
 
-@lru_cache(maxsize=64)  # each has a pool of connections of its own
-def _readdressed(
-    pilot: Pilotlight, route: Route, model: str, address: tuple[tuple[str, str], ...]
-) -> Route:
+def _readdressed(pilot: Pilotlight, route: Route, model: str, asked: Mapping[str, str]) -> Route:
     """Return the route with another address or key for this model, and for no other."""
-    asked = dict(address)
     changed = {
         "api_base": asked.get("api_base") or asked.get("base_url"),
         "api_key": asked.get("api_key"),

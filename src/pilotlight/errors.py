@@ -41,7 +41,7 @@ class ConfigError(PilotlightError, ValueError):
 
 
 class InvalidCall(PilotlightError, ValueError):
-    """A call that can't be sent to anybody: no messages, no role, a text that has no encoding.
+    """A call that can't be sent to anybody: no role, a text without an encoding, no asyncio.
 
     The message names the place (`messages[2].content`), never the text.
     """

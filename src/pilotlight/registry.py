@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import pybreaker
 
@@ -78,13 +80,24 @@ class _Announcer(pybreaker.CircuitBreakerListener):
             )
 
 
+RECENT: Final = 256  # endpoints that are remembered although nobody uses them
+BROKEN: Final = 1024  # and those of them whose break is not over
+
+
 class Registry:
-    """Endpoints and their health; thread-safe."""
+    """Endpoints and their health; thread-safe.
+
+    What a target uses is there as long as the target.  Of the others those asked for last are
+    remembered, and for longer those whose circuit is open: a key that comes back after it was
+    refused finds the break that it had.
+    """
 
     def __init__(self) -> None:
         self.forked()
         GATE.inherits(self)
-        self._records: dict[Endpoint, Health] = {}
+        self._records: WeakValueDictionary[Endpoint, Health] = WeakValueDictionary()
+        self._recent: OrderedDict[Endpoint, Health] = OrderedDict()
+        self._broken: OrderedDict[Endpoint, Health] = OrderedDict()
         self._spaces: dict[str, Space] = {}
 
     def forked(self) -> None:
@@ -107,6 +120,7 @@ class Registry:
                 breaker = Breaker(name, policy, clock=endpoint.clock, listeners=[_Announcer()])
                 record = Health(breaker, RetryBudget(retry.budget, retry.reserve))
                 self._records[endpoint] = record
+            self._remember(endpoint, record)
             record.breaker.configure(policy)
             record.budget.ratio = retry.budget
             if concurrency is None:
@@ -116,6 +130,21 @@ class Registry:
             else:
                 record.bulkhead.configure(concurrency, queue)
             return record
+
+    def _remember(self, endpoint: Endpoint, record: Health) -> None:
+        """Hold a record besides its users; expects the lock."""
+        self._broken.pop(endpoint, None)
+        self._recent[endpoint] = record
+        self._recent.move_to_end(endpoint)
+        while len(self._recent) > RECENT:
+            oldest, its = self._recent.popitem(last=False)
+            if its.breaker.retry_after is not None:
+                self._broken[oldest] = its
+        while self._broken:
+            oldest, its = next(iter(self._broken.items()))
+            if len(self._broken) <= BROKEN and its.breaker.retry_after is not None:
+                break
+            del self._broken[oldest]
 
     def space(self, name: str) -> Space:
         """Return the embedding space of this name, made at first use."""
@@ -132,6 +161,8 @@ class Registry:
         """Forget everything: for tests, and for a person who has mended something."""
         with self._lock:
             self._records.clear()
+            self._recent.clear()
+            self._broken.clear()
             self._spaces.clear()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from pilotlight.answer import Answer, AnswerStream, AsyncAnswerStream
-from pilotlight.call_rules import check_messages, check_names, check_terms
+from pilotlight.call_rules import check_kinds, check_messages, check_names, check_terms
 from pilotlight.core import drivers
 from pilotlight.core.boundary import MEANING
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
@@ -204,6 +204,7 @@ class Route(Modalities):
         check(messages)
         check_call(messages, options, operation)
         check_names(options)
+        check_kinds(options)
         finding = NOTHING
         if self.sensitive is not None and not is_private(private, self.private):
             finding = sense(self.sensitive, messages, check, self.clock)

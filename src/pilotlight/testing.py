@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pilotlight.core.backoff import RetryPolicy
@@ -249,7 +249,9 @@ class _Scripted:
         if line.takes:
             self._clock.sleep(line.takes)
         error = line.error or ProviderFault(line.fault, self._target.name, "scripted")
-        report = Report(line.fault, error, line.retry_after, window=line.window)
+        report = Report(line.fault, error, line.retry_after)
+        if line.window is not None:
+            report = replace(report, window=line.window)
         return Failed(report, partial)
 
 

@@ -55,6 +55,20 @@ def test_entries_have_the_fields_of_the_corpus(receipt, tmp_path):
     assert {"id", "provider", "model", "fault", "status", "headers", "modes"} <= set(entry)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"receipt": 5}', '{"receipt": [1]}', '{"attempts": 5}', '{"attempts": [5]}', "5", "[[1]]",
+        '{"attempts": {"a": 1}}', '{"attempts": [{"fault": {"a": 1}, "model": []}]}', "[" * 10_000,
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_json_of_any_shape_is_one_line(run, text):
+    result = run("report-fault", "--all", "-", stdin=text)
+    assert result.exit_code in (0, 1, 2)
+    assert isinstance(result.exception, SystemExit | None)
+
+
 def test_nothing_to_report_and_bad_input_say_so(receipt):
     receipt["attempts"] = []
     nothing = run(json.dumps(receipt))

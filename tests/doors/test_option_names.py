@@ -115,6 +115,24 @@ def test_what_a_call_has_another_way_for(gpt, clock, name, value, mend):
     assert not gpt.calls
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong", "told"),
+    [
+        ("stream_options", 5, "a dict"), ("extra_body", "x", "a dict"), ("metadata", [], "a dict"),
+        ("extra_headers", True, "a dict"), ("logit_bias", [1], "a dict"), ("tools", {}, "a list"),
+        ("tools", 5, "a list"), ("stop", 5, "a text or a list"), ("tool_choice", 1, "a text or"),
+        ("response_format", "json", "a dict"), ("dimensions", "3", "a whole number"),
+    ],
+)  # fmt: skip
+def test_options_of_a_wrong_shape(gpt, clock, name, wrong, told):
+    route = Route("chat", (gpt,), clock=clock)
+    for ask, given in ((route.complete, HELLO), (route.astream, HELLO), (route.embed, "x")):
+        with pytest.raises(InvalidCall, match=f"{name} is a .*; it should be {told}"):
+            ask(given, **{name: wrong})
+        ask(given, **{name: None}) if ask is not route.astream else None
+    assert len(gpt.calls) == 2
+
+
 @pytest.mark.parametrize("name", ["timout", "deadline", "privte", "temprature"])
 def test_the_drop_in_has_names_of_its_own(name):
     with pytest.raises(InvalidCall, match=r"did you mean|is called timeout="):

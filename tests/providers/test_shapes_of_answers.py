@@ -93,6 +93,8 @@ GOOD: Final = {"complete": OPENAI, "embed": EMBEDDED, "image": IMAGES}
 class Raw(str):
     """JSON that `json.dumps` would not write."""
 
+    __slots__ = ()
+
 
 def nested(depth: int) -> Raw:
     return Raw("[" * depth + "]" * depth)
@@ -158,9 +160,14 @@ class Stage:
         first = {"model": model, "api_base": self.server.url, **base, **more, **quick}
         if not model.startswith("ollama"):
             first["api_key"] = "k"
-        behind = WIRES[{"complete": "direct", "embed": "embeddings", "image": "images"}[self.operation]]
+        behind = WIRES[
+            {"complete": "direct", "embed": "embeddings", "image": "images"}[self.operation]
+        ]
         second = {"model": behind[0], "api_base": self.second.url, "api_key": "k", **quick}
-        given = {"targets": {"odd": first, "well": second}, "routes": {"r": {"targets": ["odd", "well"]}}}
+        given = {
+            "targets": {"odd": first, "well": second},
+            "routes": {"r": {"targets": ["odd", "well"]}},
+        }
         self.app = Pilotlight(parse(given, "test"), registry=Registry())
 
     @property

@@ -29,7 +29,7 @@ def command(ctx: click.Context, receipts: Any, everything: bool, output: Path | 
 
     try:
         found = list(_receipts(receipts.read()))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         complain(f"{receipts.name}: not JSON: {error}")
         ctx.exit(2)
     entries = [entry for receipt in found for entry in _entries(receipt, everything)]
@@ -53,14 +53,16 @@ def _receipts(text: str) -> Iterator[dict[str, Any]]:
         documents = [json.loads(line) for line in text.splitlines() if line.strip()]
     for document in documents:
         for each in document if isinstance(document, list) else [document]:
-            if isinstance(each, dict):
-                yield each.get("receipt") or each
+            receipt = (each.get("receipt") or each) if isinstance(each, dict) else None
+            if isinstance(receipt, dict):
+                yield receipt
 
 
 def _entries(receipt: dict[str, Any], everything: bool) -> Iterator[dict[str, Any]]:
     """Yield an entry for each attempt that failed, in the corpus's own fields."""
-    for attempt in receipt.get("attempts", ()):
-        fault = attempt.get("fault")
+    attempts = receipt.get("attempts")
+    for attempt in attempts if isinstance(attempts, list) else ():
+        fault = attempt.get("fault") if isinstance(attempt, dict) else None
         if fault is None or (fault != UNDIAGNOSED and not everything):
             continue
         provider = str(attempt.get("model", "")).partition("/")[0]

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Any
 
 from pilotlight.core.clock import Clock
+from pilotlight.core.runtime import require_asyncio
 from pilotlight.core.steps import (
     Answered,
     AsyncSource,
@@ -55,6 +56,7 @@ async def acomplete(
     flow: Flow, ask: Callable[[Attempt], Awaitable[Answered | Failed]], clock: Clock
 ) -> Any:
     """Carry the flow out with coroutines; return the answer."""
+    require_asyncio()
     outcome: Outcome | None = None
     try:
         while True:
@@ -115,6 +117,7 @@ async def astream(
     flow: Flow, ask: Callable[[Attempt], AsyncSource], clock: Clock
 ) -> AsyncIterator[Any]:
     """Carry the flow out as an async generator of chunks."""
+    require_asyncio()
     outcome: Outcome | None = None
     source: AsyncSource | None = None
     held: list[Any] = []

@@ -70,6 +70,7 @@ class Connection:
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None
+        self._retired = False
         self.forked()
         GATE.inherits(self)
 
@@ -94,6 +95,8 @@ class Connection:
             with self._lock:
                 if self._pool is None:
                     self._pool = self._open()
+                    if self._retired:
+                        self._pool.retire()
         return self._pool
 
     def _open(self) -> Pool:
@@ -109,6 +112,13 @@ class Connection:
         """Close the idle connections."""
         if self._pool is not None:
             self._pool.close()
+
+    def retire(self) -> None:
+        """Keep no connection any more: idle ones are closed, others as their requests end."""
+        with self._lock:
+            self._retired = True
+            if self._pool is not None:
+                self._pool.retire()
 
     @property
     def context(self) -> int:

@@ -133,6 +133,10 @@ class AsyncConnections(_Stacks):
         """Take a connection back, or close it where its request has not ended well."""
         _drop(self._give(request, connection))
 
+    def retire(self) -> None:
+        """Close the idle connections; those in use end with their requests."""
+        _drop(self._end())
+
     async def aclose(self) -> None:
         """Close every connection: the event loop is about to end."""
         _drop([*self._end(), *self.busy])

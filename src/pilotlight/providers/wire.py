@@ -92,6 +92,7 @@ class Pool:
         self._pin = pin
         self._proxy = _proxy_for(self.origin) if proxy else None
         self._ssl: ssl.SSLContext | None = None
+        self._retired = False
         self._start()
         self._client = SharedClient(
             transport=WireTransport(self), trust_env=False, timeout=TIMEOUT, headers=HEADERS
@@ -141,6 +142,20 @@ class Pool:
         if connections is not None:
             connections.close()
 
+    def retire(self) -> None:
+        """Keep no connection from here on: idle ones are closed now, others after their request.
+
+        May be called in any thread; each event loop closes its own.
+        """
+        with self._lock:
+            self._retired = True
+            connections, loops = self._sync, list(self._loops.items())
+        if connections is not None:
+            connections.close()
+        for loop, entry in loops:
+            with suppress(RuntimeError):  # that loop is closed
+                loop.call_soon_threadsafe(entry.connections.retire)
+
     def __del__(self) -> None:
         """Close what nobody can use any more."""
         with suppress(Exception):  # half-made, or at the interpreter's end
@@ -166,6 +181,8 @@ class Pool:
                         httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy, Backend
                     )
                 )
+                if self._retired:
+                    self._sync.close()
             return self._sync
 
     async def aconnections(self) -> AsyncConnections:
@@ -184,6 +201,8 @@ class Pool:
                         AsyncBackend,
                     )
                 )
+                if self._retired:
+                    made.retire()
                 entry = self._loops[loop] = _LoopConnections(made)
             await anext(entry.keeper)
         return entry.connections

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from chaoslib.exceptions import ChaosException
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.loader import load_experiment
 from chaoslib.types import Schedule, Strategy
+from pilotlight.files import open_own
 
 from .strangers import strangers
 
@@ -116,9 +118,9 @@ def run(experiment: Experiment, *, seed: int = 0, negative: bool = False) -> Jso
 
 
 def write(journal: Json, path: Path) -> None:
-    """Write a journal as chaostoolkit does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(journal, indent=1, default=str), "utf-8")
+    """Write a journal as chaostoolkit does, for its owner alone; a link raises OSError."""
+    with os.fdopen(open_own(path, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
+        json.dump(journal, file, indent=1, default=str)
 
 
 @contextmanager

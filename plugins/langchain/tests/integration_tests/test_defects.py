@@ -110,6 +110,7 @@ def test_a_400_is_raised_and_not_failed_over(server, plain, primary, local):
         (ModelRateLimitError, "rate_limited"),
         (ModelAuthenticationError, "auth_failed"),
         (ModelAPIError, "server_error"),
+        (ContextOverflowError, "context_exceeded"),
     ],
 )
 async def test_langchain_s_own_errors_are_understood_without_a_status(local, error, fault, shape):
