@@ -129,6 +129,12 @@ def test_langchain_s_own_400_is_raised_as_it_is(server, local):
     assert server.hits("local") == 0
 
 
+def test_a_prompt_that_is_too_long_goes_on_to_a_model_that_is_not_known_to_be_smaller(local):
+    raising = Raising(responses=[""], error=ContextOverflowError("x"))
+    told = guard(raising, local).invoke("hi").response_metadata["pilotlight"]
+    assert (told["reason"], told["failed_over"]) == ("context_exceeded", True)
+
+
 class Raising(FakeListChatModel):
     """A partner package whose errors carry no status."""
 
