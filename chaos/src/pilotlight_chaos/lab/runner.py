@@ -17,6 +17,8 @@ from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 from chaoslib.loader import load_experiment
 from chaoslib.types import Schedule, Strategy
 
+from .interrupt import PRESSED, heeded
+
 Json = dict[str, Any]
 EVERY = 0.25  # seconds between two looks at the hypothesis during an experiment
 ALWAYS: Json = {"runtime": {"rollbacks": {"strategy": "always"}}}
@@ -78,9 +80,10 @@ def run(experiment: Experiment, *, seed: int = 0, negative: bool = False) -> Jso
     """Run one experiment, or its negative control; return chaostoolkit's journal.
 
     Call it from the main thread: chaostoolkit installs signal handlers.
+    The first Ctrl-C ends the experiment and rolls it back; `interrupted` tells of it.
     Raises ExperimentError for a file that holds no experiment.
     """
-    with _quiet():
+    with _quiet(), heeded():
         loaded = experiment.load()
         configuration = loaded.setdefault("configuration", {})
         configuration["seed"], configuration["negative"] = seed, int(negative)
@@ -92,6 +95,11 @@ def run(experiment: Experiment, *, seed: int = 0, negative: bool = False) -> Jso
             schedule=Schedule(continuous_hypothesis_frequency=EVERY),
         )
     return journal
+
+
+def interrupted() -> bool:
+    """Tell whether Ctrl-C was pressed during the last run."""
+    return PRESSED.is_set()
 
 
 def write(journal: Json, path: Path) -> None:
