@@ -19,7 +19,7 @@ from .report.reading import JournalError, Run, pairs, read, summary, told
 if TYPE_CHECKING:
     from .lab.runner import Experiment
 
-FAILED = 1
+FAILED, INTERRUPTED = 1, 130
 EXTRA = "the experiments are run by chaostoolkit: pip install 'pilotlight[chaos]'"
 
 
@@ -105,7 +105,7 @@ def run_experiments(
     and probes of pilotlight-chaos is refused, unless you --trust it.
 
     Exit code 0 only if every experiment held and every negative control deviated at
-    the probe that it names.
+    the probe that it names.  Ctrl-C rolls back the one that runs and begins no other: 130.
     """
     if bool(names) == everything:
         raise click.UsageError("name experiments, or say --all; `pilotlight chaos list` has them")
@@ -117,6 +117,9 @@ def run_experiments(
     except runner.ExperimentError as error:
         raise click.ClickException(str(error)) from None
     _write_reports(runs, report)
+    if runner.interrupted():
+        click.echo(f"interrupted: {summary(pairs(runs))}")
+        raise click.exceptions.Exit(INTERRUPTED)
     _conclude(runs)
 
 
@@ -159,21 +162,21 @@ def _carry_out(orders: Sequence[Order], seed: int, journals: Path | None) -> lis
         if journals is not None:
             runner.write(journal, journals / f"{order.name}.json")
         run = told(journal, order.experiment.name)
-        if run.status == "interrupted" and not run.aborted:
-            raise KeyboardInterrupt  # chaostoolkit rolled back and kept it to itself
         runs.append(run)
         mark = click.style("ok  ", fg="green") if run.ok else click.style("FAIL", fg="red")
         kind = "control" if run.negative else "       "
         told_of = f"{run.outcome}{_figure(run)}"
         took = time.monotonic() - began
         click.echo(f"{mark} {plain(run.name):18} {kind} {took:5.1f} s  {plain(told_of)}")
+        if runner.interrupted():
+            break
     return runs
 
 
 def _figure(run: Run) -> str:
     """Say by how much, of what deviated."""
     fell = next((each for each in run.measures if not each.met), None)
-    return f" is {fell.shown}, threshold {fell.threshold}" if fell and run.deviated else ""
+    return f" is {fell.shown}, threshold {fell.threshold}" if fell and run.deviated and not run.aborted else ""
 
 
 def _files(places: Iterable[Path]) -> list[Path]:

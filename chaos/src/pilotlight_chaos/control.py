@@ -17,6 +17,7 @@ from typing import Any
 from chaoslib.exceptions import InterruptExecution
 
 from .lab.current import current, enter, is_built, leave
+from .lab.interrupt import PRESSED, WHY, opening
 from .lab.setting import read
 from .lab.world import World
 
@@ -32,13 +33,21 @@ def before_experiment_control(context: Json, configuration: Mapping[str, Any]) -
         seed=int(configuration.get("seed", 0)),
         negative=bool(int(configuration.get("negative", 0))),
     )
+    world: World | None = None
     try:
-        world = World(read(configuration))
-        world.open()
+        with opening():
+            world = World(read(configuration))
+            world.open()
     except Exception as error:
         _unbuilt["aborted"] = f"the world was not built: {error}"
         raise InterruptExecution(_unbuilt["aborted"]) from error
+    except KeyboardInterrupt:
+        if world is not None:
+            world.close()
+        _unbuilt["aborted"] = WHY
+        raise InterruptExecution(WHY) from None
     enter(world)
+    _check()
 
 
 def before_activity_control(context: Json) -> None:
@@ -87,6 +96,8 @@ def _check() -> None:
     if not is_built() or (world := current()).rolling_back:
         return
     world.check()
+    if PRESSED.is_set():
+        world.abort(WHY)
     if world.aborted.is_set():
         raise InterruptExecution(f"aborted: {world.why_aborted}")
 

@@ -21,6 +21,8 @@ from pilotlight.files import open_own
 
 from .strangers import strangers
 
+from .interrupt import PRESSED, heeded
+
 Json = dict[str, Any]
 EVERY = 0.25  # seconds between two looks at the hypothesis during an experiment
 ALWAYS: Json = {"runtime": {"rollbacks": {"strategy": "always"}}}
@@ -101,9 +103,10 @@ def run(experiment: Experiment, *, seed: int = 0, negative: bool = False) -> Jso
     """Run one experiment, or its negative control; return chaostoolkit's journal.
 
     Call it from the main thread: chaostoolkit installs signal handlers.
+    The first Ctrl-C ends the experiment and rolls it back; `interrupted` tells of it.
     Raises ExperimentError for a file that holds no experiment.
     """
-    with _quiet():
+    with _quiet(), heeded():
         loaded = experiment.load()
         configuration = loaded.setdefault("configuration", {})
         configuration["seed"], configuration["negative"] = seed, int(negative)
@@ -115,6 +118,11 @@ def run(experiment: Experiment, *, seed: int = 0, negative: bool = False) -> Jso
             schedule=Schedule(continuous_hypothesis_frequency=EVERY),
         )
     return journal
+
+
+def interrupted() -> bool:
+    """Tell whether Ctrl-C was pressed during the last run."""
+    return PRESSED.is_set()
 
 
 def write(journal: Json, path: Path) -> None:
