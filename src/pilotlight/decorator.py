@@ -211,7 +211,7 @@ def _function(guard: _Guard) -> Callable[..., Any]:
             provider = attempt.target.provider
             if trip.call.private and (away := provider.vouch(attempt)) is not None:
                 return away
-            handle = provider.handle(attempt, False)
+            handle = _handle(trip, attempt, False)
             try:
                 with listening(handle.tap):
                     value = guard.run(handle, given)
@@ -234,7 +234,7 @@ def _coroutine(guard: _Guard) -> Callable[..., Any]:
             provider = attempt.target.provider
             if trip.call.private and (away := await provider.avouch(attempt)) is not None:
                 return away
-            handle = provider.handle(attempt, True)
+            handle = _handle(trip, attempt, True)
             try:
                 with listening(handle.tap):
                     async with asyncio.timeout(handle.timeout):
@@ -254,7 +254,7 @@ def _generator(guard: _Guard) -> Callable[..., Any]:
 
         def ask(attempt: Attempt) -> _Source:
             provider = attempt.target.provider
-            handle = provider.handle(attempt, False)
+            handle = _handle(trip, attempt, False)
             items = guard.run(handle, given)
             vouch = partial(provider.vouch, attempt) if trip.call.private else None
             return _Source(handle, items, given.prompts, vouch)
@@ -270,7 +270,7 @@ def _async_generator(guard: _Guard) -> Callable[..., Any]:
 
         def ask(attempt: Attempt) -> _AsyncSource:
             provider = attempt.target.provider
-            handle = provider.handle(attempt, True)
+            handle = _handle(trip, attempt, True)
             items = guard.run(handle, given)
             vouch = partial(provider.avouch, attempt) if trip.call.private else None
             return _AsyncSource(handle, items, given.prompts, vouch)
@@ -283,6 +283,13 @@ def _async_generator(guard: _Guard) -> Callable[..., Any]:
             await items.aclose()  # at once, not when the collector comes by
 
     return call
+
+
+def _handle(trip: Trip, attempt: Attempt, asynchronous: bool) -> Any:
+    """Return what the function is given; its tap knows the route's wish on broken events."""
+    handle = attempt.target.provider.handle(attempt, asynchronous)
+    handle.tap.skips = trip.call.skip_broken
+    return handle
 
 
 class _Away(Exception):
@@ -320,6 +327,8 @@ class _Items:
         return found if isinstance(found, Failed) else Ended(found)
 
     def _note(self, item: Any) -> Any:
+        if self._handle.tap.spoilt:  # an SDK may have passed over it
+            raise ProviderFault(Fault.MALFORMED_RESPONSE, self._handle.name)
         if isinstance(item, str):
             self._texts.append(item)
         return item
@@ -388,11 +397,12 @@ def _judged(handle: Any, value: Any) -> Answered | Failed:
 def _seen(handle: Any, partial: str = "") -> Facts | Failed:
     """Return what the wire has shown of the answer."""
     from pilotlight.providers.seen import judge_seen
+    from pilotlight.providers.tap import skips_of
 
     verdict = judge_seen(handle.tap)
     if verdict is not None:
         return verdict_failure(handle, verdict, partial)
-    return Facts(status=handle.tap.status)
+    return Facts(status=handle.tap.status, flags=skips_of(handle.tap))
 
 
 def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str = "") -> Failed:
@@ -405,6 +415,8 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
     from pilotlight.providers.seen import judge_seen, sound
 
     tap = handle.tap
+    if tap.spoilt:
+        return failure(handle, tap, error, prompts, partial)
     if isinstance(error, ProviderFault) and error.fault in RULES:
         said = scrub(error.evidence, Texts((*prompts, partial)))
         report = Report(Fault(error.fault), error, error.retry_after, evidence=said)

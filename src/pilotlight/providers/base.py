@@ -156,9 +156,9 @@ class listening:  # noqa: N801  # a context manager, and around every chunk: a c
         current_tap.reset(self._token)
 
 
-def new_tap(wire: Wire, timeouts: Timeouts) -> Tap:
-    """Return the record of an attempt that starts now."""
-    return Tap(wire, timeouts, time.monotonic)
+def new_tap(wire: Wire, timeouts: Timeouts, *, checks: bool = True, skips: bool = False) -> Tap:
+    """Return the record of an attempt that starts now; `checks` and `skips` as in `Tap`."""
+    return Tap(wire, timeouts, time.monotonic, checks, skips)
 
 
 def failure(

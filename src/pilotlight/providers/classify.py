@@ -61,11 +61,15 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)
+    if tap.garbled and (verdict := judge_wire(tap, prompt_texts)) is not None:
+        return verdict
     if tap.expired is not None:
         return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
     known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
     if known is None:
         known = _from_errors(errors, tap.wire, prompt_texts)
+    if known is None and tap.late:  # whoever read on fell over it
+        known = _said(tap, Fault.MALFORMED_RESPONSE, f"{tap.late}, after the end", prompt_texts)
     return _at_its_word(tap, error, prompt_texts) if known is None else known
 
 

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
+from pilotlight.providers.checked import CheckedScanner
+from pilotlight.providers.event_forms import FORMS
+from pilotlight.providers.events import TOO_LONG
 from pilotlight.providers.sse import BodyScanner, Scanner
 from pilotlight.providers.tap import Clock, Tap, Wire
 
@@ -21,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HEAD_LIMIT: Final = 16 * 1024
+PATIENCE: Final = 1.0  # seconds for each thing that may follow the answer: usage, `[DONE]`, the end
 
 _STREAM_TRUE: Final = re.compile(rb'"stream":\s*true').search
 _STREAM_FALSE: Final = re.compile(rb'"stream":\s*false').search
+_SEVERAL: Final = re.compile(rb'"(?:n|candidateCount)":\s*(?:[2-9]|1\d)').search
+_NO_EVENTS: Final = ("audio/", "image/", "video/", "application/octet-stream")
 _STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
 
 
@@ -39,6 +45,14 @@ def asks_for_stream(request: httpx.Request, wire: str) -> bool:
     if wire == "ollama" and path.endswith(("/api/chat", "/api/generate")):
         return not (b'"stream"' in body and _STREAM_FALSE(body))
     return b'"stream"' in body and _STREAM_TRUE(body) is not None
+
+
+def asks_for_several(request: httpx.Request) -> bool:
+    """Tell whether somebody else's request wants several answers at once; in doubt it does."""
+    try:
+        return _SEVERAL(request.content) is not None
+    except httpx.RequestNotRead:
+        return True
 
 
 _PATHS: Final[tuple[tuple[str, Wire], ...]] = (
@@ -58,7 +72,7 @@ def dialect(path: str, wire: Wire) -> Wire:
 class Watch:
     """One request on its way: fills the tap and knows how long the attempt may still take.
 
-    `streaming` tells whether it asks for its answer in pieces.
+    `streaming` tells whether it asks for its answer in pieces, `several` for several answers.
     """
 
     __slots__ = (
@@ -70,17 +84,21 @@ class Watch:
         "_left_at",
         "_quiet_since",
         "_scanner",
+        "_several",
         "_total_until",
         "readable",
+        "settled",
         "streaming",
         "tap",
     )
 
-    def __init__(self, tap: Tap, path: str, *, streaming: bool) -> None:
+    def __init__(self, tap: Tap, path: str, *, streaming: bool, several: bool = False) -> None:
         limits = tap.timeouts
         self.tap = tap
         self._dialect = dialect(path, tap.wire)
         self.streaming = streaming
+        self._several = several
+        self.settled = False  # the answer is over: whatever ends the body now ends it well
         self.readable = True
         self._scanner: Scanner | BodyScanner | None = None
         self._inflate: zlib._Decompress | None = None
@@ -123,6 +141,13 @@ class Watch:
         """Allow this much time from now on, where no more was left anyway."""
         self._total_until = min(self._total_until, self.tap.clock() + seconds)
 
+    def settle(self) -> None:
+        """Wait only a little for what follows the answer's end, and take any end for a good one."""
+        self.settled = True
+        self._first = min(self._first, PATIENCE)
+        self._between = min(self._between, PATIENCE)
+        self._quiet_since = self.tap.clock()
+
     def expire(self, clock: Clock) -> None:
         """Note which clock ended the attempt."""
         self.tap.expired = clock
@@ -140,8 +165,16 @@ class Watch:
         # An error is answered plainly whatever was asked for.
         tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
-        self._scanner = Scanner(self._dialect) if tap.streaming else BodyScanner(self._dialect)
+        self._scanner = self._scanner_for(kind)
         self._decode(names.get("content-encoding", "identity"))
+
+    def _scanner_for(self, kind: str) -> Scanner | BodyScanner:
+        tap = self.tap
+        if not tap.streaming:
+            return BodyScanner(self._dialect)
+        if tap.checks and self._dialect in FORMS and not kind.startswith(_NO_EVENTS):
+            return CheckedScanner(self._dialect, several=self._several, skip=tap.skips)
+        return Scanner(self._dialect)
 
     def _decode(self, encoding: str) -> None:
         """Prepare for a server that compresses although our clients ask it not to."""
@@ -170,13 +203,27 @@ class Watch:
         if self.readable and scanner.feed(data):
             tap.contents = scanner.contents
             tap.last_content_at = self._quiet_since = now
-        if scanner.terminal:
-            tap.terminal = True
+        if scanner.terminal is not tap.terminal or scanner.troubled:
+            self._note(scanner)
         if scanner.error:
             tap.in_band_error = scanner.error
-        if now >= self._total_until:
+        if now >= self._total_until and not self.settled:
             self.check()
         self._left_at = now
+
+    def _note(self, scanner: Scanner | BodyScanner) -> None:
+        """Take note of an end, and of what can't be read."""
+        tap = self.tap
+        tap.terminal = scanner.terminal
+        tap.late = scanner.late
+        tap.skipped = max(tap.skipped, scanner.skipped)
+        if scanner.over and not self.settled:
+            self.settle()
+        if scanner.broken:
+            tap.garbled = tap.garbled or scanner.broken
+            tap.contents = scanner.contents
+            if scanner.broken is TOO_LONG:
+                raise httpx.RemoteProtocolError(TOO_LONG)
 
     def _inflated(self, data: bytes) -> bytes:
         assert self._inflate is not None
@@ -193,7 +240,7 @@ class Watch:
         if self.readable:
             scanner.finish()
             tap.contents = scanner.contents
-        tap.terminal = scanner.terminal
+        self._note(scanner)
         tap.in_band_error = scanner.error
         tap.complete = True
 
@@ -229,7 +276,8 @@ def _start_afresh(tap: Tap) -> None:
     tap.status = tap.first_byte_at = tap.last_content_at = None
     tap.headers = {}
     tap.head = tap.in_band_error = b""
-    tap.contents = tap.received = 0
+    tap.garbled = tap.late = ""
+    tap.contents = tap.received = tap.skipped = 0
     tap.streaming = tap.terminal = tap.complete = tap.broken = False
     tap.body = None
 

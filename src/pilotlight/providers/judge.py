@@ -110,6 +110,9 @@ def judge_wire(tap: Tap, prompt_texts: Sequence[str] | None = None) -> Verdict |
     if said is not None and said.markup:
         title = "" if prompt_texts is None else f" {scrub(said.message, prompt_texts)}"
         return _verdict(tap, Fault.MALFORMED_RESPONSE, f"a page instead of an answer{title}")
+    if tap.garbled:
+        fault = Fault.STREAM_INTERRUPTED if tap.contents else Fault.MALFORMED_RESPONSE
+        return _verdict(tap, fault, tap.garbled)
     if tap.streaming:
         return _judge_stream(tap)
     return _judge_body(tap, said, prompt_texts)

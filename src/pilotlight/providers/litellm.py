@@ -13,6 +13,7 @@ from typing import Any
 
 from pilotlight.core.needs import Operation
 from pilotlight.core.steps import Answered, Attempt, Call, Ended, Failed
+from pilotlight.errors import ProviderFault
 from pilotlight.providers.base import (
     Connection,
     Texts,
@@ -146,8 +147,8 @@ class _Source:
         self._attempt = attempt
         self._mend = connection.keyless
         self._litellm: Any = None if self._mend else litellm()  # before the clocks start
-        self._tap = new_tap(connection.wire, attempt.timeouts)
-        self._notes = ChunkNotes(connection.spec.bare_model)
+        self._tap = new_tap(connection.wire, attempt.timeouts, skips=call.skip_broken)
+        self._notes = ChunkNotes(connection.spec.bare_model, call.options)
         self._chunks: Any = None
 
     def commits(self, chunk: Any) -> bool:
@@ -156,9 +157,9 @@ class _Source:
 
     def failed(self, error: Exception) -> Ended | Failed:
         """Diagnose what interrupted the stream; what comes after the last word did not."""
-        if self._tap.terminal and not self._tap.in_band_error:
-            return self.ended()
         target, notes = self._attempt.target, self._notes
+        if notes.whole and self._tap.terminal and not self._tap.in_band_error:
+            return self.ended()
         if isinstance(error, _Keyless):
             return keyless_failure(target.name, str(error))
         return failure(target, self._tap, error, self._call.messages, notes.text, notes.tool_calls)
@@ -176,10 +177,15 @@ class _Source:
     def _unproven(self, chunk: Any) -> bool:
         """Tell whether a chunk names an end that the wire has not shown, or not yet.
 
+        Raises ProviderFault where an event on the wire is an error, or can't be read.
+
         litellm makes one up for a stream that was cut, and stops reading before the
         end mark of some that were not.
         """
-        return self._notes.finished(chunk) and self._tap.requests > 0 and not self._tap.terminal
+        tap = self._tap
+        if tap.spoilt:  # litellm may well have passed over it
+            raise ProviderFault("malformed_response", evidence=tap.spoilt)
+        return self._notes.finished(chunk) and tap.requests > 0 and not tap.terminal
 
     def _kwargs(self, asynchronous: bool) -> dict[str, Any]:
         if self._mend is not None:

@@ -10,7 +10,7 @@ import httpcore
 import httpx
 
 from pilotlight.providers.backend import Refused, Strayed
-from pilotlight.providers.clocks import Allowance, Watch, asks_for_stream
+from pilotlight.providers.clocks import Allowance, Watch, asks_for_several, asks_for_stream
 from pilotlight.providers.tap import Tap, current_tap
 
 if TYPE_CHECKING:
@@ -65,7 +65,29 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
         return _incoming(response, AsyncBody(response, watch), watch)
 
 
-class Body(httpx.SyncByteStream):
+class _Body:
+    """What the two colours of a body share."""
+
+    _watch: Watch | None
+
+    def settle(self) -> None:
+        """Take note of the reader's word that the answer is over."""
+        if self._watch is not None and not self._watch.settled:
+            self._watch.settle()
+
+    def _is_over(self) -> bool:
+        """Tell whether an error may end the body: after the end of the answer it says nothing."""
+        watch = self._watch
+        if watch is None:
+            return False
+        if watch.settled:
+            watch.tap.expired = None
+        else:
+            watch.tap.broken = True
+        return watch.settled
+
+
+class Body(_Body, httpx.SyncByteStream):
     """A response body on its way to the consumer."""
 
     def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
@@ -90,8 +112,8 @@ class Body(httpx.SyncByteStream):
                 watch.ended()
             raise
         except HTTPCORE_ERRORS as error:
-            if watch is not None:
-                watch.tap.broken = True
+            if self._is_over():
+                raise StopIteration from None
             reraise(error, watch)
         watch.saw(piece)
         return piece
@@ -112,7 +134,7 @@ class Body(httpx.SyncByteStream):
         self._stream.close()
 
 
-class AsyncBody(httpx.AsyncByteStream):
+class AsyncBody(_Body, httpx.AsyncByteStream):
     """The same for async."""
 
     def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
@@ -137,8 +159,8 @@ class AsyncBody(httpx.AsyncByteStream):
                 watch.ended()
             raise
         except HTTPCORE_ERRORS as error:
-            if watch is not None:
-                watch.tap.broken = True
+            if self._is_over():
+                raise StopAsyncIteration from None
             reraise(error, watch)
         watch.saw(piece)
         return piece
@@ -166,7 +188,9 @@ def _begin(pool: Pool, request: httpx.Request, tap: Tap | None) -> Watch | None:
         raise HostRefused(f"{host} is not one of this target's hosts")
     if tap is None:
         return None
-    watch = Watch(tap, request.url.path, streaming=asks_for_stream(request, tap.wire))
+    streaming = asks_for_stream(request, tap.wire)
+    several = streaming and asks_for_several(request)
+    watch = Watch(tap, request.url.path, streaming=streaming, several=several)
     watch.check()
     return watch
 
