@@ -120,6 +120,7 @@ MEANING: Mapping[str, str] = {
     "routes.deadline": "time for a call with all its attempts, a stream's end included",
     "routes.priority": "the rank of its calls in the queue of a target that is full",
     "routes.on_interrupt": "what to do when a stream breaks after its first text",
+    "routes.on_broken_event": "what to do with an event of a stream that can't be read",
     "routes.private": "local targets only",
     "routes.sensitive": "a function that decides whether a call is private, as "
     '`"package.module:function"`; not set: the one at the top of the file, if there is one',

@@ -233,9 +233,8 @@ class AsyncAnswerStream(_Stream):
 
 
 def chunk_text(chunk: Any) -> str:
-    """Return the text that a chunk adds; empty for chunks without any."""
-    choices = getattr(chunk, "choices", None)
-    if not choices:
-        return ""
-    delta = getattr(choices[0], "delta", None)
-    return getattr(delta, "content", None) or ""
+    """Return the text that a chunk adds to the first choice; empty for chunks without any."""
+    for choice in getattr(chunk, "choices", None) or ():
+        if not getattr(choice, "index", 0):  # of several answers the first
+            return getattr(getattr(choice, "delta", None), "content", None) or ""
+    return ""

@@ -250,6 +250,7 @@ class Pilotlight:
     def _make_route(self, name: str, config: RouteConfig) -> Route:
         policy = Policy(
             on_interrupt=config.on_interrupt,
+            on_broken_event=config.on_broken_event,
             fail_over_on=frozenset(Fault(fault) for fault in config.fail_over_on),
             rate_limit_wait=config.rate_limit_wait,
             sit_out=config.sit_out,

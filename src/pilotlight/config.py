@@ -237,6 +237,7 @@ class RouteConfig(_Table):
     deadline: Seconds | None = None
     priority: Priority = "normal"
     on_interrupt: Literal["raise", "restart"] = "raise"
+    on_broken_event: Literal["interrupt", "skip"] = "interrupt"
     private: bool = False
     sensitive: Sensitive = None
     fail_over_on: tuple[str, ...] = ()

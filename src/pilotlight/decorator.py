@@ -244,7 +244,7 @@ def _function(guard: _Guard) -> Callable[[_Given], Any]:
             provider = attempt.target.provider
             if trip.call.private and (away := provider.vouch(attempt)) is not None:
                 return away
-            handle = provider.handle(attempt, False)
+            handle = _handle(trip, attempt, False)
             try:
                 with _scene(handle, trip):
                     value = guard.run(handle, given)
@@ -265,7 +265,7 @@ def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
             provider = attempt.target.provider
             if trip.call.private and (away := await provider.avouch(attempt)) is not None:
                 return away
-            handle = provider.handle(attempt, True)
+            handle = _handle(trip, attempt, True)
             alarm = _alarm(handle.tap)
             try:
                 with _scene(handle, trip), alarm:
@@ -288,7 +288,7 @@ def _generator(guard: _Guard) -> Callable[[_Given], Any]:
 
         def ask(attempt: Attempt) -> _Source:
             provider = attempt.target.provider
-            handle = provider.handle(attempt, False)
+            handle = _handle(trip, attempt, False)
             items = guard.run(handle, given)
             vouch = partial(provider.vouch, attempt) if trip.call.private else None
             return _Source(handle, _scene(handle, trip), items, given.prompts, vouch)
@@ -304,7 +304,7 @@ def _async_generator(guard: _Guard) -> Callable[[_Given], Any]:
 
         def ask(attempt: Attempt) -> _AsyncSource:
             provider = attempt.target.provider
-            handle = provider.handle(attempt, True)
+            handle = _handle(trip, attempt, True)
             items = guard.run(handle, given)
             vouch = partial(provider.avouch, attempt) if trip.call.private else None
             return _AsyncSource(handle, _scene(handle, trip), items, given.prompts, vouch)
@@ -317,6 +317,13 @@ def _async_generator(guard: _Guard) -> Callable[[_Given], Any]:
             await items.aclose()  # at once, not when the collector comes by
 
     return run
+
+
+def _handle(trip: Trip, attempt: Attempt, asynchronous: bool) -> Any:
+    """Return what the function is given; its tap knows the route's wish on broken events."""
+    handle = attempt.target.provider.handle(attempt, asynchronous)
+    handle.tap.skips = trip.call.skip_broken
+    return handle
 
 
 class _Away(Exception):
@@ -360,6 +367,8 @@ class _Items:
         return found if isinstance(found, Failed) else Ended(found)
 
     def _note(self, item: Any) -> Any:
+        if self._handle.tap.spoilt:  # an SDK may have passed over it
+            raise ProviderFault(Fault.MALFORMED_RESPONSE, self._handle.name)
         if isinstance(item, str):
             self._texts.append(item)
         return item
@@ -435,11 +444,12 @@ def _judged(handle: Any, value: Any) -> Answered | Failed:
 def _seen(handle: Any, partial: str = "") -> Facts | Failed:
     """Return what the wire has shown of the answer."""
     from pilotlight.providers.seen import judge_seen
+    from pilotlight.providers.tap import skips_of
 
     verdict = judge_seen(handle.tap)
     if verdict is not None:
         return verdict_failure(handle, verdict, partial)
-    return Facts(status=handle.tap.status)
+    return Facts(status=handle.tap.status, flags=skips_of(handle.tap))
 
 
 def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str = "") -> Failed:
@@ -452,6 +462,8 @@ def _failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str 
     from pilotlight.providers.seen import answered, judge_seen, sound
 
     tap = handle.tap
+    if tap.spoilt:
+        return failure(handle, tap, error, prompts, partial)
     if isinstance(error, ProviderFault) and error.fault in RULES:
         said = scrub(error.evidence, Texts((*prompts, partial)))
         report = Report(Fault(error.fault), error, error.retry_after, evidence=said)

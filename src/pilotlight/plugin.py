@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from pilotlight.core import drivers
@@ -47,8 +48,8 @@ from pilotlight.providers.base import (
     verdict_failure,
 )
 from pilotlight.providers.catalog import Spec
-from pilotlight.providers.judge import AnswerView, judge
-from pilotlight.providers.tap import Tap
+from pilotlight.providers.judge import AnswerView, judge, judge_wire
+from pilotlight.providers.tap import Tap, skips_of
 from pilotlight.providers.verdict import Verdict
 from pilotlight.registry import REGISTRY
 from pilotlight.registry import Endpoint as _Key
@@ -186,7 +187,9 @@ class Hearing:
         self._connection = connection
         self._call = call
         self._attempt = attempt
-        self._tap: Tap = new_tap(connection.wire, attempt.timeouts, watched=watched)
+        self._tap: Tap = new_tap(
+            connection.wire, attempt.timeouts, watched=watched, skips=call.skip_broken
+        )
         self._open: Any = None
 
     def __enter__(self) -> Self:
@@ -220,7 +223,8 @@ class Hearing:
 
     def broken_off(self, error: Exception, view: AnswerView) -> Ended | Failed:
         """Diagnose what interrupted a stream; what comes after the last word did not."""
-        if self._tap.terminal and not self._tap.in_band_error:
+        tap = self._tap
+        if view.finish_reason and tap.terminal and not (tap.in_band_error or tap.garbled):
             return self.ended(view)
         return self.failed(error, view.text or "", view.tool_calls)
 
@@ -239,7 +243,17 @@ class Hearing:
         if verdict is not None:
             target = self._attempt.target
             return verdict_failure(target, verdict, view.text or "", view.tool_calls)
-        return Ended(facts)
+        return Ended(replace(facts, flags=facts.flags + skips_of(self._tap)))
+
+    def check(self) -> None:
+        """Let nothing be handed on after an event that is an error, or can't be read.
+
+        To be called with each piece that the SDK makes of a stream: many an SDK passes over
+        such an event.  Raises ProviderFault.
+        """
+        tap = self._tap
+        if tap.spoilt and (verdict := judge_wire(tap)) is not None:
+            raise ProviderFault(verdict.fault, self._attempt.target.name, verdict.evidence)
 
     def drain(self) -> None:
         """Read on to the end mark where the SDK has stopped before it."""

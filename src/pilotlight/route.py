@@ -261,6 +261,7 @@ class Route(Modalities):
             stream=stream,
             priority=asked_priority,
             operation=operation,
+            skip_broken=(policy or self.policy).on_broken_event == "skip",
         )
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call

@@ -128,6 +128,7 @@ def test_a_route_has_the_policy_of_its_table():
         "targets": {"gpt": {"model": "openai/gpt-4o"}},
         "routes": {"chat": {
             "targets": ["gpt"], "deadline": "1m", "on_interrupt": "restart", "private": True,
+            "on_broken_event": "skip",
             "fail_over_on": ["content_blocked"], "rate_limit_wait": 0, "priority": "low",
             "sit_out": "3s",
         }},
@@ -136,6 +137,7 @@ def test_a_route_has_the_policy_of_its_table():
     assert (route.deadline, route.private, route.priority) == (60.0, True, "low")
     assert (route.policy.on_interrupt, route.policy.rate_limit_wait) == ("restart", 0.0)
     assert route.policy.sit_out == 3.0
+    assert route.policy.on_broken_event == "skip"
     assert route.policy.fail_over_on == {Fault.CONTENT_BLOCKED}
 
 

@@ -176,7 +176,9 @@ def _carry_out(orders: Sequence[Order], seed: int, journals: Path | None) -> lis
 def _figure(run: Run) -> str:
     """Say by how much, of what deviated."""
     fell = next((each for each in run.measures if not each.met), None)
-    return f" is {fell.shown}, threshold {fell.threshold}" if fell and run.deviated and not run.aborted else ""
+    if fell is None or not run.deviated or run.aborted:
+        return ""
+    return f" is {fell.shown}, threshold {fell.threshold}"
 
 
 def _files(places: Iterable[Path]) -> list[Path]:

@@ -233,7 +233,9 @@ class ModelSource(_Source):
             if self._chunks is None:
                 self._chunks = self._open()
             try:
-                return self._note(next(self._chunks))
+                chunk = next(self._chunks)
+                self._hearing.check()
+                return self._note(chunk)
             except StopIteration:
                 self._hearing.drain()
                 raise
@@ -267,7 +269,9 @@ class AsyncModelSource(_Source):
             if self._chunks is None:
                 self._chunks = self._open()
             try:
-                return self._note(await anext(self._chunks))
+                chunk = await anext(self._chunks)
+                self._hearing.check()
+                return self._note(chunk)
             except StopAsyncIteration:
                 await self._hearing.adrain()
                 raise

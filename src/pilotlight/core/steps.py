@@ -62,6 +62,7 @@ class Call:
     stream: bool = False
     priority: Priority = "normal"  # in the queue of a target that is full
     operation: Operation = "chat"
+    skip_broken: bool = False  # an event of a stream that can't be read is left out
 
 
 @dataclass(frozen=True, slots=True)

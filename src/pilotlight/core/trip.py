@@ -20,13 +20,16 @@ from pilotlight.core.target import Target
 class Policy:
     """What a route decides for its calls.
 
-    `fail_over_on` adds faults whose rule is "by policy".  `rate_limit_wait` is
-    the longest wait, in seconds, that a target may ask for and be waited for when nobody
-    else can answer; `sit_out` the longest for which the first target is waited for although
-    others could.  `accept` may refuse an answer, which then counts as a fault.
+    `on_broken_event` says whether an event of a stream that can't be read ends it, or is left
+    out and the stream goes on without it.  `fail_over_on` adds faults whose rule is "by
+    policy".  `rate_limit_wait` is the longest wait, in seconds, that a target may ask for and be
+    waited for when nobody else can answer; `sit_out` the longest for which the first target is
+    waited for although others could.  `accept` may refuse an answer, which then counts as a
+    fault.
     """
 
     on_interrupt: Literal["raise", "restart"] = "raise"
+    on_broken_event: Literal["interrupt", "skip"] = "interrupt"
     fail_over_on: frozenset[Fault] = frozenset()
     rate_limit_wait: float = 5.0
     sit_out: float = 0.0

@@ -194,9 +194,16 @@ class listening:  # noqa: N801  # a context manager, and around every chunk: a c
         current_tap.reset(self._token)
 
 
-def new_tap(wire: Wire, timeouts: Timeouts, *, watched: bool = False) -> Tap:
-    """Return the record of an attempt that starts now."""
-    return Tap(wire, timeouts, time.monotonic, watched=watched)
+def new_tap(
+    wire: Wire,
+    timeouts: Timeouts,
+    *,
+    watched: bool = False,
+    checks: bool = True,
+    skips: bool = False,
+) -> Tap:
+    """Return the record of an attempt that starts now; the flags are those of `Tap`."""
+    return Tap(wire, timeouts, time.monotonic, watched=watched, checks=checks, skips=skips)
 
 
 def failure(

@@ -54,6 +54,25 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
     to raise it asks `classify_exception`.
     """
     errors = failures.chain(error)
+    if (told := _of_wire(tap, errors, prompt_texts)) is not None:
+        return told
+    if tap.starved:
+        return _said(tap, Fault.PROCESS_OVERLOADED, _own_time(tap), prompt_texts)
+    if tap.expired is not None:
+        return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
+    known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
+    if known is None:
+        heard = tap.status is not None
+        known = _from_errors(errors, tap.wire, prompt_texts, heard=heard)
+    if known is None and tap.late:  # whoever read on fell over it
+        known = _said(tap, Fault.MALFORMED_RESPONSE, f"{tap.late}, after the end", prompt_texts)
+    return _at_its_word(tap, error, prompt_texts) if known is None else known
+
+
+def _of_wire(
+    tap: Tap, errors: Sequence[BaseException], prompt_texts: Sequence[str]
+) -> Verdict | None:
+    """Return what the wire alone tells: a refusal, a way out of the house, a broken stream."""
     if tap.status is not None and tap.status >= 300:
         body: object = tap.head or _body_of(errors)
         reply = reply_of(tap.wire, tap.status, body, tap.headers)
@@ -63,15 +82,7 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)
-    if tap.starved:
-        return _said(tap, Fault.PROCESS_OVERLOADED, _own_time(tap), prompt_texts)
-    if tap.expired is not None:
-        return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
-    known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
-    if known is None:
-        heard = tap.status is not None
-        known = _from_errors(errors, tap.wire, prompt_texts, heard=heard)
-    return _at_its_word(tap, error, prompt_texts) if known is None else known
+    return judge_wire(tap, prompt_texts) if tap.garbled else None
 
 
 def _at_its_word(tap: Tap, error: BaseException | None, prompt_texts: Sequence[str]) -> Verdict:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from pilotlight.providers.checked import CheckedScanner
+from pilotlight.providers.event_forms import FORMS
+from pilotlight.providers.events import TOO_LONG
 from pilotlight.providers.ledger import NOTICEABLE
 from pilotlight.providers.sse import BodyScanner, Scanner
 from pilotlight.providers.tap import Clock, Tap, Wire
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
 HEAD_LIMIT: Final = 16 * 1024
 LENIENCE: Final = 1.0  # seconds at most for an answer that lay here when its time was over
 LOOKS: Final = 3  # how often in one request: a server that never ends must not live by it
+PATIENCE: Final = 1.0  # seconds for each thing that may follow the answer: usage, `[DONE]`, the end
 
 _STREAM_TRUE: Final = re.compile(rb'"stream":\s*true').search
 _STREAM_FALSE: Final = re.compile(rb'"stream":\s*false').search
+_SEVERAL: Final = re.compile(rb'"(?:n|candidateCount)":\s*(?:[2-9]|1\d)').search
+_NO_EVENTS: Final = ("audio/", "image/", "video/", "application/octet-stream")
 _STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
 
 
@@ -41,6 +47,14 @@ def asks_for_stream(request: httpx.Request, wire: str) -> bool:
     if wire == "ollama" and path.endswith(("/api/chat", "/api/generate")):
         return not (b'"stream"' in body and _STREAM_FALSE(body))
     return b'"stream"' in body and _STREAM_TRUE(body) is not None
+
+
+def asks_for_several(request: httpx.Request) -> bool:
+    """Tell whether somebody else's request wants several answers at once; in doubt it does."""
+    try:
+        return _SEVERAL(request.content) is not None
+    except httpx.RequestNotRead:
+        return True
 
 
 _PATHS: Final[tuple[tuple[str, Wire], ...]] = (
@@ -60,7 +74,7 @@ def dialect(path: str, wire: Wire) -> Wire:
 class Watch:
     """One request on its way: fills the tap and knows how long the attempt may still take.
 
-    `streaming` tells whether it asks for its answer in pieces.
+    `streaming` tells whether it asks for its answer in pieces, `several` for several answers.
     """
 
     __slots__ = (
@@ -73,17 +87,21 @@ class Watch:
         "_over",
         "_quiet_since",
         "_scanner",
+        "_several",
         "_total_until",
         "ledger",
+        "settled",
         "streaming",
         "tap",
     )
 
-    def __init__(self, tap: Tap, path: str, *, streaming: bool) -> None:
+    def __init__(self, tap: Tap, path: str, *, streaming: bool, several: bool = False) -> None:
         limits = tap.timeouts
         self.tap = tap
         self._dialect = dialect(path, tap.wire)
         self.streaming = streaming
+        self._several = several
+        self.settled = False  # the answer is over: whatever ends the body now ends it well
         self._scanner: Scanner | BodyScanner | None = None
         self._total_until = inf if limits.total is None else tap.started + limits.total
         self._first = inf if limits.first_token is None else limits.first_token
@@ -175,6 +193,13 @@ class Watch:
         self._looks -= 1
         self.tap.expired, self.tap.starved = None, False
 
+    def settle(self) -> None:
+        """Wait only a little for what follows the answer's end, and take any end for a good one."""
+        self.settled = True
+        self._first = min(self._first, PATIENCE)
+        self._between = min(self._between, PATIENCE)
+        self._quiet_since = self.tap.clock()
+
     # The answer.
 
     def answered(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: object) -> None:
@@ -188,7 +213,15 @@ class Watch:
         # An error is answered plainly whatever was asked for.
         tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
-        self._scanner = Scanner(self._dialect) if tap.streaming else BodyScanner(self._dialect)
+        self._scanner = self._scanner_for(kind)
+
+    def _scanner_for(self, kind: str) -> Scanner | BodyScanner:
+        tap = self.tap
+        if not tap.streaming:
+            return BodyScanner(self._dialect)
+        if tap.checks and self._dialect in FORMS and not kind.startswith(_NO_EVENTS):
+            return CheckedScanner(self._dialect, several=self._several, skip=tap.skips)
+        return Scanner(self._dialect)
 
     def resume(self) -> None:
         """Start to wait again; the time the consumer took is not the server's silence."""
@@ -213,13 +246,27 @@ class Watch:
             tap.contents = scanner.contents
             tap.last_content_at = self._quiet_since = now
             self.ledger.mark("between_tokens", now)
-        if scanner.terminal:
-            tap.terminal = True
+        if scanner.terminal is not tap.terminal or scanner.troubled:
+            self._note(scanner)
         if scanner.error:
             tap.in_band_error = scanner.error
-        if now >= self._total_until:
+        if now >= self._total_until and not self.settled:
             self._late_piece(now - self._total_until)
         self._left_at = now
+
+    def _note(self, scanner: Scanner | BodyScanner) -> None:
+        """Take note of an end, and of what can't be read."""
+        tap = self.tap
+        tap.terminal = scanner.terminal
+        tap.late = scanner.late
+        tap.skipped = max(tap.skipped, scanner.skipped)
+        if scanner.over and not self.settled:
+            self.settle()
+        if scanner.broken:
+            tap.garbled = tap.garbled or scanner.broken
+            tap.contents = scanner.contents
+            if scanner.broken is TOO_LONG:
+                raise httpx.RemoteProtocolError(TOO_LONG)
 
     def _late_piece(self, late: float) -> None:
         """Take a piece that has come although time is over, if it is this process that was late."""
@@ -234,7 +281,7 @@ class Watch:
         assert scanner is not None
         scanner.finish()
         tap.contents = scanner.contents
-        tap.terminal = scanner.terminal
+        self._note(scanner)
         tap.in_band_error = scanner.error
         tap.complete = True
 
@@ -245,9 +292,9 @@ def _start_afresh(tap: Tap) -> None:
     tap.status = tap.first_byte_at = tap.last_content_at = None
     tap.headers = {}
     tap.head = tap.in_band_error = b""
-    tap.unfit = ""
+    tap.unfit = tap.garbled = tap.late = ""
     tap.pieces = []
-    tap.contents = tap.received = 0
+    tap.contents = tap.received = tap.skipped = 0
     tap.written = tap.streaming = tap.terminal = tap.complete = tap.broken = False
     tap.body = None
     tap.ledger.afresh()

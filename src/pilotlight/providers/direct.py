@@ -10,14 +10,12 @@ for.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import Any, Final
 
 from pilotlight.core.headers import clean_key
-from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Ended, Failed, Source
-from pilotlight.providers import model_table, shapes
+from pilotlight.core.steps import Answered, AsyncSource, Attempt, Call, Failed, Source
+from pilotlight.providers import model_table
 from pilotlight.providers.base import (
     Connection,
     Texts,
@@ -27,20 +25,18 @@ from pilotlight.providers.base import (
     verdict_failure,
 )
 from pilotlight.providers.direct_rules import Dialect, body_of, litellm_has_hooks
-from pilotlight.providers.events import EventDecoder
+from pilotlight.providers.direct_stream import AsyncDirectSource, DirectSource
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.litellm import NO_KEY_NEEDED, LiteLLMProvider
 from pilotlight.providers.litellm_clients import kind_of
-from pilotlight.providers.own_errors import in_band_error, status_error
+from pilotlight.providers.own_errors import status_error
 from pilotlight.providers.post import Post, Said, dumped, parsed
 from pilotlight.providers.replies import ChatReply, flattened
 from pilotlight.providers.tap import Tap
 from pilotlight.providers.traceparent import trace_headers
-from pilotlight.providers.views import ChunkNotes, facts_of, view_of
+from pilotlight.providers.views import facts_of, view_of
 
 PATH: Final = "/chat/completions"
-LAST_WORD: Final = b"[DONE]"
-PATIENCE: Final = 0.25  # seconds for HTTP's own end after the last word, for the connection's sake
 # What the openai SDK sends of the environment.
 _SDK_HEADERS: Final = {
     "OPENAI_ORG_ID": "openai-organization",
@@ -162,135 +158,3 @@ class DirectProvider:
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
         return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))
-
-
-class _Source:
-    """What the two colours of stream share: what has been read, and how it is judged."""
-
-    def __init__(self, provider: DirectProvider, call: Call, attempt: Attempt, body: bytes) -> None:
-        self._provider = provider
-        self._call = call
-        self._attempt = attempt
-        self._body = body
-        self._tap = new_tap("openai", attempt.timeouts, watched=True)
-        self._notes = ChunkNotes(provider.connection.spec.bare_model)
-        self._events = EventDecoder()
-        self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
-        self._wants_usage = bool((call.options.get("stream_options") or {}).get("include_usage"))
-
-    def commits(self, chunk: Any) -> bool:
-        """Tell whether this chunk carries text or a tool call."""
-        return self._notes.committed
-
-    def failed(self, error: Exception) -> Ended | Failed:
-        """Diagnose what interrupted the stream; what comes after the last word did not."""
-        if self._tap.terminal and not self._tap.in_band_error:
-            return self.ended()
-        target, notes = self._attempt.target, self._notes
-        said, tools = notes.text, notes.tool_calls
-        return failure(target, self._tap, error, self._call.messages, said, tools, own=True)
-
-    def ended(self) -> Ended | Failed:
-        """Judge a stream that ran out: complete, truncated, empty."""
-        from pilotlight.providers.classify import judge
-
-        view = self._notes.view(self._tap)
-        if (verdict := judge(self._tap, view, prompt_texts=Texts(self._call.messages))) is not None:
-            target, notes = self._attempt.target, self._notes
-            return verdict_failure(target, verdict, notes.text, notes.tool_calls)
-        return Ended(facts_of(view, self._tap, self._notes))
-
-    def _chunk(self, data: bytes) -> Any | None:
-        """Return the chunk of an event, or None if it has nothing to say to a reader."""
-        said = parsed(data)
-        wordless = not said.get("choices")
-        if wordless and said.get("error"):
-            spec = self._provider.connection.spec
-            raise in_band_error(said, self._provider.place.url, spec.provider, spec.bare_model)
-        if wordless and not said.get("usage"):
-            return None
-        if wordless:  # code for litellm's chunks expects a choice in each
-            said["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
-        chunk = shapes.Shape(flattened(said, "delta"))
-        self._notes.add(chunk)
-        return None if wordless and not self._wants_usage else chunk
-
-
-class DirectSource(_Source):
-    """A stream read from the server, in plain iteration."""
-
-    _pieces: Iterator[bytes] | None = None
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        while True:
-            while not self._ready:
-                self._read_on()
-            data = self._ready.popleft()
-            if data == LAST_WORD:
-                self._tap.body.rest(PATIENCE)
-                raise StopIteration
-            if (chunk := self._chunk(data)) is not None:
-                return chunk
-
-    def _read_on(self) -> None:
-        if self._pieces is None:
-            said = self._provider.place.send(
-                self._body, self._tap, streaming=True, more=trace_headers()
-            )
-            if not said.is_success:
-                said.read()
-                raise self._provider.refusal(said)
-            self._pieces = said.iter_bytes()
-        try:
-            self._ready.extend(self._events.feed(next(self._pieces)))
-        except StopIteration:
-            if not (rest := self._events.finish()):
-                raise
-            self._ready.extend(rest)
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._tap.close()
-
-
-class AsyncDirectSource(_Source):
-    """A stream read from the server, in async iteration."""
-
-    _pieces: AsyncIterator[bytes] | None = None
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        while True:
-            while not self._ready:
-                await self._read_on()
-            data = self._ready.popleft()
-            if data == LAST_WORD:
-                await self._tap.body.arest(PATIENCE)
-                raise StopAsyncIteration
-            if (chunk := self._chunk(data)) is not None:
-                return chunk
-
-    async def _read_on(self) -> None:
-        if self._pieces is None:
-            said = await self._provider.place.asend(
-                self._body, self._tap, streaming=True, more=trace_headers()
-            )
-            if not said.is_success:
-                await said.aread()
-                raise self._provider.refusal(said)
-            self._pieces = said.aiter_bytes()
-        try:
-            self._ready.extend(self._events.feed(await anext(self._pieces)))
-        except StopAsyncIteration:
-            if not (rest := self._events.finish()):
-                raise
-            self._ready.extend(rest)
-
-    async def aclose(self) -> None:
-        """Give the connection back."""
-        await self._tap.aclose()

@@ -106,14 +106,14 @@ def judge_wire(tap: Tap, prompt_texts: Sequence[str] | None = None) -> Verdict |
         return verdict_of(reply_of(tap.wire, tap.status, tap.head, tap.headers), prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)
-    if tap.unfit and not (tap.streaming and tap.terminal):
-        begun = tap.streaming and tap.contents
-        fault = Fault.STREAM_INTERRUPTED if begun else Fault.MALFORMED_RESPONSE
-        return _verdict(tap, fault, tap.unfit)
     said = _suspect(tap)
     if said is not None and said.markup:
         title = "" if prompt_texts is None else f" {scrub(said.message, prompt_texts)}"
         return _verdict(tap, Fault.MALFORMED_RESPONSE, f"a page instead of an answer{title}")
+    if spoilt := tap.garbled or ("" if tap.streaming and tap.terminal else tap.unfit):
+        begun = tap.streaming and tap.contents
+        fault = Fault.STREAM_INTERRUPTED if begun else Fault.MALFORMED_RESPONSE
+        return _verdict(tap, fault, spoilt)
     if tap.streaming:
         return _judge_stream(tap)
     return _judge_body(tap, said, prompt_texts)

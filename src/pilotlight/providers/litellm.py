@@ -113,7 +113,7 @@ class LiteLLMProvider:
         connection = self.connection
         known = kind_of(connection.spec.provider, call.operation) is not None
         watched = known and connection.pool is not None
-        return new_tap(connection.wire, attempt.timeouts, watched=watched)
+        return new_tap(connection.wire, attempt.timeouts, watched=watched, skips=call.skip_broken)
 
     def kwargs(self, call: Call, attempt: Attempt, asynchronous: bool) -> dict[str, Any]:
         """Return everything that litellm is to be called with.
@@ -168,7 +168,7 @@ class _Source:
         self._mend = connection.keyless
         self._litellm: Any = None if self._mend else litellm()  # before the clocks start
         self._tap = provider.tap(call, attempt)
-        self._notes = ChunkNotes(connection.spec.bare_model)
+        self._notes = ChunkNotes(connection.spec.bare_model, call.options)
         self._chunks: Any = None
 
     def commits(self, chunk: Any) -> bool:
@@ -177,9 +177,9 @@ class _Source:
 
     def failed(self, error: Exception) -> Ended | Failed:
         """Diagnose what interrupted the stream; what comes after the last word did not."""
-        if self._tap.terminal and not self._tap.in_band_error:
-            return self.ended()
         target, notes = self._attempt.target, self._notes
+        if notes.whole and self._tap.terminal and not self._tap.in_band_error:
+            return self.ended()
         if isinstance(error, _Keyless):
             return keyless_failure(target.name, str(error))
         said, tools = notes.text, notes.tool_calls
@@ -198,10 +198,15 @@ class _Source:
     def _unproven(self, chunk: Any) -> bool:
         """Tell whether a chunk names an end that the wire has not shown, or not yet.
 
+        Raises ProviderFault where an event on the wire is an error, or can't be read.
+
         litellm makes one up for a stream that was cut, and stops reading before the
         end mark of some that were not.
         """
-        return self._notes.finished(chunk) and self._tap.requests > 0 and not self._tap.terminal
+        tap = self._tap
+        if tap.spoilt:  # litellm may well have passed over it
+            raise ProviderFault("malformed_response", evidence=tap.spoilt)
+        return self._notes.finished(chunk) and tap.requests > 0 and not tap.terminal
 
     def _kwargs(self, asynchronous: bool) -> dict[str, Any]:
         if self._mend is not None:

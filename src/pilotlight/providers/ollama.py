@@ -41,7 +41,7 @@ from pilotlight.providers.ollama_request import UnsupportedInput, chat_request
 from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
 from pilotlight.providers.post import AsyncJsonClient, JsonClient, dumped, parsed
 from pilotlight.providers.replies import ChatReply, EmbeddingReply, judge_vectors, vectors_in
-from pilotlight.providers.tap import Tap, current_tap
+from pilotlight.providers.tap import Tap, current_tap, skips_of
 from pilotlight.providers.traceparent import trace_headers
 from pilotlight.providers.typed import count_in
 
@@ -315,7 +315,7 @@ class _Source:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._tap = new_tap("ollama", attempt.timeouts, watched=True)
+        self._tap = new_tap("ollama", attempt.timeouts, watched=True, checks=False)
         usage = (call.options.get("stream_options") or {}).get("include_usage", False)
         self._built = ChunkBuilder(
             provider.model, created=int(time.time()), id=_new_id(), include_usage=bool(usage)
@@ -327,7 +327,19 @@ class _Source:
         """Tell whether this chunk carries text or a tool call."""
         delta = chunk.choices[0].delta
         self._reasoned = self._reasoned or bool(delta.get("reasoning_content"))
-        return bool(self._built.text or self._built.tool_calls_seen or self._reasoned)
+        return self._begun
+
+    @property
+    def _begun(self) -> bool:
+        return bool(self._built.text or self._built.tool_calls_seen)
+
+    def _on_broken(self, broken: ProviderFault) -> None:
+        """Leave a line out that can't be read, if the user wants that; else raise."""
+        if self._call.skip_broken:
+            self._tap.skipped += 1
+            return
+        self._tap.garble(broken.evidence, begun=self._begun)
+        raise broken
 
     def failed(self, error: Exception) -> Ended | Failed:
         """Diagnose what interrupted the stream; what comes after the last word did not."""
@@ -343,6 +355,7 @@ class _Source:
         from pilotlight.providers.classify import AnswerView, judge
 
         built = self._built
+        self._tap.terminal = built.done
         view = AnswerView(
             choices=1,
             text=built.text,
@@ -367,7 +380,7 @@ class _Source:
                 built.completion_tokens,
                 built.finish_reason,
                 self._tap.status,
-                ("remote",) if built.remote_host else (),
+                (("remote",) if built.remote_host else ()) + skips_of(self._tap),
                 own=self._tap.ledger.own,
             )
         )
@@ -399,7 +412,7 @@ class OllamaSource(_Source):
             if self._lines is None:
                 body = dumped(self._provider.body(self._call))
                 self._provider.prove(self._call)
-                self._lines = ollama_http.stream_chat(self._provider.client, body)
+                self._lines = ollama_http.stream_chat(self._provider.client, body, self._on_broken)
             for line in self._lines:
                 if (chunk := self._chunk(line)) is not None:
                     return chunk
@@ -430,7 +443,9 @@ class AsyncOllamaSource(_Source):
             if self._lines is None:
                 body = dumped(self._provider.body(self._call))
                 await self._provider.aprove(self._call)
-                self._lines = ollama_http.astream_chat(self._provider.aclient, body)
+                self._lines = ollama_http.astream_chat(
+                    self._provider.aclient, body, self._on_broken
+                )
             async for line in self._lines:
                 if (chunk := self._chunk(line)) is not None:
                     return chunk

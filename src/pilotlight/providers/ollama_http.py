@@ -18,12 +18,14 @@ What is no answer at all raises `ProviderFault`: HTML or other text
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from typing import Any, Final
 
 import httpx
 
-from pilotlight.errors import PilotlightError
+from pilotlight.errors import PilotlightError, ProviderFault
+from pilotlight.providers.event_forms import FORMS, odd, odd_evidence
+from pilotlight.providers.events import check_length, read_event
 from pilotlight.providers.ollama_names import display_name, is_cloud_name, normalise_host
 from pilotlight.providers.post import AsyncJsonClient, JsonClient, Said, parsed
 
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 Json = dict[str, Any]
+OnBroken = Callable[[ProviderFault], None]
 
 _CHAT: Final = "/api/chat"
 _EMBED: Final = "/api/embed"
@@ -105,10 +108,18 @@ async def apost_embed(
     return _answer(await client.post(_EMBED, json=body, follow_redirects=False))
 
 
+def _refuse(broken: ProviderFault) -> None:
+    raise broken
+
+
 def stream_chat(
-    client: httpx.Client | JsonClient, body: Mapping[str, Any] | bytes
+    client: httpx.Client | JsonClient,
+    body: Mapping[str, Any] | bytes,
+    on_broken: OnBroken = _refuse,
 ) -> Generator[Json, None, None]:
     """Yield the lines of a streamed answer; `body` should hold `"stream": true`.
+
+    A line that can't be read goes to `on_broken`, which raises it, or lets it be left out.
 
     The request is sent with the first `next()`; `close()` gives the connection
     back, which also makes the server stop.  The end of the iteration proves
@@ -118,7 +129,7 @@ def stream_chat(
         if not response.is_success:
             response.read()
             raise _refusal(response.text, response.status_code)
-        decoder = NdjsonDecoder()
+        decoder = NdjsonDecoder(on_broken)
         try:
             for data in response.iter_bytes():
                 yield from decoder.feed(data)
@@ -129,14 +140,16 @@ def stream_chat(
 
 
 async def astream_chat(
-    client: httpx.AsyncClient | AsyncJsonClient, body: Mapping[str, Any] | bytes
+    client: httpx.AsyncClient | AsyncJsonClient,
+    body: Mapping[str, Any] | bytes,
+    on_broken: OnBroken = _refuse,
 ) -> AsyncGenerator[Json, None]:
     """Yield the lines of a streamed answer, as `stream_chat` does; end it with `aclose()`."""
     async with client.stream("POST", _CHAT, json=body, follow_redirects=False) as response:
         if not response.is_success:
             await response.aread()
             raise _refusal(response.text, response.status_code)
-        decoder = NdjsonDecoder()
+        decoder = NdjsonDecoder(on_broken)
         try:
             async for data in response.aiter_bytes():
                 for line in decoder.feed(data):
@@ -155,8 +168,9 @@ class NdjsonDecoder:
     went wrong after its first chunk as the last line, under status 200.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_broken: OnBroken = _refuse) -> None:
         self.done = False
+        self._on_broken = on_broken
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Json]:
@@ -167,6 +181,7 @@ class NdjsonDecoder:
             self._rest.clear()
             yield from self._line(whole)
         self._rest += rest
+        check_length(len(self._rest))
 
     def finish(self) -> Iterator[Json]:
         """Take note that the body ended: the last line may lack its line end."""
@@ -175,12 +190,24 @@ class NdjsonDecoder:
         yield from self._line(rest)
 
     def _line(self, line: bytes) -> Iterator[Json]:
-        if line.strip():
-            said = parsed(line)
-            if said.get("error"):
-                raise _refusal(line.decode("utf-8", "replace"), -1)
-            self.done = self.done or said.get("done") is True
-            yield said
+        if not line.strip() or self.done:  # nothing said after the last word matters
+            return
+        try:
+            said = _read(line)
+        except ProviderFault as broken:
+            self._on_broken(broken)
+            return
+        if said.get("error"):
+            raise _refusal(line.decode("utf-8", "replace"), -1)
+        self.done = said.get("done") is True
+        yield said
+
+
+def _read(line: bytes) -> Json:
+    said = read_event(line)
+    if (name := odd(said, FORMS["ollama"])) and not said.get("error"):
+        raise ProviderFault("malformed_response", evidence=odd_evidence(name))
+    return said
 
 
 def _answer(response: httpx.Response | Said) -> Json:

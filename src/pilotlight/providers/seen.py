@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pilotlight.errors import ProviderFault
-from pilotlight.providers.body import is_garbled
 from pilotlight.providers.judge import AnswerView, judge, judge_wire
 from pilotlight.providers.post import parsed
 from pilotlight.providers.reread import as_openai
@@ -19,7 +18,8 @@ def judge_seen(tap: Tap) -> Verdict | None:
     """
     if not tap.requests:
         return None
-    if tap.streaming and not (tap.complete or tap.broken or tap.expired or tap.in_band_error):
+    ended = tap.complete or tap.broken or tap.expired
+    if tap.streaming and not (ended or tap.in_band_error or tap.garbled):
         return None
     verdict = judge_wire(tap)
     if verdict is not None:
@@ -32,11 +32,9 @@ def sound(tap: Tap) -> bool:
     """Tell whether the wire shows no trouble at all: what was raised is then not its doing."""
     if tap.expired or tap.refused_host or tap.status is None or tap.status >= 300:
         return False
-    if tap.streaming and tap.received <= len(tap.head):
-        whole_lines = tap.head[: tap.head.rfind(b"\n") + 1]  # the last may still be on its way
-        if is_garbled(whole_lines):
-            return False
-    return not (tap.broken or tap.in_band_error) and judge_seen(tap) is None
+    return (
+        not (tap.broken or tap.in_band_error or tap.garbled or tap.late) and judge_seen(tap) is None
+    )
 
 
 def answered(tap: Tap) -> bool:

@@ -10,11 +10,19 @@ line end cannot occur at all.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
+from pilotlight.providers.dialects import (
+    ANTHROPIC,
+    BODY_ENDS,
+    DIALECTS,
+    OPENAI,
+    USAGE,
+    Dialect,
+    search_for,
+)
+from pilotlight.providers.events import MAX_LINE, TOO_LONG
 from pilotlight.providers.tap import Wire
 
 ERROR_LIMIT: Final = 4096
@@ -22,123 +30,30 @@ LINE_LIMIT: Final = 256 * 1024  # a longer line (an image in one event) is searc
 OVERLAP: Final = 96  # no end mark is longer than this
 WHOLE_LIMIT: Final = 64 * 1024  # bodies up to this size are kept, to verify their end mark
 
-Search = Callable[[bytes], object]
-
-
-def _search(pattern: bytes) -> Search:
-    return re.compile(pattern).search
-
-
-def _never(_: bytes) -> None:
-    """Match nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How one family of APIs says "here is content" and "this was all"."""
-
-    content: tuple[Search, ...]  # the usual kind first; patterns with a fixed start are fast
-    terminal: Search
-    ended: Callable[[Mapping[str, Any]], bool] | None = None  # confirms a found end mark
-    ndjson: bool = False  # every line is an event
-    bare: bool = False  # lines without `data:` may be events too
-
-
-_FINISH: Final = _search(rb'"finish_reason":\s*"[^"]+"')
-_RESPONSES_END: Final = _search(
-    rb'"type":\s*"response\.(?:completed|incomplete)"|"status":\s*"(?:completed|incomplete)"'
-)
-
-
-def _openai_terminal(line: bytes) -> object:
-    """Chat completions give a reason; the Responses API has a last event, or a status."""
-    return _FINISH(line) or (b'"choices"' not in line and _RESPONSES_END(line))
-
-
-def _ollama_ended(event: Mapping[str, Any]) -> bool:
-    """Only the outermost `done` counts: a tool call's arguments may hold one too."""
-    return event.get("done") is True
-
-
-def _gemini_ended(event: Mapping[str, Any]) -> bool:
-    """Only a candidate's `finishReason` counts, or the prompt's `blockReason`."""
-    candidates = event.get("candidates") or ()
-    feedback = event.get("promptFeedback") or {}
-    return bool(feedback.get("blockReason")) or any(c.get("finishReason") for c in candidates)
-
-
-_OPENAI: Final = Dialect(
-    content=(
-        # `"content":""` is the role-only chunk: a sign of life, but not of content.
-        _search(rb'"content":\s*(?:"[^"]|\[\s*\{)'),
-        _search(rb'"reasoning[a-z_]*":\s*(?:"[^"]|\[\s*\{)'),
-        _search(rb'"tool_calls":\s*\[\s*\{'),
-        _search(
-            rb'"(?:thinking_blocks|images)":\s*\[\s*\{|"(?:function_call|audio)":\s*\{'
-            rb'|"(?:thinking|text|refusal|delta)":\s*"[^"]'
-        ),
-    ),
-    terminal=_openai_terminal,
-)
-
-_ANTHROPIC: Final = Dialect(
-    content=(
-        _search(rb'"content_block_delta"'),
-        _search(rb'"type":\s*"(?:server_)?tool_use"'),
-    ),
-    terminal=_search(rb'"type":\s*"message_stop"'),
-)
-# A plain body has no `message_stop`; there the stop reason says that it ended.
-_ANTHROPIC_BODY_END: Final = _search(rb'"stop_reason":\s*"[^"]+"')
-
-_GEMINI: Final = Dialect(
-    content=(
-        _search(rb'"text":\s*"[^"]'),
-        _search(rb'"(?:functionCall|inlineData|executableCode|codeExecutionResult)":\s*\{'),
-    ),
-    terminal=_search(
-        rb'"finishReason":\s*"(?!FINISH_REASON_UNSPECIFIED)[^"]+"|"blockReason":\s*"[^"]+"'
-    ),
-    ended=_gemini_ended,
-    bare=True,
-)
-
-_OLLAMA: Final = Dialect(
-    content=(
-        _search(rb'"content":\s*"[^"]'),
-        _search(rb'"(?:response|thinking)":\s*"[^"]|"tool_calls":\s*\[\s*\{'),
-    ),
-    terminal=_search(rb'"done":\s*true'),
-    ended=_ollama_ended,
-    ndjson=True,
-)
-
-# An unknown dialect: every line that carries anything is content, and no end is known.
-_OTHER: Final = Dialect(content=(_search(rb"[^\s]"),), terminal=_never, bare=True)
-
-DIALECTS: Final[Mapping[Wire, Dialect]] = {
-    "openai": _OPENAI,
-    "anthropic": _ANTHROPIC,
-    "gemini": _GEMINI,
-    "ollama": _OLLAMA,
-    "stability": _OTHER,
-    "other": _OTHER,
-}
-
 
 class Scanner:
     """What can be told of a body so far; feed it pieces cut anywhere."""
 
-    __slots__ = ("_bare", "_carry", "_dialect", "_error_event", "contents", "error", "terminal")
+    __slots__ = (
+        "_bare", "_carry", "_dialect", "_dropped", "_error_event", "_previous",
+        "broken", "contents", "error", "late", "over", "skipped", "terminal", "troubled",
+    )  # fmt: skip
 
     def __init__(self, wire: Wire) -> None:
         self._dialect = DIALECTS[wire]
         self._carry = bytearray()  # the line that has not ended yet
+        self._dropped = 0  # bytes of that line which are not kept
+        self._previous = b""  # the event before
         self._error_event = False  # `event: error` was seen, its data is next
         self._bare = b""  # JSON that stands in an event stream without `data:`
         self.contents = 0
         self.terminal = False
+        self.over = False  # the end mark was seen, and nothing of the answer can follow it
         self.error = b""
+        self.broken = ""  # why an event before the end mark can't be read
+        self.late = ""  # the same of an event after it
+        self.skipped = 0  # such events that were passed over because the user wants it so
+        self.troubled = False  # one of the last three is set
 
     def feed(self, data: bytes) -> int:
         """Take the next bytes; return how many content events they completed."""
@@ -170,6 +85,7 @@ class Scanner:
             return b""
         lines = bytes(self._carry) + data[:end]
         self._carry[:] = data[end:]
+        self._dropped = 0
         return lines
 
     def _piece(self) -> None:
@@ -178,6 +94,9 @@ class Scanner:
         self.contents += 1
         if self._dialect.terminal(piece):
             self.terminal = True
+        self._dropped += len(piece) - OVERLAP
+        if self._dropped > MAX_LINE:
+            self.broken, self.troubled = TOO_LONG, True
         del self._carry[:-OVERLAP]
 
     def _line(self, line: bytes) -> None:
@@ -193,8 +112,8 @@ class Scanner:
     def _name(self, name: bytes) -> None:
         """Take note of an event's name line; its data follows."""
         self._error_event = name == b"error"
-        if name == b"message_stop" and self._dialect is _ANTHROPIC:
-            self.terminal = True
+        if name == b"message_stop" and self._dialect is ANTHROPIC:
+            self.terminal = self.over = True
 
     def _event(self, line: bytes) -> None:
         dialect = self._dialect
@@ -208,6 +127,10 @@ class Scanner:
                 self._maybe_error(line)
         if dialect.terminal(line) and _confirmed(dialect, line):
             self.terminal = True
+            self.over = dialect.last
+        elif b"[DONE]" in line[:16] and dialect is OPENAI and USAGE(self._previous):
+            self.terminal = True  # some servers give no reason, but count the tokens
+        self._previous = line
 
     def _bare_json(self, line: bytes) -> None:
         """Gather JSON that a gateway wrote straight into the stream: usually an error."""
@@ -224,14 +147,16 @@ class Scanner:
         self._error_event = False
 
 
-_BARE_ERROR: Final = _search(rb'^[\s\[]*\{\s*"error":\s*["{]')
+_FAILED: Final = "response.failed"  # the Responses API's word, with the error inside its response
+_BARE_ERROR: Final = search_for(rb'^[\s\[]*\{\s*"error":\s*["{]')
 
 
 def _is_error(payload: bytes) -> bool:
     event = _parsed(payload)
     if event is None:
         return bool(_BARE_ERROR(payload))
-    return bool(event.get("error")) or "error" in (event.get("object"), event.get("type"))
+    kind = event.get("type")
+    return bool(event.get("error")) or "error" in (event.get("object"), kind) or kind == _FAILED
 
 
 def _payload(line: bytes) -> bytes:
@@ -267,10 +192,14 @@ class BodyScanner:
     """The same questions for a plain JSON body: only its end mark matters."""
 
     __slots__ = ("_dialect", "_kept", "_mark", "_seen", "_tail", "contents", "error", "terminal")
+    over = False  # these five are said of streams alone
+    broken = late = ""
+    skipped = 0
+    troubled = False
 
     def __init__(self, wire: Wire) -> None:
         self._dialect = DIALECTS[wire]
-        self._mark = _ANTHROPIC_BODY_END if wire == "anthropic" else self._dialect.terminal
+        self._mark = BODY_ENDS.get(wire, self._dialect.terminal)
         self._kept: bytes | None = b""  # the whole body, as long as it is small
         self._tail = b""  # of a large body: what may be the first half of the mark
         self._seen = False

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pilotlight.core.steps import Timeouts
 from pilotlight.providers.ledger import Ledger
@@ -35,6 +35,8 @@ class Tap:
     wire: Wire
     timeouts: Timeouts
     clock: Callable[[], float] = time.monotonic
+    checks: bool = True  # whether each event is read in passing; our own readers do it themselves
+    skips: bool = False  # whether a broken event is left out, as the route's user wants it
     started: float = field(init=False)
     ledger: Ledger = field(init=False)  # whose time it was
 
@@ -50,6 +52,9 @@ class Tap:
     contents: int = 0  # content events seen in a stream (not keep-alives, not pings)
     last_content_at: float | None = None
     terminal: bool = False  # the dialect's own end mark was seen
+    garbled: str = ""  # why an event before the end mark can't be read; nothing after it counts
+    late: str = ""  # the same of an event after it, which takes nothing from the answer
+    skipped: int = 0  # such events that were left out because `skips`
     in_band_error: bytes = b""  # an error event inside a stream, as it was sent
     received: int = 0  # body bytes, inflated
     complete: bool = False  # the HTTP body ended as HTTP says it should
@@ -74,6 +79,15 @@ class Tap:
         """A plain body that has been read to its end; empty otherwise."""
         return b"".join(self.pieces) if self.complete else b""
 
+    @property
+    def spoilt(self) -> str:
+        """Why nothing more of the stream may be handed on, whatever a library makes of it."""
+        return self.garbled or ("an error in the stream" if self.in_band_error else "")
+
+    def garble(self, what: str, *, begun: bool) -> None:
+        """Note that the reader met an event that it can't read; `begun`: after some content."""
+        self.garbled, self.terminal, self.contents = what, False, int(begun)
+
     def drain(self) -> None:
         """Read on to the end mark where a library has stopped before it.
 
@@ -92,7 +106,8 @@ class Tap:
     @property
     def _settled(self) -> bool:
         """Whether the wire has nothing more to tell."""
-        return self.body is None or self.terminal or self.complete or self.broken
+        over = self.terminal or self.complete or self.broken
+        return over or self.body is None or bool(self.garbled)
 
     def close(self) -> None:
         """Give the connection back although nobody has read to the end."""
@@ -105,6 +120,14 @@ class Tap:
         body, self.body = self.body, None
         if body is not None:
             await body.aclose()
+
+
+EVENT_SKIPPED: Final = "event_skipped"  # in the flags of an attempt
+
+
+def skips_of(tap: Tap) -> tuple[str, ...]:
+    """Return the flag of a stream of which a broken event was left out."""
+    return (EVENT_SKIPPED,) if tap.skipped else ()
 
 
 current_tap: ContextVar[Tap | None] = ContextVar("pilotlight_tap", default=None)

@@ -11,7 +11,7 @@ import httpcore
 import httpx
 
 from pilotlight.providers.backend import Refused, Strayed
-from pilotlight.providers.clocks import Watch, asks_for_stream
+from pilotlight.providers.clocks import Watch, asks_for_several, asks_for_stream
 from pilotlight.providers.coding import (
     MAX_BODY,
     TOO_LARGE,
@@ -118,6 +118,19 @@ class _Body:
             if too_deep(self._watch.tap.whole):  # a parser of somebody else's would take seconds
                 self._refuse(TOO_DEEP)
 
+    def settle(self) -> None:
+        """Take note of the reader's word that the answer is over."""
+        if self._watch is not None and not self._watch.settled:
+            self._watch.settle()
+
+    def _is_over(self) -> bool:
+        """Tell whether an error may end the body: after the end of the answer it says nothing."""
+        watch = self._watch
+        if watch is None or not watch.settled:
+            return False
+        watch.tap.expired, watch.tap.starved = None, False
+        return True
+
     def _broke(self, error: Exception) -> NoReturn:
         if self._watch is not None:
             self._watch.tap.broken = True
@@ -153,6 +166,8 @@ class Body(_Body, httpx.SyncByteStream):
         except UnfitBody as error:
             self._refuse(str(error))
         except HTTPCORE_ERRORS as error:
+            if self._is_over():
+                raise StopIteration from None
             self._broke(error)
         if watch is not None:
             watch.saw(piece)
@@ -207,6 +222,8 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
         except UnfitBody as error:
             self._refuse(str(error))
         except HTTPCORE_ERRORS as error:
+            if self._is_over():
+                raise StopAsyncIteration from None
             self._broke(error)
         if watch is not None:
             watch.saw(piece)
@@ -242,7 +259,9 @@ def _begin(pool: Pool, request: httpx.Request, tap: Tap | None) -> Watch | None:
         raise HostRefused(f"{host} is not one of this target's hosts")
     if tap is None:
         return None
-    watch = Watch(tap, request.url.path, streaming=asks_for_stream(request, tap.wire))
+    streaming = asks_for_stream(request, tap.wire)
+    several = streaming and asks_for_several(request)
+    watch = Watch(tap, request.url.path, streaming=streaming, several=several)
     watch.check()
     return watch
 

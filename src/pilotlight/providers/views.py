@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from pilotlight.core.faults import Fault
@@ -11,7 +14,7 @@ from pilotlight.core.steps import Facts
 from pilotlight.providers.classify import AnswerView, substituted
 from pilotlight.providers.judge import CUT
 from pilotlight.providers.notices import announced, notice_in, notice_in_table
-from pilotlight.providers.tap import Tap
+from pilotlight.providers.tap import Tap, skips_of
 from pilotlight.providers.typed import (
     calls_tools,
     choices_of,
@@ -78,7 +81,7 @@ def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
         completion_tokens=count_in(usage, "completion_tokens"),
         finish_reason=view.finish_reason,
         status=tap.status,
-        flags=(Fault.MODEL_SUBSTITUTED,) if other else (),
+        flags=((Fault.MODEL_SUBSTITUTED,) if other else ()) + skips_of(tap),
         notice=_notice(tap, asked),
         response_id=name_in(response, "id"),
         cached_tokens=_part(usage, "prompt_tokens_details", "cached_tokens"),
@@ -98,12 +101,22 @@ def _notice(tap: Tap, asked: str | None) -> Notice | None:
     return said or (notice_in_table(asked) if asked else None)
 
 
+_SHOWN: Final = ("images", "audio", "refusal")
+_THOUGHT: Final = ("reasoning_content", "reasoning", "thinking_blocks")
+
+
+def _said(delta: Any, name: str) -> Any:
+    return getattr(delta, name, None)
+
+
 class ChunkNotes:
     """What a stream has said so far."""
 
     __slots__ = (
         "_asked",
+        "_finished",
         "_pieces",
+        "_wanted",
         "answered",
         "choices",
         "committed",
@@ -114,8 +127,10 @@ class ChunkNotes:
         "usage",
     )
 
-    def __init__(self, asked: str) -> None:
+    def __init__(self, asked: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._asked = asked
+        self._wanted = options.get("n") or 1
+        self._finished: set[int] = set()  # choices by their index
         self._pieces: list[str] = []
         self.answered: str | None = None
         self.choices = 0
@@ -131,10 +146,15 @@ class ChunkNotes:
         """The text so far."""
         return "".join(self._pieces)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the finish reason of every choice that was asked for has been handed on."""
+        return len(self._finished) >= self._wanted
+
     def finished(self, chunk: Any) -> bool:
         """Tell whether a chunk names a finish reason."""
-        choices = getattr(chunk, "choices", None)
-        return bool(choices and getattr(choices[0], "finish_reason", None))
+        choices = getattr(chunk, "choices", None) or ()
+        return any(getattr(choice, "finish_reason", None) for choice in choices)
 
     def add(self, chunk: Any) -> None:
         """Take note of one chunk.
@@ -152,18 +172,36 @@ class ChunkNotes:
         calls = getattr(delta, "tool_calls", None) or getattr(delta, "function_call", None)
         if calls or _is_unusual(choices, delta, text, finish):
             choices_of(chunk)
-        self.choices = max(self.choices, len(choices))
         if self.id is None:
             self.id = getattr(chunk, "id", None)
         self.answered = getattr(chunk, "model", None) or self.answered
-        self.finish_reason = finish or self.finish_reason
-        if text:
-            self._pieces.append(text)
+        for choice in choices:
+            index = getattr(choice, "index", 0)
+            self._add(choice, index if isinstance(index, int) else 0)
+
+    def _add(self, choice: Any, index: int) -> None:
+        self.choices = max(self.choices, index + 1)
+        if reason := getattr(choice, "finish_reason", None):
+            self._finished.add(index)
+            if not (index and self.finish_reason):
+                self.finish_reason = reason
+        delta = getattr(choice, "delta", None)
+        if text := getattr(delta, "content", None):
             self.committed = True
-        if calls:
+            if not index:
+                self._pieces.append(text)
+            else:
+                self.other = True
+        if getattr(delta, "tool_calls", None) or getattr(delta, "function_call", None):
             self.tool_calls = self.committed = True
-        if getattr(delta, "reasoning_content", None) or getattr(delta, "refusal", None):
+        if not text and delta is not None:
+            self._add_other(delta.get if isinstance(delta, dict) else partial(_said, delta))
+
+    def _add_other(self, get: Callable[[str], Any]) -> None:
+        if any(map(get, _SHOWN)):
             self.other = self.committed = True
+        elif any(map(get, _THOUGHT)):
+            self.other = True  # nothing yet that a reader would miss
 
     def view(self, tap: Tap) -> AnswerView:
         """Return what the whole stream said."""

@@ -19,9 +19,8 @@ from chaoslib.loader import load_experiment
 from chaoslib.types import Schedule, Strategy
 from pilotlight.files import open_own
 
-from .strangers import strangers
-
 from .interrupt import PRESSED, heeded
+from .strangers import strangers
 
 Json = dict[str, Any]
 EVERY = 0.25  # seconds between two looks at the hypothesis during an experiment
