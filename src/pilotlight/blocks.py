@@ -40,7 +40,7 @@ class Blocks(Generic[T]):
     """
 
     def __init__(self, name: str) -> None:
-        self._here: ContextVar[tuple[Entry[T], ...]] = ContextVar(name, default=())
+        self.here: ContextVar[tuple[Entry[T], ...]] = ContextVar(name, default=())
         # The generators and coroutines in which a block stands open.  Such a function may be
         # resumed in a context that does not have its block; it then stands on the stack.  What is
         # said of one is changed by itself only, so there is no lock to be lost in a fork.
@@ -48,11 +48,11 @@ class Blocks(Generic[T]):
 
     def __bool__(self) -> bool:
         """Tell whether the caller is inside a block."""
-        return bool(self._here.get()) or (bool(self._frames) and any(self._running()))
+        return bool(self._open()) or (bool(self._frames) and any(self._running()))
 
     def values(self) -> Iterator[T]:
         """Yield what the blocks say that the caller is inside of, the outermost first."""
-        here = self._here.get()
+        here = self._open()
         if self._frames:
             yield from (entry.value for entry in self._running() if entry not in here)
         yield from (entry.value for entry in here)
@@ -63,11 +63,11 @@ class Blocks(Generic[T]):
         if entry.frame:
             self._frames[entry.frame] = (*self._frames.get(entry.frame, ()), entry)
         entries.append(entry)
-        self._here.set((*self._here.get(), entry))
+        self.here.set((*self._open(), entry))
 
     def leave(self, entries: list[Entry[T]], caller: FrameType) -> None:
         """End the block that the caller is in, of those in `entries`."""
-        here = self._here.get()
+        here = self._open()
         entry = _ended(entries, here, caller)
         entries.remove(entry)
         if entry.frame:
@@ -77,7 +77,10 @@ class Blocks(Generic[T]):
             else:
                 self._frames.pop(entry.frame, None)
         if entry in here:  # else a generator was ended in another context: that one is not ours
-            self._here.set(tuple(e for e in here if e is not entry))
+            self.here.set(tuple(e for e in here if e is not entry))
+
+    def _open(self) -> tuple[Entry[T], ...]:
+        return self.here.get() or ()
 
     def _running(self) -> Iterator[Entry[T]]:
         """Yield the blocks in which the functions stand that are running here, outermost last."""

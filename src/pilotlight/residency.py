@@ -29,6 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PRIVATE: Final[Blocks[bool]] = Blocks("pilotlight_private")
 """The open blocks of `private`."""
+_private: Final = PRIVATE.here  # what a context knows of them
 
 
 class private(AbstractContextManager[None]):  # noqa: N801 - used as a decorator
