@@ -39,6 +39,7 @@ __all__ = [
 # Who tells the truth about a status: the HTTP client, then the SDK, and litellm last.
 _RAW: Final = frozenset(["httpx", "httpx2", "requests", "aiohttp", "urllib", "urllib3", "botocore"])
 _REWRITERS: Final = frozenset({"litellm"})
+_NO_WITNESSES: Final = _REWRITERS | {"builtins"}  # litellm gives a bare Exception a status, too
 _BODIES: Final = ("body", "details", "response_json", "error")
 _TEXTS: Final = ("text", "content", "body")
 _ENDED_EARLY: Final = re.compile(
@@ -133,7 +134,7 @@ def has_witness(tap: Tap, error: BaseException) -> bool:
 def is_witness(error: BaseException, tap: Tap) -> bool:
     """Tell whether an exception speaks of an endpoint's failure, whatever the wire has seen."""
     errors = failures.chain(error)
-    if failures.is_of_transport(errors):
+    if failures.is_of_transport(errors) or any(map(failures.is_of_reading, errors)):
         return True
     reply, rank = _reply_of(errors, tap.wire)
     if reply is not None and rank < 2:
@@ -247,7 +248,7 @@ def _reply_of(errors: Sequence[BaseException], wire: Wire) -> tuple[Reply | None
         if failures.status_of(error) is None and not _in_band(error):
             continue
         package = next(failures.roots(error))
-        rank = 2 if package in _REWRITERS else 0 if package in _RAW else 1
+        rank = 2 if package in _NO_WITNESSES else 0 if package in _RAW else 1
         if best is None or rank < best[0]:
             best = (rank, index)
     if best is None:

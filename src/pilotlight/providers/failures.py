@@ -224,7 +224,12 @@ def _while_parsing_answer(error: json.JSONDecodeError) -> bool:
     document = str(attribute(error, "doc") or "").lstrip()
     if not document or document.startswith(("<", "data:", "event:")):
         return True
-    trace = error.__traceback__
+    return is_of_reading(error)
+
+
+def is_of_reading(error: BaseException) -> bool:
+    """Tell whether a client library could not parse what it was sent."""
+    trace = error.__traceback__ if isinstance(error, json.JSONDecodeError) else None
     for _ in range(64):
         if trace is None:
             return False
