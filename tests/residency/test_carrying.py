@@ -488,6 +488,7 @@ def test_no_byte_leaves_the_machine_or_reaches_a_closed_model(server, door, shap
     with watched() as guard:
         thing = clean(lambda: way(lambda: made(shape, route)))
         clean(lambda: finish(thing))
+    pilot.close()
     asked = server.requests("local")[before:]
     assert any(PROMPT in str(each.body) for each in asked)  # it was served, at home
     assert not server.requests("closed")
