@@ -68,7 +68,8 @@ class TargetSkipped(PilotlightError):
 class CircuitOpen(TargetSkipped, pybreaker.CircuitBreakerError):
     """The breaker refused the call; ask again in `retry_after` seconds (None: no use in waiting).
 
-    `cause` says why it is open: a fault's name, `failure_rate`, `forced`, ...
+    `cause` says why it is open: a fault's name, `failure_rate`, `consecutive_failures`,
+    `forced`, ...
     """
 
     def __init__(self, target: str, retry_after: float | None, cause: str = "failure_rate") -> None:

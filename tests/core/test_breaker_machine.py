@@ -31,13 +31,15 @@ class BreakerMachine(RuleBasedStateMachine):
     """The model keeps a plain list of outcomes and a number that grows with each move."""
 
     @initialize(
-        trials=st.integers(1, 3), minimum=st.integers(1, 4), slow=st.sampled_from([None, 5.0])
-    )
-    def start(self, trials: int, minimum: int, slow: float | None) -> None:
+        trials=st.integers(1, 3), minimum=st.integers(1, 4), slow=st.sampled_from([None, 5.0]),
+        row=st.integers(1, 5),
+    )  # fmt: skip
+    def start(self, trials: int, minimum: int, slow: float | None, row: int) -> None:
         self.clock = FakeClock()
         self.policy = BreakerPolicy(
             failure_rate=0.5, minimum_calls=minimum, window=WINDOW, reset_timeout=RESET,
             max_break=4 * RESET, trial_calls=trials, slow_call=slow, slow_call_rate=0.5,
+            consecutive_failures=row,
         )  # fmt: skip
         self.breaker = Breaker("gpt", self.policy, clock=self.clock)
         self.out: list[Out] = []
@@ -133,7 +135,7 @@ class BreakerMachine(RuleBasedStateMachine):
         counted = self.counted()
         failed, slept = sum(each[1] for each in counted), sum(each[2] for each in counted)
         enough = len(counted) >= self.policy.minimum_calls
-        row = max(5, self.policy.minimum_calls)
+        row = self.policy.consecutive_failures
         if (enough and how == "failure" and failed >= len(counted) / 2) or (
             (enough and slow and slept >= len(counted) / 2)
             or (len(counted) >= row and all(each[1] for each in counted[-row:]))

@@ -67,7 +67,7 @@ OUTAGE = [
         # Never doubled: trials at 15, 26, 37, 48, 59, 70, 81, 92.
         (("breaker.reset_timeout=10", "breaker.max_break=10"), 5 + 8),
         (("breaker.minimum_calls=1", "breaker.reset_timeout=1000"), 1),
-        (("breaker.minimum_calls=1000",), 100),
+        (("breaker.minimum_calls=1000", "breaker.consecutive_failures=1000"), 100),
     ],
 )
 def test_an_outage_of_a_hundred_calls(settings, expected):

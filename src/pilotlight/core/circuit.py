@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import pybreaker
 
@@ -18,18 +18,15 @@ from pilotlight.core.window import Window
 if TYPE_CHECKING:
     from pilotlight.core.breaker import Breaker
 
-# At a failure rate of 30 % one call in 400 sees as many by chance.  Envoy's outlier detection
-# has the same number (`consecutive_5xx`).
-IN_A_ROW: Final = 5
-
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
     """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
 
     It opens when such a share of the window's calls has failed, of `minimum_calls` at least, or
-    when the last five have (the last `minimum_calls`, if these are more): a busy window is full
-    of successes that say nothing of the provider now.
+    when the window's last `consecutive_failures` have, whatever their share: a busy window is
+    full of successes that say nothing of the provider now.  At a failure rate of 30 % one call
+    in 400 sees five in a row by chance.  Source of the five: Envoy's `consecutive_5xx`.
     `slow_call` is the duration from which a success counts as slow (None: never).
     A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`; a slow
     trial is a failed one.
@@ -43,11 +40,7 @@ class BreakerPolicy:
     trial_calls: int = 1
     slow_call: float | None = None
     slow_call_rate: float = 0.8
-
-    @property
-    def in_a_row(self) -> int:
-        """How many failures without a success between them open it, whatever the rate."""
-        return max(self.minimum_calls, IN_A_ROW)
+    consecutive_failures: int = 5
 
     def slow(self, duration: float) -> bool:
         """Tell whether a success that took so many seconds counts as slow."""
@@ -185,9 +178,10 @@ class Closed(Rules, pybreaker.CircuitClosedState):
     def on_failed(self) -> None:
         self.window.add(self._breaker.clock(), failed=True)
         policy: BreakerPolicy = self._breaker.policy
-        by_rate = self._reached(self.window.failures, policy.failure_rate)
-        if by_rate or self.window.in_a_row >= policy.in_a_row:
+        if self._reached(self.window.failures, policy.failure_rate):
             self._breaker._open("failure_rate", None)
+        elif self.window.in_a_row >= policy.consecutive_failures:
+            self._breaker._open("consecutive_failures", None)
 
     def _reached(self, count: int, rate: float) -> bool:
         calls = self.window.calls
@@ -199,7 +193,7 @@ class Closed(Rules, pybreaker.CircuitClosedState):
         self.window.forget(now)
         calls = max(self.window.calls, policy.minimum_calls)
         rate = self.window.failures / (policy.failure_rate * calls)
-        return min(1.0, max(rate, self.window.in_a_row / policy.in_a_row))
+        return min(1.0, max(rate, self.window.in_a_row / policy.consecutive_failures))
 
 
 class Open(Rules, pybreaker.CircuitOpenState):

@@ -29,7 +29,7 @@ LONGEST: Final = 60.0  # seconds that one bad check may keep a target out
 TRIAL: Final = Timeouts(connect=2.0, first_token=None, between_tokens=None, total=20.0)
 
 # Breaks after failed calls: that the server is up does not refute them, an answer does.
-_WORN: Final = frozenset({"failure_rate", "slow_call_rate", "trial_failed"})
+_WORN: Final = frozenset({"failure_rate", "consecutive_failures", "slow_call_rate", "trial_failed"})
 
 _log = logging.getLogger("pilotlight.health")
 

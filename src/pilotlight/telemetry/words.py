@@ -30,6 +30,7 @@ BREAKER_REASONS: Final = frozenset(
     {
         "failure_threshold",
         "failure_rate",
+        "consecutive_failures",
         "probe_succeeded",
         "probe_failed",
         "cooldown_elapsed",
@@ -148,6 +149,7 @@ def transition_reason(old: str, new: str, reason: str) -> str:
 _REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "failure_rate": "failure_rate",
+        "consecutive_failures": "consecutive_failures",
         "slow_call_rate": "failure_rate",  # a call too slow counts as one that failed
         "forced": "forced",
         "trial_failed": "probe_failed",
