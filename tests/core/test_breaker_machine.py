@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pilotlight.core.breaker import Breaker, BreakerPolicy, Permit
+from pilotlight.core.circuit import WORN
 from pilotlight.errors import CircuitOpen
 from pilotlight.testing import FakeClock
 
@@ -47,6 +48,8 @@ class BreakerMachine(RuleBasedStateMachine):
         self.epoch = 0
         self.seen: list[tuple[float, bool, bool]] = []
         self.until = 0.0
+        self.reason = ""
+        self.resort: Out | None = None
         self.good_trials = 0
         self.in_place: list[Out] = []
         self.lease_ends = 0.0
@@ -59,15 +62,22 @@ class BreakerMachine(RuleBasedStateMachine):
         self.now = state
         self.epoch += 1
         self.seen, self.in_place, self.good_trials, self.lease_ends = [], [], 0, 0.0
+        self.resort = None
         if state == "closed":
             self.openings = 0
 
-    def open_for(self, seconds: float | None) -> None:
+    def give_back(self, one: Out) -> None:
+        if one in self.in_place:
+            self.in_place.remove(one)
+        if one is self.resort:
+            self.resort = None
+
+    def open_for(self, seconds: float | None, reason: str = "failure_rate") -> None:
         if seconds is None:
             seconds = min(RESET * 2**self.openings, 4 * RESET)
             self.openings += 1
         self.move("open")
-        self.until = self.clock() + seconds
+        self.until, self.reason = self.clock() + seconds, reason
 
     def wait(self) -> float | None:
         """Seconds that the model would have a caller wait; None: it lets one in."""
@@ -109,6 +119,21 @@ class BreakerMachine(RuleBasedStateMachine):
             self.in_place.append(one)
             self.lease_ends = max(self.lease_ends, until)
 
+    @rule(lease=st.sampled_from([0.0, 40.0]))
+    def last_resort(self, lease: float) -> None:
+        refused = self.wait() is not None
+        if not refused:
+            return self.acquire(lease)
+        permit = self.breaker.last_resort(lease)
+        free = self.resort is None or self.clock() >= self.resort.until
+        given = self.now == "open" and self.reason in WORN | {"health_check"} and free
+        assert (permit is not None) == given
+        if permit is not None:
+            assert permit.state == "open"
+            self.resort = Out(permit, self.epoch, self.clock() + max(lease, RESET))
+            self.out.append(self.resort)
+        return None
+
     @precondition(lambda self: self.out)
     @rule(data=st.data(), how=st.sampled_from(["success", "slow", "failure", "release"]))
     def settle(self, data, how: str) -> None:
@@ -119,15 +144,18 @@ class BreakerMachine(RuleBasedStateMachine):
             getattr(one.permit, how)()
         if one.epoch != self.epoch:
             return
-        if one in self.in_place:
-            self.in_place.remove(one)
+        self.give_back(one)
         if how == "release":
             return
         slow = how == "slow" and self.policy.slow_call is not None
+        if self.now == "open":
+            if how == "failure" or slow:
+                return
+            self.move("half-open")
         if self.now == "half-open":
             self.good_trials += 1
             if how == "failure" or slow:
-                self.open_for(None)
+                self.open_for(None, "slow_call_rate" if slow else "trial_failed")
             elif self.good_trials >= self.policy.trial_calls:
                 self.move("closed")
             return
@@ -148,12 +176,12 @@ class BreakerMachine(RuleBasedStateMachine):
         one = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
         one.permit.trip("rate_limited", seconds)
         if one.epoch == self.epoch:
-            self.open_for(seconds)
+            self.open_for(seconds, "rate_limited")
 
     @rule(seconds=st.sampled_from([None, 2.0]))
     def trip_from_outside(self, seconds: float | None) -> None:
         self.breaker.trip("health_check", seconds)
-        self.open_for(seconds)
+        self.open_for(seconds, "health_check")
 
     @precondition(lambda self: self.out)
     @rule(data=st.data())
@@ -161,8 +189,7 @@ class BreakerMachine(RuleBasedStateMachine):
         one = data.draw(st.sampled_from(self.out))
         self.out.remove(one)
         one.permit.release()
-        if one in self.in_place:
-            self.in_place.remove(one)
+        self.give_back(one)
         one.permit.failure(OSError())
         one.permit.trip("again", 99.0)
         one.permit.success()
@@ -186,6 +213,11 @@ class BreakerMachine(RuleBasedStateMachine):
         window.forget(self.clock())
         expected = (len(counted), sum(e[1] for e in counted), sum(e[2] for e in counted))
         assert (window.calls, window.failures, window.slow) == expected
+
+    @invariant()
+    def never_two_last_resorts(self) -> None:
+        out = [o for o in self.out if o.permit.state == "open" and o.epoch == self.epoch]
+        assert len([o for o in out if self.clock() < o.until]) <= 1
 
     @invariant()
     def never_more_trials_than_places(self) -> None:

@@ -291,6 +291,26 @@ class Breaker(pybreaker.CircuitBreaker):
                 return None
             return self._admit(0.0)
 
+    def last_resort(self, lease: float = 0.0) -> Permit | None:
+        """Return a permit for a call that nobody else can answer, also before the break is over.
+
+        None where the break is for what no call can change (a key, a quota, a time that was
+        named), or another call is trying.  `lease` as in `acquire`.
+        """
+        with self._guard:
+            now = self.clock()
+            admitted = self._current().refusal(now) is None
+            state = self._rules
+            desperate = isinstance(state, Open) and state.desperate(now)
+            return self._admit(lease) if admitted or desperate else None
+
+    @property
+    def desperate(self) -> bool:
+        """Whether `last_resort` would give a permit just now."""
+        with self._guard:
+            state, now = self._current(), self.clock()
+            return state.desperate(now) if isinstance(state, Open) else self.retry_after is None
+
     def _open(self, reason: str, seconds: float | None) -> None:
         """Open for a time; expects the lock to be held."""
         if seconds is None:

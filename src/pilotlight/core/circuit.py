@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 import pybreaker
 
@@ -17,6 +17,10 @@ from pilotlight.core.window import Window
 
 if TYPE_CHECKING:
     from pilotlight.core.breaker import Breaker
+
+HEALTH_CHECK: Final = "health_check"
+WORN: Final = frozenset({"failure_rate", "consecutive_failures", "slow_call_rate", "trial_failed"})
+"""Breaks after calls that failed: another call may find that it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,8 @@ class Permit:
 
     @property
     def state(self) -> str:
-        """The state that admitted the call: `closed` or `half-open`."""
-        return "half-open" if self.trial else "closed"
+        """The state that admitted the call: `closed`, `half-open`, or `open` for a last resort."""
+        return self._state.name
 
     def success(self, duration: float = 0.0) -> None:
         """The provider answered, after `duration` seconds."""
@@ -139,6 +143,7 @@ class Rules:
     """What every state answers; each method is called with the breaker's lock held."""
 
     _breaker: Any  # the Breaker; pybreaker's states declare the attribute with its own class
+    name: str  # pybreaker's
     learned: bool = False  # whether another process's word led to this state
 
     def refusal(self, now: float) -> float | None:
@@ -197,12 +202,36 @@ class Closed(Rules, pybreaker.CircuitClosedState):
 
 
 class Open(Rules, pybreaker.CircuitOpenState):
-    """Refuses every call until its time is up."""
+    """Refuses every call until its time is up; but for one at a time that has nowhere else to go.
+
+    Such a last resort has the place for as long as it may take.  It closes the circuit if it
+    goes well, and changes nothing if it fails.
+    """
 
     def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
         super().__init__(cb, prev_state, notify)
         self.until = cb.clock() + cb._next_break
         self.reason = cb._next_reason
+        self.resort: Permit | None = None
+        self.resort_ends = 0.0
+
+    def desperate(self, now: float) -> bool:
+        """Tell whether a last resort may be tried: if calls opened it, and no other is at it."""
+        free = self.resort is None or now >= self.resort_ends
+        return free and (self.reason in WORN or self.reason == HEALTH_CHECK)
+
+    def admitted(self, permit: Permit, lease: float) -> None:
+        self.resort = permit
+        self.resort_ends = self._breaker.clock() + max(lease, self._breaker.policy.reset_timeout)
+
+    def returned(self, permit: Permit) -> None:
+        if self.resort is permit:
+            self.resort = None
+
+    def on_success(self, duration: float = 0.0) -> None:
+        if not self._breaker.policy.slow(duration):
+            self._breaker.half_open()
+            cast("Rules", self._breaker._rules).on_success(duration)
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until a trial may begin; None: now."""

@@ -23,7 +23,9 @@ from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_f
 from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
+    admission,
     bar_after,
+    hope,
     judged,
     limits,
     open_circuit,
@@ -49,7 +51,7 @@ from pilotlight.core.steps import (
     StreamRestarted,
 )
 from pilotlight.core.target import Target
-from pilotlight.core.trip import Left, Policy, Trip
+from pilotlight.core.trip import Again, Left, Policy, Trip
 from pilotlight.errors import CircuitOpen, StreamInterrupted, TargetSkipped
 
 __all__ = ["Policy", "Trip", "failover_flow"]
@@ -64,12 +66,12 @@ def failover_flow(trip: Trip) -> Flow:
     provider's own exception when the mistake is the caller's.
     """
     journal = trip.journal
-    throttled: list[Target] = []
+    hopes: list[Left] = []
     restarted: StreamRestarted | None = None
     previous: Left | None = None
     barred: Callable[[Target], TargetSkipped | None] = _nobody_is_barred
     try:
-        for target, behind in _itinerary(trip, throttled):
+        for target, behind, again in _itinerary(trip, hopes):
             if remaining(trip) <= 0:
                 raise_deadline(trip)
             if (refused := barred(target)) is not None:
@@ -79,11 +81,11 @@ def failover_flow(trip: Trip) -> Flow:
                 if previous.target is not target:
                     trip.journal.moving_on(previous.target.name, target.name, previous.reason)
                 restarted = restarted and replace(restarted, to_target=target.name)
-            if target in throttled:
+            if again == "throttled":
                 yield Pause(target.health.breaker.retry_after or 0.0)
                 if remaining(trip) <= 0:
                     raise_deadline(trip)
-            left = yield from _visit(trip, target, behind, restarted)
+            left = yield from _visit(trip, target, behind, restarted, again)
             if not isinstance(left, Left):
                 journal.finish("primary" if target is trip.targets[0] else "failover")
                 return left.value if isinstance(left, Answered) else None
@@ -92,8 +94,8 @@ def failover_flow(trip: Trip) -> Flow:
                 barred = bar_after(target, left.report.fault) or barred
             if left.shown:
                 restarted = StreamRestarted(target.name, "", left.reason)
-            if left.throttled:
-                throttled.append(target)
+            if left.again is not None and again is None:
+                hopes.append(left)
             previous = left
         if remaining(trip) <= 0:
             raise_deadline(trip)
@@ -107,25 +109,36 @@ def failover_flow(trip: Trip) -> Flow:
 
 
 def _itinerary(
-    trip: Trip, throttled: Sequence[Target]
-) -> Generator[tuple[Target, Sequence[Target]]]:
-    """Yield each target with those behind it; then, once more, one whose throttle ends soon."""
+    trip: Trip, hopes: Sequence[Left]
+) -> Generator[tuple[Target, Sequence[Target], Again | None]]:
+    """Yield each target with those behind it; then, once more, whom there is hope for.
+
+    That is one whose throttle ends soon, and then the last that only its breaker refused.
+    """
     for position, target in enumerate(trip.targets):
-        yield target, trip.targets[position + 1 :]
+        yield target, trip.targets[position + 1 :], None
     longest = min(trip.policy.rate_limit_wait, remaining(trip))
+    throttled = (left.target for left in hopes if left.again == "throttled")
     waits = {target: target.health.breaker.retry_after or 0.0 for target in throttled}
     soonest = min(waits, key=waits.__getitem__, default=None)
     if soonest is not None and waits[soonest] < longest:
-        yield soonest, ()
+        yield soonest, (), "throttled"
+    worn = [left.target for left in hopes if left.again == "worn"]
+    if worn and worn[-1].health.breaker.desperate:
+        yield worn[-1], (), "worn"
 
 
 def _visit(
-    trip: Trip, target: Target, behind: Sequence[Target], restarted: StreamRestarted | None
+    trip: Trip,
+    target: Target,
+    behind: Sequence[Target],
+    restarted: StreamRestarted | None,
+    again: Again | None,
 ) -> Visit:
     """Ask one target, and again where its fault, its budget and the time allow."""
     number = 0
     while True:
-        left = yield from _attempt(trip, target, behind, number, restarted)
+        left = yield from _attempt(trip, target, behind, number, restarted, worn=again == "worn")
         if not isinstance(left, Left):
             target.health.budget.earn()
             return left
@@ -145,9 +158,11 @@ def _attempt(
     behind: Sequence[Target],
     number: int,
     restarted: StreamRestarted | None,
+    *,
+    worn: bool,
 ) -> Visit:
     """Admit, ask once, settle: the innermost step, and the only one that holds anything."""
-    if (refused := refusal(trip, target)) is not None:
+    if (refused := refusal(trip, target, worn=worn)) is not None:
         return _skip(trip, target, refused)
     ticket: Ticket | None = None
     permit: Permit | None = None
@@ -161,7 +176,7 @@ def _attempt(
                 return _skip(trip, target, saturated(target, ticket))
         allowed = limits(trip, target, behind)
         try:
-            permit = target.health.breaker.acquire(allowed.total or 0.0)
+            permit = admission(target, allowed, worn=worn)
         except CircuitOpen as opened:
             return _skip(trip, target, open_circuit(target, opened.retry_after))
         trip.journal.starting(target, number, permit.state)
@@ -187,8 +202,7 @@ def _attempt(
 def _skip(trip: Trip, target: Target, refused: TargetSkipped) -> Left:
     record = SkipRecord(refused.target, refused.reason, refused.retry_after, refused.detail)
     trip.journal.passed_over(refused, record)
-    throttled = isinstance(refused, CircuitOpen) and refused.cause == Fault.RATE_LIMITED
-    return Left(target, refused.reason, throttled=throttled)
+    return Left(target, refused.reason, again=hope(refused))
 
 
 def _settle(
@@ -225,8 +239,8 @@ def _settle(
         raise StreamInterrupted(
             target.name, report.fault, outcome.partial, trip.journal.receipt()
         ) from report.error
-    throttled = report.fault is Fault.RATE_LIMITED
-    return Left(target, report.fault, report, shown, throttled)
+    again: Again | None = "throttled" if report.fault is Fault.RATE_LIMITED else None
+    return Left(target, report.fault, report, shown, again)
 
 
 def _watch_lifecycle(trip: Trip, target: Target, facts: Facts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pilotlight.core.clock import Clock
 from pilotlight.core.faults import Fault
@@ -45,6 +45,14 @@ class Trip:
     game_days: GameDays | None = None
 
 
+Again: TypeAlias = Literal["throttled", "worn"]
+"""Why a target that was left may be visited once more, when nobody else has answered.
+
+`throttled`: it is well, and says when to ask again.  `worn`: only its breaker refused it, for
+calls that failed before.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """A target was left without an answer: skipped, or asked in vain."""
@@ -53,4 +61,4 @@ class Left:
     reason: str
     report: Report | None = None  # None: it was not asked
     shown: bool = False  # the caller has seen some of its text
-    throttled: bool = False  # it is well, and says when to ask again
+    again: Again | None = None
