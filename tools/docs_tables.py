@@ -138,6 +138,7 @@ MEANING: Mapping[str, str] = {
     "breaker.trial_calls": "calls admitted when a break is over; all must succeed",
     "breaker.slow_call": "a success that takes this long counts as slow; not set: none does",
     "breaker.slow_call_rate": "opens at this share of slow calls",
+    "breaker.suspicion": "after two failures in a row, spare it calls that others can answer",
     "breaker.consecutive_failures": "opens when so many calls in a row have failed",
     "retry.attempts": "retries at one target within one call, at most; 0: never",
     "retry.base": "the first pause is random between 0 and this; doubled for each further one",

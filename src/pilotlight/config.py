@@ -118,6 +118,7 @@ class BreakerTable(_Table):
     slow_call: Seconds | None = None
     slow_call_rate: Rate | None = None
     consecutive_failures: Count | None = None
+    suspicion: bool | None = None
 
 
 class RetryTable(_Table):

@@ -47,7 +47,8 @@ class InvalidCall(PilotlightError, ValueError):
 class TargetSkipped(PilotlightError):
     """A target was not asked.
 
-    `reason` is one of `breaker_open saturated unsupported residency retired drill`;
+    `reason` is one of `breaker_open suspected saturated unsupported residency retired
+    drill`;
     `retry_after` is in seconds, None when waiting does not help.
     """
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pilotlight.core.breaker import Breaker, BreakerPolicy, Permit
-from pilotlight.core.circuit import WORN
+from pilotlight.core.breaker_policy import WORN
 from pilotlight.errors import CircuitOpen
 from pilotlight.testing import FakeClock
 

@@ -9,7 +9,7 @@ from kit import fails, flow, in_threads, opened, returned, target
 
 from pilotlight import events
 from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.circuit import HEALTH_CHECK, WORN
+from pilotlight.core.breaker_policy import HEALTH_CHECK, WORN
 from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.gameday import GameDay, GameDays
 from pilotlight.core.steps import Answered, Ended, Opened

@@ -19,23 +19,28 @@ little long: everything of pybreaker's that has to be kept honest is in one plac
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Final, Literal, cast
 
 import pybreaker
 
-from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Leave, Open, Permit, Rules
+from pilotlight.core.breaker_policy import BreakerPolicy
+from pilotlight.core.circuit import Closed, HalfOpen, Leave, Open, Rules
+from pilotlight.core.permit import Permit
 from pilotlight.core.window import Window
-from pilotlight.errors import CircuitOpen
+from pilotlight.errors import CircuitOpen, TargetSkipped
 
 State = Literal["closed", "open", "half-open"]
 
 __all__ = ["Breaker", "BreakerPolicy", "Permit", "State"]
+
+SUSPECTED: Final = "suspected"  # the reason of a `TargetSkipped`
 
 _log = logging.getLogger("pilotlight.breaker")
 
@@ -125,23 +130,29 @@ class Breaker(pybreaker.CircuitBreaker):
 
     # The two questions.
 
-    def acquire(self, lease: float = 0.0) -> Permit:
+    def acquire(
+        self, lease: float = 0.0, *, patience: float = math.inf, wary: bool = False
+    ) -> Permit:
         """Return a permit, or raise CircuitOpen at once.
 
         `lease` is how long in seconds the call may take: for so long a trial that
-        is never settled keeps its place (at least `reset_timeout`).
+        is never settled keeps its place (at least `reset_timeout`).  `patience` is how long
+        its silence says nothing.  `wary`: raises TargetSkipped (`suspected`) rather than add to
+        the calls at a provider that seems to have died (`core/suspicion.py`).
         """
         with self._guard:
-            self._current().wanted(self.clock())
-            wait = self._current().refusal(self.clock())
-            if wait is not None:
+            now, state = self.clock(), self._current()
+            state.wanted(now)
+            if (wait := state.refusal(now)) is not None:
                 raise CircuitOpen(str(self.name), wait, self.reason)
-            return self._admit(lease)
+            if wary and self._rules.suspected(now):
+                raise TargetSkipped(str(self.name), SUSPECTED)
+            return self._admit(now, lease, patience)
 
-    def _admit(self, lease: float) -> Permit:
+    def _admit(self, now: float, lease: float = 0.0, patience: float = math.inf) -> Permit:
         """Return a permit of the state as it is now; expects the lock."""
         state = self._rules
-        permit = Permit(self, state)
+        permit = Permit(self, state, now, lease, patience)
         state.admitted(permit, lease)
         return permit
 
@@ -203,6 +214,12 @@ class Breaker(pybreaker.CircuitBreaker):
         with self._guard:
             state = self._current()
             return state.strain(self.clock()) if isinstance(state, Closed) else 1.0
+
+    @property
+    def suspected(self) -> bool:
+        """Whether the target seems to have died, and enough calls are finding out."""
+        with self._guard:
+            return self._current().suspected(self.clock())
 
     @property
     def idle(self) -> bool:
@@ -289,7 +306,7 @@ class Breaker(pybreaker.CircuitBreaker):
             state = self._rules
             if isinstance(state, HalfOpen) and state.full(self.clock()) is not None:
                 return None
-            return self._admit(0.0)
+            return self._admit(self.clock())
 
     def last_resort(self, lease: float = 0.0) -> Permit | None:
         """Return a permit for a call that nobody else can answer, also before the break is over.
@@ -302,7 +319,7 @@ class Breaker(pybreaker.CircuitBreaker):
             admitted = self._current().refusal(now) is None
             state = self._rules
             desperate = isinstance(state, Open) and state.desperate(now)
-            return self._admit(lease) if admitted or desperate else None
+            return self._admit(now, lease) if admitted or desperate else None
 
     @property
     def desperate(self) -> bool:

@@ -1,4 +1,4 @@
-"""The parts of a circuit breaker: its numbers, its permits and its three states.
+"""The three states of a circuit breaker.
 
 Each state owns only its data: `Closed` a window of outcomes, `Open` the moment it
 ends, `HalfOpen` the places for trial calls.  Every method is called with the
@@ -7,48 +7,18 @@ breaker's lock held; `core/breaker.py` is the breaker itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
+import math
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pybreaker
 
+from pilotlight.core.breaker_policy import HEALTH_CHECK, WORN, BreakerPolicy
+from pilotlight.core.suspicion import Suspicion
 from pilotlight.core.window import Window
 
 if TYPE_CHECKING:
     from pilotlight.core.breaker import Breaker
-
-HEALTH_CHECK: Final = "health_check"
-WORN: Final = frozenset({"failure_rate", "consecutive_failures", "slow_call_rate", "trial_failed"})
-"""Breaks after calls that failed: another call may find that it is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerPolicy:
-    """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
-
-    It opens when such a share of the window's calls has failed, of `minimum_calls` at least, or
-    when the window's last `consecutive_failures` have, whatever their share: a busy window is
-    full of successes that say nothing of the provider now.  At a failure rate of 30 % one call
-    in 400 sees five in a row by chance.  Source of the five: Envoy's `consecutive_5xx`.
-    `slow_call` is the duration from which a success counts as slow (None: never).
-    A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`; a slow
-    trial is a failed one.
-    """
-
-    failure_rate: float = 0.5
-    minimum_calls: int = 5
-    window: float = 30.0
-    reset_timeout: float = 15.0
-    max_break: float = 300.0
-    trial_calls: int = 1
-    slow_call: float | None = None
-    slow_call_rate: float = 0.8
-    consecutive_failures: int = 5
-
-    def slow(self, duration: float) -> bool:
-        """Tell whether a success that took so many seconds counts as slow."""
-        return self.slow_call is not None and duration >= self.slow_call
+    from pilotlight.core.permit import Permit
 
 
 class Leave(Protocol):
@@ -64,86 +34,12 @@ class Leave(Protocol):
         """Note that a call has met an open circuit: there is demand for a trial here."""
 
 
-class Permit:
-    """Leave for one call.  Settling it a second time does nothing."""
-
-    __slots__ = ("_breaker", "_settled", "_state", "moved", "trial")
-
-    def __init__(self, breaker: Breaker, state: Rules) -> None:
-        self._breaker = breaker
-        self._state = state
-        self._settled = False
-        self.trial = isinstance(state, HalfOpen)
-        self.moved = False  # whether its verdict has opened or closed the circuit
-
-    @property
-    def state(self) -> str:
-        """The state that admitted the call: `closed`, `half-open`, or `open` for a last resort."""
-        return self._state.name
-
-    def success(self, duration: float = 0.0) -> None:
-        """The provider answered, after `duration` seconds."""
-        breaker = self._breaker
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_success()
-                state.on_success(duration)
-                self.moved = breaker._rules is not state
-
-    def failure(self, error: BaseException | None = None) -> None:
-        """The provider failed; an excluded error still counts as a success."""
-        breaker = self._breaker
-        if error is not None and not breaker.is_system_error(error):
-            self.success()
-            return
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_failure(error or RuntimeError("failed"))
-                state.on_failed()
-                self.moved = breaker._rules is not state
-
-    def trip(self, reason: str, seconds: float | None = None) -> bool:
-        """Open the circuit for a reason and a time; None: the usual, growing break.
-
-        Returns whether this permit opened it: False when it was out of date.
-        """
-        breaker = self._breaker
-        with breaker._guard:
-            if breaker._hand_in(self) is None:
-                return False
-            breaker._note_failure(RuntimeError(reason))
-            breaker._open(reason, seconds)
-            self.moved = True
-            return True
-
-    def release(self) -> None:
-        """Give the permit back uncounted: cancelled, abandoned, or no fault of the provider."""
-        if not self._settled:
-            with self._breaker._guard:
-                self._breaker._hand_in(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.success()
-        elif isinstance(error, Exception):
-            self.failure(error)
-        else:  # cancelled, Ctrl-C, an abandoned generator: no verdict on the provider
-            self.release()
-
-
 class Rules:
     """What every state answers; each method is called with the breaker's lock held."""
 
     _breaker: Any  # the Breaker; pybreaker's states declare the attribute with its own class
     name: str  # pybreaker's
+    trial: bool = False  # whether its permits are for trials
     learned: bool = False  # whether another process's word led to this state
 
     def refusal(self, now: float) -> float | None:
@@ -153,11 +49,18 @@ class Rules:
     def wanted(self, now: float) -> None:
         """Note that a call would like to be admitted."""
 
+    def suspected(self, now: float) -> bool:
+        """Tell whether another call would be one too many (`core/suspicion.py`)."""
+        return False
+
     def admitted(self, permit: Permit, lease: float) -> None:
         """Note a permit just issued; a trial's place is kept for `lease` seconds."""
 
     def returned(self, permit: Permit) -> None:
         """Note that a permit is settled; its verdict follows."""
+
+    def on_heard(self, permit: Permit, now: float) -> None:
+        """Note that a call has had its first token."""
 
     def on_success(self, duration: float = 0.0) -> None:
         """Note that a call went well."""
@@ -172,16 +75,29 @@ class Closed(Rules, pybreaker.CircuitClosedState):
     def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
         super().__init__(cb, prev_state, notify)
         self.window = Window(cb.policy.window)
+        self.suspicion = Suspicion(cb.clock())
+
+    def admitted(self, permit: Permit, lease: float) -> None:
+        self.suspicion.admitted(permit)
+
+    def returned(self, permit: Permit) -> None:
+        self.suspicion.heard(permit)
+
+    def on_heard(self, permit: Permit, now: float) -> None:
+        self.suspicion.heard(permit)
+        self.suspicion.cleared(now)
 
     def on_success(self, duration: float = 0.0) -> None:
         policy, now = self._breaker.policy, self._breaker.clock()
         slow = policy.slow(duration)
         self.window.add(now, slow=slow)
+        self.suspicion.cleared(now)
         if slow and self._reached(self.window.slow, policy.slow_call_rate):
             self._breaker._open("slow_call_rate", None)
 
     def on_failed(self) -> None:
         self.window.add(self._breaker.clock(), failed=True)
+        self.suspicion.failed()
         policy: BreakerPolicy = self._breaker.policy
         if self._reached(self.window.failures, policy.failure_rate):
             self._breaker._open("failure_rate", None)
@@ -191,6 +107,24 @@ class Closed(Rules, pybreaker.CircuitClosedState):
     def _reached(self, count: int, rate: float) -> bool:
         calls = self.window.calls
         return bool(calls >= self._breaker.policy.minimum_calls and count >= rate * calls)
+
+    def suspected(self, now: float) -> bool:
+        """Tell whether another call would only find out what those in flight find out."""
+        if not self.suspicion.awake(now) or not self._breaker.policy.suspicion:
+            return False
+        self.window.forget(now)
+        return self.suspicion.full(now, self.window, self._missing())
+
+    def _missing(self) -> int:
+        """Return how many failures more would open it, at least one."""
+        policy: BreakerPolicy = self._breaker.policy
+        calls, failures, rate = self.window.calls, self.window.failures, policy.failure_rate
+        in_a_row = policy.consecutive_failures - self.window.in_a_row
+        if rate == 1.0 and failures < calls:
+            return max(1, in_a_row)
+        share = 0.0 if rate == 1.0 else (rate * calls - failures) / (1 - rate)
+        by_rate = max(policy.minimum_calls - calls, math.ceil(round(share, 6)))
+        return max(1, min(in_a_row, by_rate))
 
     def strain(self, now: float) -> float:
         """Return how near the trip is, from 0 (no failures) to 1."""
@@ -257,6 +191,8 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
     stream dropped, a thread killed) can't wedge the circuit.  A trial that
     outlives its lease loses its place but keeps its say.
     """
+
+    trial = True
 
     def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
         super().__init__(cb, prev_state, notify)

@@ -17,18 +17,16 @@ from dataclasses import replace
 
 from pilotlight import events
 from pilotlight.core import drill
+from pilotlight.core.admission import doubted, hope, permit_for
 from pilotlight.core.breaker import Permit
 from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_final
 from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
-    admission,
     bar_after,
-    hope,
     judged,
     limits,
-    open_circuit,
     patience,
     refusal,
     remaining,
@@ -52,7 +50,7 @@ from pilotlight.core.steps import (
 )
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Again, Left, Policy, Trip
-from pilotlight.errors import CircuitOpen, StreamInterrupted, TargetSkipped
+from pilotlight.errors import StreamInterrupted, TargetSkipped
 
 __all__ = ["Policy", "Trip", "failover_flow"]
 
@@ -94,7 +92,7 @@ def failover_flow(trip: Trip) -> Flow:
                 barred = bar_after(target, left.report.fault) or barred
             if left.shown:
                 restarted = StreamRestarted(target.name, "", left.reason)
-            if left.again is not None and again is None:
+            if left.again is not None and again != left.again:
                 hopes.append(left)
             previous = left
         if remaining(trip) <= 0:
@@ -113,10 +111,14 @@ def _itinerary(
 ) -> Generator[tuple[Target, Sequence[Target], Again | None]]:
     """Yield each target with those behind it; then, once more, whom there is hope for.
 
-    That is one whose throttle ends soon, and then the last that only its breaker refused.
+    That is who was left under suspicion, one whose throttle ends soon, and then the last that
+    only its breaker refused.
     """
     for position, target in enumerate(trip.targets):
         yield target, trip.targets[position + 1 :], None
+    for left in tuple(hopes):
+        if left.again == "suspected":
+            yield left.target, (), "suspected"
     longest = min(trip.policy.rate_limit_wait, remaining(trip))
     throttled = (left.target for left in hopes if left.again == "throttled")
     waits = {target: target.health.breaker.retry_after or 0.0 for target in throttled}
@@ -169,16 +171,18 @@ def _attempt(
     began = trip.clock()
     try:
         if (bulkhead := target.health.bulkhead) is not None:
+            if (refused := doubted(trip, target, behind)) is not None:
+                return _skip(trip, target, refused)
             ticket = bulkhead.enter(patience(trip, target, behind), trip.call.priority)
             if ticket.state == "waiting":
                 yield Queue(ticket, ticket.patience)
             if ticket.state != "granted" or remaining(trip) <= 0:
                 return _skip(trip, target, saturated(target, ticket))
         allowed = limits(trip, target, behind)
-        try:
-            permit = admission(target, allowed, worn=worn)
-        except CircuitOpen as opened:
-            return _skip(trip, target, open_circuit(target, opened.retry_after))
+        admitted = permit_for(trip, target, behind, allowed, worn=worn)
+        if isinstance(admitted, TargetSkipped):
+            return _skip(trip, target, admitted)
+        permit = admitted
         trip.journal.starting(target, number, permit.state)
         began = trip.clock()
         outcome: Outcome | None = drill.outcome_for(target) if drill.active else None
@@ -186,6 +190,8 @@ def _attempt(
             outcome = yield Attempt(target, allowed, number, trip.journal.shield)
         shown = isinstance(outcome, Opened)
         if shown:
+            permit.heard()
+            target.health.usual.first_token.note(trip.clock() - began)
             trip.journal.opened(target, began)
             outcome = yield Relay(restarted)
         outcome = judged(trip, target, outcome)
@@ -218,7 +224,9 @@ def _settle(
     """Give the breaker its verdict and write the attempt down."""
     state = permit.state
     if not isinstance(outcome, Failed):
-        permit.success(trip.clock() - began)
+        permit.success(seconds := trip.clock() - began)
+        if not shown:
+            target.health.usual.answer.note(seconds)
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
         _watch_lifecycle(trip, target, outcome.facts)
         return outcome

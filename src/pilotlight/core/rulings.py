@@ -9,14 +9,12 @@ from typing import Any
 
 from pilotlight.core import backoff
 from pilotlight.core.boundary import ResidencyRule
-from pilotlight.core.breaker import Permit
 from pilotlight.core.bulkhead import Ticket
-from pilotlight.core.circuit import HEALTH_CHECK, WORN
 from pilotlight.core.faults import RULES, Elsewhere, Fault
 from pilotlight.core.space import together
 from pilotlight.core.steps import Answered, Ended, Failed, Outcome, Report, Timeouts
 from pilotlight.core.target import Target
-from pilotlight.core.trip import Again, Left, Trip
+from pilotlight.core.trip import Left, Trip
 from pilotlight.errors import CircuitOpen, PilotlightError, ProviderFault, TargetSkipped
 
 SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
@@ -78,26 +76,6 @@ def open_circuit(target: Target, wait: float | None) -> CircuitOpen:
     """Say that a breaker is open; by the target's own name, for breakers are shared."""
     forever = wait == float("inf")
     return CircuitOpen(target.name, None if forever else wait, target.health.breaker.reason)
-
-
-def hope(refused: TargetSkipped) -> Again | None:
-    """Tell whether this target may be visited once more, when nobody else has answered."""
-    if not isinstance(refused, CircuitOpen):
-        return None
-    if refused.cause == Fault.RATE_LIMITED:
-        return "throttled"
-    return "worn" if refused.cause in WORN or refused.cause == HEALTH_CHECK else None
-
-
-def admission(target: Target, allowed: Timeouts, *, worn: bool) -> Permit:
-    """Return the breaker's permit, `worn` that of a last resort; raises CircuitOpen."""
-    breaker, lease = target.health.breaker, allowed.total or 0.0
-    if not worn:
-        return breaker.acquire(lease)
-    permit = breaker.last_resort(lease)
-    if permit is None:
-        raise CircuitOpen(str(breaker.name), breaker.retry_after, breaker.reason)
-    return permit
 
 
 def saturated(target: Target, ticket: Ticket) -> TargetSkipped:

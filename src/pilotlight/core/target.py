@@ -14,6 +14,7 @@ from pilotlight.core.bulkhead import Bulkhead
 from pilotlight.core.lifecycle import Lifecycle
 from pilotlight.core.space import Space
 from pilotlight.core.steps import Provider, Timeouts
+from pilotlight.core.usual import Usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Health:
     lacks: frozenset[str] = frozenset()  # what the server itself says that it can't do
     away: bool = False  # a "local" model that by the server's own words runs elsewhere
     attend: Callable[[], None] | None = None
+    usual: Usual = field(default_factory=Usual)  # how long it takes
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)

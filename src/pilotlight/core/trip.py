@@ -45,11 +45,11 @@ class Trip:
     game_days: GameDays | None = None
 
 
-Again: TypeAlias = Literal["throttled", "worn"]
+Again: TypeAlias = Literal["suspected", "throttled", "worn"]
 """Why a target that was left may be visited once more, when nobody else has answered.
 
-`throttled`: it is well, and says when to ask again.  `worn`: only its breaker refused it, for
-calls that failed before.
+`suspected`: it was left for others, lest too many ask it at once.  `throttled`: it is well,
+and says when to ask again.  `worn`: only its breaker refused it, for calls that failed before.
 """
 
 

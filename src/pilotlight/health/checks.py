@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pilotlight.core.circuit import HEALTH_CHECK
+from pilotlight.core.breaker_policy import HEALTH_CHECK
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target

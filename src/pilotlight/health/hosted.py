@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
-from pilotlight.core.circuit import HEALTH_CHECK
+from pilotlight.core.breaker_policy import HEALTH_CHECK
 from pilotlight.core.faults import Fault
 from pilotlight.providers.base import Connection
 

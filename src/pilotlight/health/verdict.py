@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
 from pilotlight.core.breaker import Permit
-from pilotlight.core.circuit import HEALTH_CHECK, WORN
+from pilotlight.core.breaker_policy import HEALTH_CHECK, WORN
 from pilotlight.core.fork import GATE
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.steps import Timeouts

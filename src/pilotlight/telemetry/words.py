@@ -22,7 +22,7 @@ OUTCOMES: Final = frozenset(
     {"primary", "failover", "exhausted", "interrupted", "abandoned", "cancelled"}
 )
 SKIP_REASONS: Final = frozenset(
-    {"breaker_open", "saturated", "unsupported", "residency", "retired", "drill"}
+    {"breaker_open", "suspected", "saturated", "unsupported", "residency", "retired", "drill"}
 )
 FAILOVER_REASONS: Final = frozenset(Fault) | SKIP_REASONS
 STATES: Final = ("closed", "open", "half_open")

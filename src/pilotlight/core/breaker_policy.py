@@ -1,0 +1,41 @@
+"""The numbers of a circuit breaker, and the reasons for which calls open it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+HEALTH_CHECK: Final = "health_check"
+WORN: Final = frozenset({"failure_rate", "consecutive_failures", "slow_call_rate", "trial_failed"})
+"""Breaks after calls that failed: another call may find that it is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
+
+    It opens when such a share of the window's calls has failed, of `minimum_calls` at least, or
+    when the window's last `consecutive_failures` have, whatever their share: a busy window is
+    full of successes that say nothing of the provider now.  At a failure rate of 30 % one call
+    in 400 sees five in a row by chance.  Source of the five: Envoy's `consecutive_5xx`.
+    `slow_call` is the duration from which a success counts as slow (None: never).
+    `suspicion`: between two failures and the break it takes no more calls than could still
+    open it, if others can answer (`core/suspicion.py`).
+    A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`; a slow
+    trial is a failed one.
+    """
+
+    failure_rate: float = 0.5
+    minimum_calls: int = 5
+    window: float = 30.0
+    reset_timeout: float = 15.0
+    max_break: float = 300.0
+    trial_calls: int = 1
+    slow_call: float | None = None
+    slow_call_rate: float = 0.8
+    consecutive_failures: int = 5
+    suspicion: bool = True
+
+    def slow(self, duration: float) -> bool:
+        """Tell whether a success that took so many seconds counts as slow."""
+        return self.slow_call is not None and duration >= self.slow_call
