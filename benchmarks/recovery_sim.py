@@ -158,7 +158,7 @@ class World:
         concurrency: int | None = None,
     ) -> Provider:
         """Add a target; what is not given is the product's default."""
-        breaker = Breaker(name, policy, clock=self.clock)
+        breaker = Breaker(name, policy, clock=self.clock, chance=self.random.random)
         retry = RetryPolicy()
         bulkhead = None if concurrency is None else Bulkhead(concurrency, 16, self.clock)
         health = Health(breaker, RetryBudget(retry.budget, retry.reserve), bulkhead)

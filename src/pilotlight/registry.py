@@ -8,9 +8,10 @@ configuration read last are those that hold.
 from __future__ import annotations
 
 import hashlib
+import random
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -78,9 +79,13 @@ class _Announcer(pybreaker.CircuitBreakerListener):
 
 
 class Registry:
-    """Endpoints and their health; thread-safe."""
+    """Endpoints and their health; thread-safe.
 
-    def __init__(self) -> None:
+    `chance` gives 0 to 1: how much of its jitter each break has.
+    """
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
         self._lock = threading.Lock()
         self._records: dict[Endpoint, Health] = {}
         self._spaces: dict[str, Space] = {}
@@ -98,7 +103,13 @@ class Registry:
         with self._lock:
             record = self._records.get(endpoint)
             if record is None:
-                breaker = Breaker(name, policy, clock=endpoint.clock, listeners=[_Announcer()])
+                breaker = Breaker(
+                    name,
+                    policy,
+                    clock=endpoint.clock,
+                    chance=self._chance,
+                    listeners=[_Announcer()],
+                )
                 record = Health(breaker, RetryBudget(retry.budget, retry.reserve))
                 self._records[endpoint] = record
             record.breaker.configure(policy)

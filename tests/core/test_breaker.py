@@ -136,7 +136,7 @@ def test_a_slow_trial_is_a_failed_one(clock):
     clock.advance(10.0)
     guard.acquire().success(5.0)
     assert (guard.current_state, guard.reason) == ("open", "slow_call_rate")
-    clock.advance(10.0)
+    clock.advance(guard.retry_after)
     guard.acquire().success(4.9)
     assert guard.current_state == "closed"
 

@@ -24,6 +24,7 @@ class Out:
 
     def __init__(self, permit: Permit, epoch: int, until: float) -> None:
         self.permit = permit
+        self.began = permit.began
         self.epoch = epoch  # how often the circuit had moved when it was given
         self.until = until  # end of its lease
 
@@ -42,7 +43,7 @@ class BreakerMachine(RuleBasedStateMachine):
             max_break=4 * RESET, trial_calls=trials, slow_call=slow, slow_call_rate=0.5,
             consecutive_failures=row,
         )  # fmt: skip
-        self.breaker = Breaker("gpt", self.policy, clock=self.clock)
+        self.breaker = Breaker("gpt", self.policy, clock=self.clock, chance=lambda: 0.0)
         self.out: list[Out] = []
         self.now = "closed"
         self.epoch = 0
@@ -53,7 +54,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.good_trials = 0
         self.in_place: list[Out] = []
         self.lease_ends = 0.0
-        self.openings = 0  # since it was last closed, those without a time of their own
+        self.dear = 0  # failures in a row that opened it and made a caller wait
 
     # The model.
 
@@ -64,7 +65,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.seen, self.in_place, self.good_trials, self.lease_ends = [], [], 0, 0.0
         self.resort = None
         if state == "closed":
-            self.openings = 0
+            self.dear = 0
 
     def give_back(self, one: Out) -> None:
         if one in self.in_place:
@@ -72,10 +73,14 @@ class BreakerMachine(RuleBasedStateMachine):
         if one is self.resort:
             self.resort = None
 
-    def open_for(self, seconds: float | None, reason: str = "failure_rate") -> None:
+    def open_for(
+        self, seconds: float | None, reason: str = "failure_rate", cost: float = 0.0
+    ) -> None:
         if seconds is None:
-            seconds = min(RESET * 2**self.openings, 4 * RESET)
-            self.openings += 1
+            dear = 16 * cost > RESET
+            seconds = min(16 * cost * 2**self.dear if dear else RESET, 4 * RESET)
+            seconds = max(seconds - cost, seconds / 2)
+            self.dear = self.dear + 1 if dear else 0
         self.move("open")
         self.until, self.reason = self.clock() + seconds, reason
 
@@ -148,6 +153,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if how == "release":
             return
         slow = how == "slow" and self.policy.slow_call is not None
+        cost = 6.0 if slow else self.clock() - one.began
         if self.now == "open":
             if how == "failure" or slow:
                 return
@@ -155,7 +161,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if self.now == "half-open":
             self.good_trials += 1
             if how == "failure" or slow:
-                self.open_for(None, "slow_call_rate" if slow else "trial_failed")
+                self.open_for(None, "slow_call_rate" if slow else "trial_failed", cost)
             elif self.good_trials >= self.policy.trial_calls:
                 self.move("closed")
             return
@@ -168,7 +174,7 @@ class BreakerMachine(RuleBasedStateMachine):
             (enough and slow and slept >= len(counted) / 2)
             or (len(counted) >= row and all(each[1] for each in counted[-row:]))
         ):
-            self.open_for(None)
+            self.open_for(None, cost=cost)
 
     @precondition(lambda self: self.out)
     @rule(data=st.data(), seconds=st.sampled_from([None, 0.0, 3.0, math.inf]))
@@ -176,7 +182,7 @@ class BreakerMachine(RuleBasedStateMachine):
         one = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
         one.permit.trip("rate_limited", seconds)
         if one.epoch == self.epoch:
-            self.open_for(seconds, "rate_limited")
+            self.open_for(seconds, "rate_limited", self.clock() - one.began)
 
     @rule(seconds=st.sampled_from([None, 2.0]))
     def trip_from_outside(self, seconds: float | None) -> None:

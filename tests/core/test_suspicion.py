@@ -28,6 +28,13 @@ def failed(one, clock, times: int = 2) -> None:
         one.health.breaker.acquire().failure(OSError())
 
 
+def known(one, seconds: float) -> None:
+    """Let a target be known to take so long."""
+    for average in (one.health.usual.answer, one.health.usual.first_token):
+        average.note(seconds)
+        average.far = TIMES * seconds
+
+
 def send(targets, clock, number: int, **call) -> list[str]:
     """Begin so many calls, and tell whom each asks first."""
     talks = [flow(targets, clock, **call)[0] for _ in range(number)]
@@ -148,7 +155,7 @@ def test_a_call_that_was_given_up_only_makes_room(clock):
 
 def test_calls_that_are_silent_far_beyond_the_usual_are_failures_to_come(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    gpt.health.usual.answer.note(2.0)
+    known(gpt, 2.0)
     send([gpt, local], clock, 10)
     clock.advance(2.0 * TIMES - 0.1)
     assert send([gpt, local], clock, 1) == ["gpt"]
@@ -170,7 +177,7 @@ def test_of_an_unknown_target_a_third_of_its_limit_is_far(clock, stream, after):
 
 def test_a_failure_and_a_silent_call_are_two(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    gpt.health.usual.answer.note(2.0)
+    known(gpt, 2.0)
     send([gpt, local], clock, 5)
     clock.advance(5.0)
     send([gpt, local], clock, 1)
@@ -181,7 +188,7 @@ def test_a_failure_and_a_silent_call_are_two(clock):
 
 def test_streams_that_are_read_for_long_are_no_sign(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    gpt.health.usual.first_token.note(0.5)
+    known(gpt, 0.5)
     send([gpt, local], clock, 20, stream=True)
     for talk in send.under_way:
         talk.send(Opened())
@@ -370,13 +377,25 @@ def test_the_usual_time_is_a_moving_mean():
     average = Average()
     assert average.far is None
     average.note(3.0)
-    assert (average.mean, average.far) == (3.0, 3.0 * TIMES)
+    assert average.mean == 3.0
     average.note(5.0)
     assert average.mean == 4.0
-    for _ in range(200):
-        average.note(0.1)
-    assert average.mean == pytest.approx(0.1, abs=0.01)
+    for _ in range(500):
+        average.note(1.0)
+    assert average.mean == pytest.approx(1.0, abs=0.01)
+    assert average.far == pytest.approx(TIMES, rel=0.1)
+    for _ in range(500):
+        average.note(0.01)
     assert average.far == FLOOR
+
+
+def test_of_a_few_calls_none_may_have_been_a_long_one():
+    average, far = Average(), []
+    for _ in range(10):
+        average.note(3.0)
+        far.append(average.far)
+    assert far[0] == 3 * TIMES * 3.0
+    assert far == sorted(far, reverse=True)
 
 
 def test_it_is_learned_from_what_went_well_alone(clock):
@@ -405,7 +424,7 @@ def test_it_is_learned_from_what_went_well_alone(clock):
 
 def test_a_target_that_falls_silent_is_noticed_before_its_calls_are_overdue(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    gpt.health.usual.answer.note(10.0)
+    known(gpt, 10.0)
     for _ in range(60):  # two answers a second
         clock.advance(0.5)
         gpt.health.breaker.acquire().success()

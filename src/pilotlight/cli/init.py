@@ -50,7 +50,7 @@ deadline = 60         # seconds for a call, all targets together
 # [breaker]
 # failure_rate = 0.5
 # minimum_calls = 5
-# reset_timeout = 15    # seconds
+# reset_timeout = 16    # seconds
 """
 EXAMPLE = """
 # No API key was found in the environment.  With one, a closed model goes first:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import threading
 import time
 from collections import deque
@@ -30,7 +31,7 @@ from typing import Any, ClassVar, Final, Literal, cast
 
 import pybreaker
 
-from pilotlight.core.breaker_policy import BreakerPolicy
+from pilotlight.core.breaker_policy import DEAR, JITTER, BreakerPolicy
 from pilotlight.core.circuit import Closed, HalfOpen, Leave, Open, Rules
 from pilotlight.core.permit import Permit
 from pilotlight.core.window import Window
@@ -103,12 +104,14 @@ class Breaker(pybreaker.CircuitBreaker):
         policy: BreakerPolicy | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
         exclude: Iterable[Any] = (),
         listeners: Iterable[Any] = (),
         state_storage: Any = None,
     ) -> None:
         self.policy = policy or BreakerPolicy()
         self.clock = clock
+        self._chance = chance
         self._next_break = self.policy.reset_timeout
         self._next_reason = "failure_rate"
         self._failed_trials = 0
@@ -145,9 +148,12 @@ class Breaker(pybreaker.CircuitBreaker):
             state.wanted(now)
             if (wait := state.refusal(now)) is not None:
                 raise CircuitOpen(str(self.name), wait, self.reason)
-            if wary and self._rules.suspected(now):
+            suspected = wary and self._rules.suspected(now)
+            if suspected and not self._rules.overruled(now):
                 raise TargetSkipped(str(self.name), SUSPECTED)
-            return self._admit(now, lease, patience)
+            permit = self._admit(now, lease, patience)
+            permit.trial = permit.trial or suspected
+            return permit
 
     def _admit(self, now: float, lease: float = 0.0, patience: float = math.inf) -> Permit:
         """Return a permit of the state as it is now; expects the lock."""
@@ -259,7 +265,7 @@ class Breaker(pybreaker.CircuitBreaker):
     def learn_open(self, reason: str, seconds: float, failed_trials: int) -> None:
         """Take over another process's break, which ends in so many seconds (0 or less: is over).
 
-        Of two breaks the longer holds; failed trials lengthen the next one here too.
+        Of two breaks the longer holds; trials that made callers wait lengthen the next one too.
         """
         with self._guard:
             self._failed_trials = max(self._failed_trials, failed_trials)
@@ -288,7 +294,7 @@ class Breaker(pybreaker.CircuitBreaker):
 
     @property
     def failed_trials(self) -> int:
-        """How many breaks in a row have ended in a failed trial, the first trip included."""
+        """How many failures in a row that opened it have made a caller wait, the first included."""
         return self._failed_trials
 
     def early_trial(self, reasons: Collection[str]) -> Permit | None:
@@ -328,13 +334,27 @@ class Breaker(pybreaker.CircuitBreaker):
             state, now = self._current(), self.clock()
             return state.desperate(now) if isinstance(state, Open) else self.retry_after is None
 
-    def _open(self, reason: str, seconds: float | None) -> None:
-        """Open for a time; expects the lock to be held."""
+    def _open(self, reason: str, seconds: float | None, cost: float = 0.0) -> None:
+        """Open for a time, None: the usual after a failure of this cost; expects the lock."""
         if seconds is None:
-            seconds = min(self.policy.reset_timeout * 2**self._failed_trials, self.policy.max_break)
-            self._failed_trials = min(self._failed_trials + 1, 32)
+            seconds = self._usual_break(cost)
         self._next_break, self._next_reason = max(0.0, seconds), reason
         super().open()
+
+    def _usual_break(self, cost: float) -> float:
+        """Return how long a break lasts after a failure that took `cost` seconds.
+
+        It counts from where the failed call began, but half of it at least is left.
+        """
+        seconds = self.policy.reset_timeout
+        if DEAR * cost <= seconds:
+            self._failed_trials = 0
+        else:
+            seconds = DEAR * cost * 2**self._failed_trials
+            self._failed_trials = min(self._failed_trials + 1, 32)
+        longest = max(self.policy.max_break, self.policy.reset_timeout)
+        seconds = min(seconds, longest) * (1 - JITTER * self._chance())
+        return max(seconds - cost, seconds / 2)
 
     def open(self) -> bool:
         """Open the circuit for its usual break, as pybreaker's method does."""

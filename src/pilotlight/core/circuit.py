@@ -53,6 +53,10 @@ class Rules:
         """Tell whether another call would be one too many (`core/suspicion.py`)."""
         return False
 
+    def overruled(self, now: float) -> bool:
+        """Tell whether one call may go to a suspected target all the same, to find out."""
+        return False
+
     def admitted(self, permit: Permit, lease: float) -> None:
         """Note a permit just issued; a trial's place is kept for `lease` seconds."""
 
@@ -65,8 +69,8 @@ class Rules:
     def on_success(self, duration: float = 0.0) -> None:
         """Note that a call went well."""
 
-    def on_failed(self) -> None:
-        """Note that a call failed."""
+    def on_failed(self, cost: float) -> None:
+        """Note that a call failed, after `cost` seconds."""
 
 
 class Closed(Rules, pybreaker.CircuitClosedState):
@@ -93,16 +97,16 @@ class Closed(Rules, pybreaker.CircuitClosedState):
         self.window.add(now, slow=slow)
         self.suspicion.cleared(now)
         if slow and self._reached(self.window.slow, policy.slow_call_rate):
-            self._breaker._open("slow_call_rate", None)
+            self._breaker._open("slow_call_rate", None, duration)
 
-    def on_failed(self) -> None:
+    def on_failed(self, cost: float) -> None:
         self.window.add(self._breaker.clock(), failed=True)
         self.suspicion.failed()
         policy: BreakerPolicy = self._breaker.policy
         if self._reached(self.window.failures, policy.failure_rate):
-            self._breaker._open("failure_rate", None)
+            self._breaker._open("failure_rate", None, cost)
         elif self.window.in_a_row >= policy.consecutive_failures:
-            self._breaker._open("consecutive_failures", None)
+            self._breaker._open("consecutive_failures", None, cost)
 
     def _reached(self, count: int, rate: float) -> bool:
         calls = self.window.calls
@@ -114,6 +118,9 @@ class Closed(Rules, pybreaker.CircuitClosedState):
             return False
         self.window.forget(now)
         return self.suspicion.full(now, self.window, self._missing())
+
+    def overruled(self, now: float) -> bool:
+        return self.suspicion.overruled(now, self._breaker.policy.max_break)
 
     def _missing(self) -> int:
         """Return how many failures more would open it, at least one."""
@@ -229,11 +236,11 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
 
     def on_success(self, duration: float = 0.0) -> None:
         if self._breaker.policy.slow(duration):
-            self._breaker._open("slow_call_rate", None)
+            self._breaker._open("slow_call_rate", None, duration)
             return
         self.successes += 1
         if self.successes >= self._breaker.policy.trial_calls:
             self._breaker.close()
 
-    def on_failed(self) -> None:
-        self._breaker._open("trial_failed", None)
+    def on_failed(self, cost: float) -> None:
+        self._breaker._open("trial_failed", None, cost)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from pilotlight import events
 from pilotlight.core import drill
-from pilotlight.core.admission import doubted, hope, permit_for
+from pilotlight.core.admission import doubted, hope, permit_for, trial_limits
 from pilotlight.core.breaker import Permit
 from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_final
@@ -183,6 +183,8 @@ def _attempt(
         if isinstance(admitted, TargetSkipped):
             return _skip(trip, target, admitted)
         permit = admitted
+        if permit.trial:
+            allowed = trial_limits(trip, target, behind, allowed)
         trip.journal.starting(target, number, permit.state)
         began = trip.clock()
         outcome: Outcome | None = drill.outcome_for(target) if drill.active else None

@@ -72,11 +72,11 @@ class Permit:
         with breaker._guard:
             if (state := breaker._hand_in(self)) is not None:
                 breaker._note_failure(error or RuntimeError("failed"))
-                state.on_failed()
+                state.on_failed(breaker.clock() - self.began)
                 self.moved = breaker._rules is not state
 
     def trip(self, reason: str, seconds: float | None = None) -> bool:
-        """Open the circuit for a reason and a time; None: the usual, growing break.
+        """Open the circuit for a reason and a time; None: the usual break.
 
         Returns whether this permit opened it: False when it was out of date.
         """
@@ -85,7 +85,7 @@ class Permit:
             if breaker._hand_in(self) is None:
                 return False
             breaker._note_failure(RuntimeError(reason))
-            breaker._open(reason, seconds)
+            breaker._open(reason, seconds, breaker.clock() - self.began)
             self.moved = True
             return True
 

@@ -33,7 +33,7 @@ DUE: Final = 5.0  # answers: that many keep away by chance once in 150 times
 class Suspicion:
     """The calls in flight at one target of which nothing has been heard yet."""
 
-    __slots__ = ("_failures", "_run", "_sign", "_silent", "_soonest")
+    __slots__ = ("_failures", "_run", "_sign", "_silent", "_since", "_soonest")
 
     def __init__(self, now: float) -> None:
         self._silent: set[Permit] = set()
@@ -41,6 +41,7 @@ class Suspicion:
         self._failures = 0  # since the last sign of life
         self._run = 0  # calls that have come since
         self._sign = now
+        self._since: float | None = None  # when a call was first sent elsewhere, or the last let in
 
     def admitted(self, permit: Permit) -> None:
         """A call has begun."""
@@ -59,7 +60,7 @@ class Suspicion:
     def cleared(self, now: float) -> None:
         """The target has shown that it lives: those that are overdue are only slow."""
         self._failures = self._run = 0
-        self._sign = now
+        self._sign, self._since = now, None
         if now >= self._soonest:
             self._silent.difference_update([p for p in tuple(self._silent) if now >= p.overdue])
             self._look_ahead()
@@ -77,6 +78,17 @@ class Suspicion:
             return False
         failures = min(self._failures, window.in_a_row) + self._overdue(now)
         return failures >= DOUBT or self._fell_silent(now, window)
+
+    def overruled(self, now: float, pause: float) -> bool:
+        """Tell whether one call may go all the same: there is none for `pause` seconds.
+
+        Those in flight may be lost for good, and hold back all others for as long as they last.
+        """
+        since = self._since
+        if since is not None and now < since + pause:
+            return False
+        self._since = now
+        return since is not None
 
     def _fell_silent(self, now: float, window: Window) -> bool:
         due = (now - self._sign) * (window.calls - window.failures) / window.seconds

@@ -7,7 +7,7 @@ from typing import Final
 
 TIMES: Final = 4.0  # the usual time is far beyond it
 FLOOR: Final = 1.0  # seconds: below it a hiccup of the network looks like the end
-MEMORY: Final = 16  # calls that the average goes back, about
+MEMORY: Final = 32  # calls that the average goes back, about
 
 
 class Average:
@@ -27,7 +27,8 @@ class Average:
         """Take account of one that went well."""
         self._notes = min(self._notes + 1, MEMORY)
         self.mean += (seconds - self.mean) / self._notes
-        self.far = max(FLOOR, TIMES * self.mean)
+        unsure = 1 + 2 / self._notes  # of a few, none may have been a long one
+        self.far = max(FLOOR, TIMES * self.mean * unsure)
 
 
 @dataclass(frozen=True, slots=True)
