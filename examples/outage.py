@@ -43,7 +43,7 @@ def main() -> None:
     """Play the outage."""
     with ChaosServer(models=["llama3.2"]) as server, tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "pilotlight.toml")
-        config.write_text("[breaker]\nreset_timeout = 0.5   # seconds; the default is 15\n")
+        config.write_text("[breaker]\nreset_timeout = 0.5   # seconds; the default is 16\n")
         os.environ["PILOTLIGHT_CONFIG"] = str(config)
         os.environ["OPENAI_API_KEY"] = "sk-not-a-real-key"
         os.environ["OPENAI_BASE_URL"] = f"{server.base('cloud')}/v1"

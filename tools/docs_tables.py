@@ -137,11 +137,13 @@ MEANING: Mapping[str, str] = {
     "breaker.failure_rate": "opens at this share of failed calls in the window",
     "breaker.minimum_calls": "never opens by a rate on fewer calls in the window",
     "breaker.window": "how far back calls are counted",
-    "breaker.reset_timeout": "length of a break; doubled for each failed trial call",
-    "breaker.max_break": "the longest break",
+    "breaker.reset_timeout": "length of a break after a failure that came fast",
+    "breaker.max_break": "the longest break after failures that made callers wait",
     "breaker.trial_calls": "calls admitted when a break is over; all must succeed",
     "breaker.slow_call": "a success that takes this long counts as slow; not set: none does",
     "breaker.slow_call_rate": "opens at this share of slow calls",
+    "breaker.suspicion": "after two failures in a row, spare it calls that others can answer",
+    "breaker.consecutive_failures": "opens when so many calls in a row have failed",
     "retry.attempts": "retries at one target within one call, at most; 0: never",
     "retry.base": "the first pause is random between 0 and this; doubled for each further one",
     "retry.cap": "the longest pause",
@@ -285,7 +287,8 @@ def _faults() -> str:
 def _effects(rule: Rule) -> list[str]:
     breaker = {Effect.COUNTS: "counts", Effect.IGNORES: "ignores"}.get(rule.breaker)
     if breaker is None:
-        breaker = f"opens for {_lasting(rule.break_for)}"
+        usual = rule.break_for is None
+        breaker = "opens for a break" if usual else f"opens for {_lasting(rule.break_for)}"
     elsewhere = {Elsewhere.YES: "yes", Elsewhere.NO: "no: raised"}.get(rule.elsewhere)
     return [breaker, str(rule.retries), elsewhere or rule.elsewhere.value]
 

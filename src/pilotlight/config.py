@@ -123,6 +123,8 @@ class BreakerTable(_Table):
     trial_calls: Count | None = None
     slow_call: Seconds | None = None
     slow_call_rate: Rate | None = None
+    consecutive_failures: Count | None = None
+    suspicion: bool | None = None
 
 
 class RetryTable(_Table):

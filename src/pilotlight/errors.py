@@ -50,8 +50,8 @@ class InvalidCall(PilotlightError, ValueError):
 class TargetSkipped(PilotlightError):
     """A target was not asked.
 
-    `reason` is one of
-    `breaker_open asked_to_wait saturated unsupported residency retired drill`;
+    `reason` is one of `breaker_open suspected asked_to_wait saturated unsupported residency
+    retired drill`;
     `retry_after` is in seconds, None when waiting does not help.
     """
 
@@ -72,7 +72,8 @@ class TargetSkipped(PilotlightError):
 class CircuitOpen(TargetSkipped, pybreaker.CircuitBreakerError):
     """The breaker refused the call; ask again in `retry_after` seconds (None: no use in waiting).
 
-    `cause` says why it is open: a fault's name, `failure_rate`, `forced`, ...
+    `cause` says why it is open: a fault's name, `failure_rate`, `consecutive_failures`,
+    `forced`, ...
     """
 
     def __init__(self, target: str, retry_after: float | None, cause: str = "failure_rate") -> None:

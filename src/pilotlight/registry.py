@@ -8,10 +8,11 @@ configuration read last are those that hold.
 from __future__ import annotations
 
 import hashlib
+import random
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -89,10 +90,12 @@ class Registry:
 
     What a target uses is there as long as the target.  Of the others those asked for last are
     remembered, and for longer those whose circuit is open: a key that comes back after it was
-    refused finds the break that it had.
+    refused finds the break that it had.  `chance` gives 0 to 1: how much of its jitter each
+    break has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
         self.forked()
         GATE.inherits(self)
         self._records: WeakValueDictionary[Endpoint, Health] = WeakValueDictionary()
@@ -117,7 +120,13 @@ class Registry:
         with self._lock:
             record = self._records.get(endpoint)
             if record is None:
-                breaker = Breaker(name, policy, clock=endpoint.clock, listeners=[_Announcer()])
+                breaker = Breaker(
+                    name,
+                    policy,
+                    clock=endpoint.clock,
+                    chance=self._chance,
+                    listeners=[_Announcer()],
+                )
                 record = Health(breaker, RetryBudget(retry.budget, retry.reserve))
                 self._records[endpoint] = record
             self._remember(endpoint, record)

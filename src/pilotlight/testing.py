@@ -145,7 +145,7 @@ class ScriptedTarget(Target):
     ) -> None:
         retry = retry or RetryPolicy(attempts=0)
         missing = frozenset(lacks)
-        guard = Breaker(name, breaker, clock=clock)
+        guard = Breaker(name, breaker, clock=clock, chance=lambda: 0.0)
         bulkhead = None if concurrency is None else Bulkhead(concurrency, queue, clock)
         super().__init__(
             name=name,

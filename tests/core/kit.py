@@ -24,13 +24,18 @@ from pilotlight.testing import FakeClock
 PATIENCE = 30.0  # real seconds until a test that waits for another thread gives up
 
 
+def exact() -> float:
+    """No jitter."""
+    return 0.0
+
+
 def breaker(clock: FakeClock, **numbers: Any) -> Breaker:
     """A breaker that opens after four failures in a row, for 15 s."""
     extra = {
         key: numbers.pop(key) for key in ("listeners", "exclude", "state_storage") if key in numbers
     }
     given = {"minimum_calls": 4, "failure_rate": 0.5, "window": 30.0, "reset_timeout": 15.0}
-    return Breaker("gpt", BreakerPolicy(**given | numbers), clock=clock, **extra)
+    return Breaker("gpt", BreakerPolicy(**given | numbers), clock=clock, chance=exact, **extra)
 
 
 def opened(clock: FakeClock, **numbers: Any) -> Breaker:
@@ -79,7 +84,7 @@ def target(
         model=f"test/{name}",
         provider=None,  # type: ignore[arg-type]
         health=Health(
-            Breaker(name, breaker, clock=clock),
+            Breaker(name, breaker, clock=clock, chance=exact),
             RetryBudget(retry.budget, retry.reserve),
             None if concurrency is None else Bulkhead(concurrency, queue, clock),
         ),

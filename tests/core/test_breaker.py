@@ -45,15 +45,32 @@ def busy(clock, **policy):
     return guard
 
 
-@pytest.mark.parametrize(("minimum", "row"), [(1, 5), (5, 5), (8, 8)])
+@pytest.mark.parametrize("minimum", [1, 5, 800])
+@pytest.mark.parametrize("row", [1, 3, 5, 8])
 def test_a_busy_provider_that_dies_is_left_alone_after_a_few_failures(clock, minimum, row):
-    guard = busy(clock, minimum_calls=minimum)
+    guard = busy(clock, minimum_calls=minimum, consecutive_failures=row)
     for failed in range(row):
         assert guard.current_state == "closed"
         assert guard.strain == pytest.approx(failed / row, abs=0.02)
         guard.acquire().failure(OSError())
     assert guard.current_state == "open"
-    assert guard.reason == "failure_rate"
+    assert guard.reason == "consecutive_failures"
+
+
+def test_five_in_a_row_is_the_default(clock):
+    guard = busy(clock)
+    for _ in range(4):
+        guard.acquire().failure(OSError())
+    assert guard.current_state == "closed"
+    guard.acquire().failure(OSError())
+    assert (guard.current_state, guard.reason) == ("open", "consecutive_failures")
+
+
+def test_where_the_rate_is_reached_as_well_it_is_the_reason(clock):
+    guard = breaker(clock, minimum_calls=3, consecutive_failures=3)
+    for _ in range(3):
+        guard.acquire().failure(OSError())
+    assert (guard.current_state, guard.reason) == ("open", "failure_rate")
 
 
 def test_failures_with_successes_between_them_are_judged_by_the_rate_alone(clock):
@@ -119,7 +136,7 @@ def test_a_slow_trial_is_a_failed_one(clock):
     clock.advance(10.0)
     guard.acquire().success(5.0)
     assert (guard.current_state, guard.reason) == ("open", "slow_call_rate")
-    clock.advance(10.0)
+    clock.advance(guard.retry_after)
     guard.acquire().success(4.9)
     assert guard.current_state == "closed"
 
@@ -151,7 +168,7 @@ def test_a_permit_counts_once(clock):
 
 
 def test_as_a_context_manager_a_permit_reads_the_exception(clock):
-    guard = breaker(clock, minimum_calls=99)
+    guard = breaker(clock, minimum_calls=99, consecutive_failures=99)
     with guard.acquire():
         pass
     with pytest.raises(OSError), guard.acquire():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pilotlight.core.breaker import Breaker, BreakerPolicy, Permit
+from pilotlight.core.breaker_policy import WORN
 from pilotlight.errors import CircuitOpen
 from pilotlight.testing import FakeClock
 
@@ -23,6 +24,7 @@ class Out:
 
     def __init__(self, permit: Permit, epoch: int, until: float) -> None:
         self.permit = permit
+        self.began = permit.began
         self.epoch = epoch  # how often the circuit had moved when it was given
         self.until = until  # end of its lease
 
@@ -31,24 +33,28 @@ class BreakerMachine(RuleBasedStateMachine):
     """The model keeps a plain list of outcomes and a number that grows with each move."""
 
     @initialize(
-        trials=st.integers(1, 3), minimum=st.integers(1, 4), slow=st.sampled_from([None, 5.0])
-    )
-    def start(self, trials: int, minimum: int, slow: float | None) -> None:
+        trials=st.integers(1, 3), minimum=st.integers(1, 4), slow=st.sampled_from([None, 5.0]),
+        row=st.integers(1, 5),
+    )  # fmt: skip
+    def start(self, trials: int, minimum: int, slow: float | None, row: int) -> None:
         self.clock = FakeClock()
         self.policy = BreakerPolicy(
             failure_rate=0.5, minimum_calls=minimum, window=WINDOW, reset_timeout=RESET,
             max_break=4 * RESET, trial_calls=trials, slow_call=slow, slow_call_rate=0.5,
+            consecutive_failures=row,
         )  # fmt: skip
-        self.breaker = Breaker("gpt", self.policy, clock=self.clock)
+        self.breaker = Breaker("gpt", self.policy, clock=self.clock, chance=lambda: 0.0)
         self.out: list[Out] = []
         self.now = "closed"
         self.epoch = 0
         self.seen: list[tuple[float, bool, bool]] = []
         self.until = 0.0
+        self.reason = ""
+        self.resort: Out | None = None
         self.good_trials = 0
         self.in_place: list[Out] = []
         self.lease_ends = 0.0
-        self.openings = 0  # since it was last closed, those without a time of their own
+        self.dear = 0  # failures in a row that opened it and made a caller wait
 
     # The model.
 
@@ -57,15 +63,26 @@ class BreakerMachine(RuleBasedStateMachine):
         self.now = state
         self.epoch += 1
         self.seen, self.in_place, self.good_trials, self.lease_ends = [], [], 0, 0.0
+        self.resort = None
         if state == "closed":
-            self.openings = 0
+            self.dear = 0
 
-    def open_for(self, seconds: float | None) -> None:
+    def give_back(self, one: Out) -> None:
+        if one in self.in_place:
+            self.in_place.remove(one)
+        if one is self.resort:
+            self.resort = None
+
+    def open_for(
+        self, seconds: float | None, reason: str = "failure_rate", cost: float = 0.0
+    ) -> None:
         if seconds is None:
-            seconds = min(RESET * 2**self.openings, 4 * RESET)
-            self.openings += 1
+            dear = 16 * cost > RESET
+            seconds = min(16 * cost * 2**self.dear if dear else RESET, 4 * RESET)
+            seconds = max(seconds - cost, seconds / 2)
+            self.dear = self.dear + 1 if dear else 0
         self.move("open")
-        self.until = self.clock() + seconds
+        self.until, self.reason = self.clock() + seconds, reason
 
     def wait(self) -> float | None:
         """Seconds that the model would have a caller wait; None: it lets one in."""
@@ -107,6 +124,21 @@ class BreakerMachine(RuleBasedStateMachine):
             self.in_place.append(one)
             self.lease_ends = max(self.lease_ends, until)
 
+    @rule(lease=st.sampled_from([0.0, 40.0]))
+    def last_resort(self, lease: float) -> None:
+        refused = self.wait() is not None
+        if not refused:
+            return self.acquire(lease)
+        permit = self.breaker.last_resort(lease)
+        free = self.resort is None or self.clock() >= self.resort.until
+        given = self.now == "open" and self.reason in WORN | {"health_check"} and free
+        assert (permit is not None) == given
+        if permit is not None:
+            assert permit.state == "open"
+            self.resort = Out(permit, self.epoch, self.clock() + max(lease, RESET))
+            self.out.append(self.resort)
+        return None
+
     @precondition(lambda self: self.out)
     @rule(data=st.data(), how=st.sampled_from(["success", "slow", "failure", "release"]))
     def settle(self, data, how: str) -> None:
@@ -117,15 +149,19 @@ class BreakerMachine(RuleBasedStateMachine):
             getattr(one.permit, how)()
         if one.epoch != self.epoch:
             return
-        if one in self.in_place:
-            self.in_place.remove(one)
+        self.give_back(one)
         if how == "release":
             return
         slow = how == "slow" and self.policy.slow_call is not None
+        cost = 6.0 if slow else self.clock() - one.began
+        if self.now == "open":
+            if how == "failure" or slow:
+                return
+            self.move("half-open")
         if self.now == "half-open":
             self.good_trials += 1
             if how == "failure" or slow:
-                self.open_for(None)
+                self.open_for(None, "slow_call_rate" if slow else "trial_failed", cost)
             elif self.good_trials >= self.policy.trial_calls:
                 self.move("closed")
             return
@@ -133,12 +169,12 @@ class BreakerMachine(RuleBasedStateMachine):
         counted = self.counted()
         failed, slept = sum(each[1] for each in counted), sum(each[2] for each in counted)
         enough = len(counted) >= self.policy.minimum_calls
-        row = max(5, self.policy.minimum_calls)
+        row = self.policy.consecutive_failures
         if (enough and how == "failure" and failed >= len(counted) / 2) or (
             (enough and slow and slept >= len(counted) / 2)
             or (len(counted) >= row and all(each[1] for each in counted[-row:]))
         ):
-            self.open_for(None)
+            self.open_for(None, cost=cost)
 
     @precondition(lambda self: self.out)
     @rule(data=st.data(), seconds=st.sampled_from([None, 0.0, 3.0, math.inf]))
@@ -146,12 +182,12 @@ class BreakerMachine(RuleBasedStateMachine):
         one = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
         one.permit.trip("rate_limited", seconds)
         if one.epoch == self.epoch:
-            self.open_for(seconds)
+            self.open_for(seconds, "rate_limited", self.clock() - one.began)
 
     @rule(seconds=st.sampled_from([None, 2.0]))
     def trip_from_outside(self, seconds: float | None) -> None:
         self.breaker.trip("health_check", seconds)
-        self.open_for(seconds)
+        self.open_for(seconds, "health_check")
 
     @precondition(lambda self: self.out)
     @rule(data=st.data())
@@ -159,8 +195,7 @@ class BreakerMachine(RuleBasedStateMachine):
         one = data.draw(st.sampled_from(self.out))
         self.out.remove(one)
         one.permit.release()
-        if one in self.in_place:
-            self.in_place.remove(one)
+        self.give_back(one)
         one.permit.failure(OSError())
         one.permit.trip("again", 99.0)
         one.permit.success()
@@ -184,6 +219,11 @@ class BreakerMachine(RuleBasedStateMachine):
         window.forget(self.clock())
         expected = (len(counted), sum(e[1] for e in counted), sum(e[2] for e in counted))
         assert (window.calls, window.failures, window.slow) == expected
+
+    @invariant()
+    def never_two_last_resorts(self) -> None:
+        out = [o for o in self.out if o.permit.state == "open" and o.epoch == self.epoch]
+        assert len([o for o in out if self.clock() < o.until]) <= 1
 
     @invariant()
     def never_more_trials_than_places(self) -> None:

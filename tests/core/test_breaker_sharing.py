@@ -124,7 +124,7 @@ def test_a_cancelled_task_gives_its_trial_back(clock):
 
 
 def test_no_outcome_is_lost_between_threads(clock):
-    guard = breaker(clock, minimum_calls=10**9)
+    guard = breaker(clock, minimum_calls=10**9, consecutive_failures=10**9)
 
     def work(index: int) -> None:
         for _ in range(200):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import pytest
 from kit import breaker, half_open, opened
 
+from pilotlight.core.breaker import Breaker, BreakerPolicy
 from pilotlight.errors import CircuitOpen
+from pilotlight.testing import FakeClock
 
 
 def totals(guard) -> tuple[int, int, int]:
@@ -122,16 +125,91 @@ def test_outcomes_from_before_a_break_do_not_count_after_it(clock):
     assert totals(guard) == (0, 0, 0)
 
 
-def test_failed_trials_lengthen_the_break_up_to_a_cap_and_a_success_resets_it(clock):
-    guard = opened(clock, max_break=100.0)
-    breaks = []
-    for _ in range(5):
-        breaks.append(guard.retry_after)
+# How long a break lasts.
+
+
+def breaks(clock, cost: float, number: int = 5, **numbers) -> list[float]:
+    """The first breaks of an outage in which each call takes so long to fail.
+
+    Each is counted from where the failed call began.
+    """
+    guard, found = breaker(clock, max_break=100.0, window=1000.0, **numbers), []
+    while len(found) < number:
+        permit = guard.acquire()
+        clock.advance(cost)
+        permit.failure(OSError())
+        if guard.current_state == "open":
+            found.append(cost + guard.retry_after)
+            clock.advance(guard.retry_after)
+    return found
+
+
+@pytest.mark.parametrize("cost", [0.0, 0.003, 0.5, 0.9])
+def test_failures_that_come_fast_cost_nobody_anything_and_the_break_stays_short(clock, cost):
+    assert breaks(clock, cost) == pytest.approx([15.0] * 5)
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected"),
+    [
+        (1.0, [16.0, 32.0, 64.0, 100.0, 100.0]),
+        (2.0, [32.0, 64.0, 100.0, 100.0, 100.0]),
+        (30.0, [100.0] * 5),
+        (80.0, [130.0] * 5),  # half of a break is left in any case
+    ],
+)
+def test_failures_that_made_a_caller_wait_lengthen_it_up_to_a_cap(clock, cost, expected):
+    assert breaks(clock, cost) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("way", ["a success", "a fast failure"])
+def test_then_it_begins_anew(clock, way):
+    guard = half_open(clock, max_break=100.0)
+
+    def slow_trial() -> float:
+        permit = guard.acquire()
+        clock.advance(2.0)
+        permit.failure(OSError())
+        return 2.0 + guard.retry_after
+
+    for expected in (32.0, 64.0):
+        assert slow_trial() == expected
         clock.advance(guard.retry_after)
-        guard.acquire().failure(OSError())
-    assert breaks == [15.0, 30.0, 60.0, 100.0, 100.0]
-    clock.advance(100)
-    guard.acquire().success()
-    for _ in range(4):
-        guard.acquire().failure(OSError())
+    permit = guard.acquire()
+    if way == "a success":
+        permit.success()
+        guard.trip("failure_rate")
+    else:
+        permit.failure(OSError())
+    assert guard.retry_after == 15.0
+    clock.advance(15.0)
+    assert slow_trial() == 32.0
+
+
+def test_a_longest_break_below_the_usual_does_not_shorten_it(clock):
+    guard = opened(clock, reset_timeout=90.0, max_break=60.0)
+    assert guard.retry_after == 90.0
+
+
+def test_breaks_have_jitter_and_are_never_longer_than_was_said():
+    clock, random = FakeClock(), Random(1)
+    guard = Breaker("gpt", BreakerPolicy(), clock=clock, chance=random.random)
+    found = set()
+    for _ in range(200):
+        guard.trip("failure_rate")
+        found.add(round(guard.retry_after, 3))
+    assert min(found) >= 15.0 and max(found) <= 16.0
+    assert len(found) > 100 and max(found) - min(found) > 0.9
+
+
+def test_a_time_that_was_named_has_none(clock):
+    guard = Breaker("gpt", clock=clock, chance=lambda: 1.0)
+    guard.acquire().trip("rate_limited", 42.0)
+    assert guard.retry_after == 42.0
+
+
+@pytest.mark.parametrize("fault", ["rate_limited", "quota_exhausted"])
+def test_a_throttle_without_a_time_is_left_for_the_usual_break(clock, fault):
+    guard = breaker(clock)
+    guard.acquire().trip(fault)
     assert guard.retry_after == 15.0

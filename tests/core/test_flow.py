@@ -22,7 +22,7 @@ from pilotlight.core.steps import (
 from pilotlight.errors import AllTargetsFailed, CircuitOpen, ProviderFault
 
 RETRY = RetryPolicy(attempts=1, base=0.5, cap=8.0)
-CALM = BreakerPolicy(minimum_calls=99)
+CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
 
 
 def test_the_first_target_answers(clock):

@@ -92,8 +92,9 @@ class FlowMachine(RuleBasedStateMachine):
         with receipts() as log:
             journal = Journal("chat", "t0", private, self.clock)
         trip = Trip(call, self.targets, policy, self.clock, journal, lambda: self.random)
-        # At most: a queue, two tries and a pause between, a relay, for each; and a throttle.
-        talk = Talk(failover_flow(trip), log, limit=9 * (len(self.targets) + 1))
+        # At most: a queue, two tries and a pause between, a relay, for each; a throttle, and a
+        # last resort.
+        talk = Talk(failover_flow(trip), log, limit=9 * (len(self.targets) + 2))
         self.advance(talk, None)
 
     def advance(self, talk: Talk, outcome: Any) -> None:
@@ -207,6 +208,7 @@ class FlowMachine(RuleBasedStateMachine):
             if one.health.bulkhead is not None:
                 assert (one.health.bulkhead.inside, one.health.bulkhead.waiting) == (0, 0)
             assert not getattr(one.health.breaker.state, "places", set())
+            assert getattr(one.health.breaker.state, "resort", None) is None
         for talk in getattr(self, "ended", []):
             assert len(talk.log) == 1  # and nobody finished it once more
 

@@ -13,7 +13,7 @@ from pilotlight.core.steps import Attempt, Ended, Facts, Opened, Relay, StreamRe
 from pilotlight.errors import StreamInterrupted
 
 RETRY = RetryPolicy(attempts=1, base=0.5, cap=8.0)
-CALM = BreakerPolicy(minimum_calls=99)
+CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
 
 
 # Streams.

@@ -13,7 +13,7 @@ from pilotlight.core.backoff import RetryPolicy
 from pilotlight.core.breaker import BreakerPolicy
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Answered, Pause, Timeouts
+from pilotlight.core.steps import Answered, Ended, Opened, Pause, Timeouts
 from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
 
 # Time.
@@ -91,11 +91,32 @@ def test_the_last_failure_past_the_deadline_is_a_deadline(clock):
 
 @pytest.mark.parametrize(("left", "retries"), [(0.5, False), (0.6, True)])
 def test_a_pause_longer_than_the_time_left_is_not_begun(clock, left, retries):
-    calm = BreakerPolicy(minimum_calls=99)
+    calm = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
     gpt = target("gpt", clock, retry=RetryPolicy(base=0.5), breaker=calm)
     talk, _ = flow([gpt, target("b", clock)], clock, deadline=clock() + left)
     next(talk)
     assert isinstance(talk.send(fails(Fault.SERVER_ERROR)), Pause) is retries
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("takes", "state"), [(4.9, "closed"), (5.0, "open")])
+def test_how_long_an_answer_took_is_told_to_the_breaker(clock, stream, takes, state):
+    watchful = BreakerPolicy(minimum_calls=1, slow_call=5.0)
+    gpt = target("gpt", clock, breaker=watchful)
+    talk, _ = flow([gpt], clock, stream=stream)
+    next(talk)
+    if stream:
+        clock.advance(1.0)
+        talk.send(Opened())
+        clock.advance(takes - 1.0)
+        with pytest.raises(StopIteration):
+            talk.send(Ended())
+    else:
+        clock.advance(takes)
+        with pytest.raises(StopIteration):
+            talk.send(Answered("hello"))
+    assert gpt.health.breaker.current_state == state
+    assert gpt.health.breaker.reason == ("slow_call_rate" if state == "open" else "")
 
 
 # A throttle is sat out only when nobody else can answer.

@@ -83,7 +83,7 @@ def test_an_excluded_error_shows_that_the_provider_is_alive(clock):
 
 
 def test_the_counter_counts_failures_in_a_row(clock):
-    guard = breaker(clock, minimum_calls=99)
+    guard = breaker(clock, minimum_calls=99, consecutive_failures=99)
     for _ in range(3):
         guard.acquire().failure(OSError())
     assert guard.fail_counter == 3

@@ -59,15 +59,12 @@ OUTAGE = [
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        # Five failures, at 0 to 4; the fifth opens at 4.125.  A failed trial doubles the break:
-        # trials at 15 (14.125), 36 (35.125: 15.125 + 20) and 77 (76.125); then until 157.125.
-        (("breaker.reset_timeout=10",), 5 + 3),
-        # The trial at 65 (64.125) fails; then until 185.125.
+        # Five failures, at 0 to 4.  They cost next to nothing, and so do the trials, every ten
+        # seconds from the last failed call on: 14, 24, ... 94.
+        (("breaker.reset_timeout=10",), 5 + 9),
         (("breaker.reset_timeout=60",), 5 + 1),
-        # Never doubled: trials at 15, 26, 37, 48, 59, 70, 81, 92.
-        (("breaker.reset_timeout=10", "breaker.max_break=10"), 5 + 8),
         (("breaker.minimum_calls=1", "breaker.reset_timeout=1000"), 1),
-        (("breaker.minimum_calls=1000",), 100),
+        (("breaker.minimum_calls=1000", "breaker.consecutive_failures=1000"), 100),
     ],
 )
 def test_an_outage_of_a_hundred_calls(settings, expected):
@@ -92,11 +89,12 @@ def test_calls_that_overlapped_overlap_again():
 
 def test_only_one_trial_is_let_in_while_it_lasts():
     slow = [call(1000.0 + n, tried("gpt", Fault.TIMEOUT, 8.0), tried("local")) for n in range(40)]
-    # Calls 0 to 11 go out before the fifth failure, at 12, opens for 5 s.  17 is a trial, alone
-    # until it fails at 25, which opens for 10 s; 35 is the next, and lasts to the end.
-    played = play(slow, config("breaker.reset_timeout=5"))
+    # Calls 0 to 8 go out before the second failure, at 9, makes the target suspected; those in
+    # flight open it at 12.  Half of the 5 s are left then: 15 is a trial, alone until it fails
+    # at 23; the next are 26 and 37.
+    played = play(slow, config("breaker.reset_timeout=5", "breaker.max_break=5"))
     asked = [each.started_at - 1000 for each in played.receipts if each.attempts[0].target == "gpt"]
-    assert asked == [*range(12), 17, 35]
+    assert asked == [*range(9), 15, 26, 37]
 
 
 def test_a_process_of_its_own_has_breakers_of_its_own():

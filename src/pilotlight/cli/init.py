@@ -51,7 +51,7 @@ deadline = 60         # seconds for a call, all targets together
 # [breaker]
 # failure_rate = 0.5
 # minimum_calls = 5
-# reset_timeout = 15    # seconds
+# reset_timeout = 16    # seconds
 """
 _NAME = re.compile(r"[\w.:/@+-]+")  # what can stand in the file; it is somebody else's text
 EXAMPLE = """

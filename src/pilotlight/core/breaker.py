@@ -18,26 +18,32 @@ little long: everything of pybreaker's that has to be kept honest is in one plac
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Final, Literal, cast
 
 import pybreaker
 
-from pilotlight.core.circuit import BreakerPolicy, Closed, HalfOpen, Leave, Open, Permit, Rules
+from pilotlight.core.breaker_policy import DEAR, JITTER, BreakerPolicy
+from pilotlight.core.circuit import Closed, HalfOpen, Leave, Open, Rules
 from pilotlight.core.fork import GATE
+from pilotlight.core.permit import Permit
 from pilotlight.core.turn import Turn
 from pilotlight.core.window import Window
-from pilotlight.errors import CircuitOpen
+from pilotlight.errors import CircuitOpen, TargetSkipped
 from pilotlight.plain import logger
 
 State = Literal["closed", "open", "half-open"]
 
 __all__ = ["Breaker", "BreakerPolicy", "Permit", "State"]
+
+SUSPECTED: Final = "suspected"  # the reason of a `TargetSkipped`
 
 _log = logger("pilotlight.breaker")
 
@@ -104,12 +110,14 @@ class Breaker(pybreaker.CircuitBreaker):
         policy: BreakerPolicy | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
         exclude: Iterable[Any] = (),
         listeners: Iterable[Any] = (),
         state_storage: Any = None,
     ) -> None:
         self.policy = policy or BreakerPolicy()
         self.clock = clock
+        self._chance = chance
         self._next_break = self.policy.reset_timeout
         self._next_reason = "failure_rate"
         self._failed_trials = 0
@@ -137,23 +145,32 @@ class Breaker(pybreaker.CircuitBreaker):
 
     # The two questions.
 
-    def acquire(self, lease: float = 0.0) -> Permit:
+    def acquire(
+        self, lease: float = 0.0, *, patience: float = math.inf, wary: bool = False
+    ) -> Permit:
         """Return a permit, or raise CircuitOpen at once.
 
         `lease` is how long in seconds the call may take: for so long a trial that
-        is never settled keeps its place (at least `reset_timeout`).
+        is never settled keeps its place (at least `reset_timeout`).  `patience` is how long
+        its silence says nothing.  `wary`: raises TargetSkipped (`suspected`) rather than add to
+        the calls at a provider that seems to have died (`core/suspicion.py`).
         """
         with self._guard:
-            self._current().wanted(self.clock())
-            wait = self._current().refusal(self.clock())
-            if wait is not None:
+            now, state = self.clock(), self._current()
+            state.wanted(now)
+            if (wait := state.refusal(now)) is not None:
                 raise CircuitOpen(str(self.name), wait, self.reason)
-            return self._admit(lease)
+            suspected = wary and self._rules.suspected(now)
+            if suspected and not self._rules.overruled(now):
+                raise TargetSkipped(str(self.name), SUSPECTED)
+            permit = self._admit(now, lease, patience)
+            permit.trial = permit.trial or suspected
+            return permit
 
-    def _admit(self, lease: float) -> Permit:
+    def _admit(self, now: float, lease: float = 0.0, patience: float = math.inf) -> Permit:
         """Return a permit of the state as it is now; expects the lock."""
         state = self._rules
-        permit = Permit(self, state)
+        permit = Permit(self, state, now, lease, patience)
         state.admitted(permit, lease)
         return permit
 
@@ -225,6 +242,12 @@ class Breaker(pybreaker.CircuitBreaker):
             return state.strain(self.clock()) if isinstance(state, Closed) else 1.0
 
     @property
+    def suspected(self) -> bool:
+        """Whether the target seems to have died, and enough calls are finding out."""
+        with self._guard:
+            return self._current().suspected(self.clock())
+
+    @property
     def idle(self) -> bool:
         """Whether the circuit is closed and no call has ended within the window."""
         with self._guard:
@@ -262,7 +285,7 @@ class Breaker(pybreaker.CircuitBreaker):
     def learn_open(self, reason: str, seconds: float, failed_trials: int) -> None:
         """Take over another process's break, which ends in so many seconds (0 or less: is over).
 
-        Of two breaks the longer holds; failed trials lengthen the next one here too.
+        Of two breaks the longer holds; trials that made callers wait lengthen the next one too.
         """
         with self._guard:
             self._failed_trials = max(self._failed_trials, failed_trials)
@@ -291,7 +314,7 @@ class Breaker(pybreaker.CircuitBreaker):
 
     @property
     def failed_trials(self) -> int:
-        """How many breaks in a row have ended in a failed trial, the first trip included."""
+        """How many failures in a row that opened it have made a caller wait, the first included."""
         return self._failed_trials
 
     def early_trial(self, reasons: Collection[str]) -> Permit | None:
@@ -309,15 +332,49 @@ class Breaker(pybreaker.CircuitBreaker):
             state = self._rules
             if isinstance(state, HalfOpen) and state.full(self.clock()) is not None:
                 return None
-            return self._admit(0.0)
+            return self._admit(self.clock())
 
-    def _open(self, reason: str, seconds: float | None) -> None:
-        """Open for a time; expects the lock to be held."""
+    def last_resort(self, lease: float = 0.0) -> Permit | None:
+        """Return a permit for a call that nobody else can answer, also before the break is over.
+
+        None where the break is for what no call can change (a key, a quota, a time that was
+        named), or another call is trying.  `lease` as in `acquire`.
+        """
+        with self._guard:
+            now = self.clock()
+            admitted = self._current().refusal(now) is None
+            state = self._rules
+            desperate = isinstance(state, Open) and state.desperate(now)
+            return self._admit(now, lease) if admitted or desperate else None
+
+    @property
+    def desperate(self) -> bool:
+        """Whether `last_resort` would give a permit just now."""
+        with self._guard:
+            state, now = self._current(), self.clock()
+            return state.desperate(now) if isinstance(state, Open) else self.retry_after is None
+
+    def _open(self, reason: str, seconds: float | None, cost: float = 0.0) -> None:
+        """Open for a time, None: the usual after a failure of this cost; expects the lock."""
         if seconds is None:
-            seconds = min(self.policy.reset_timeout * 2**self._failed_trials, self.policy.max_break)
-            self._failed_trials = min(self._failed_trials + 1, 32)
+            seconds = self._usual_break(cost)
         self._next_break, self._next_reason = max(0.0, seconds), reason
         super().open()
+
+    def _usual_break(self, cost: float) -> float:
+        """Return how long a break lasts after a failure that took `cost` seconds.
+
+        It counts from where the failed call began, but half of it at least is left.
+        """
+        seconds = self.policy.reset_timeout
+        if DEAR * cost <= seconds:
+            self._failed_trials = 0
+        else:
+            seconds = DEAR * cost * 2**self._failed_trials
+            self._failed_trials = min(self._failed_trials + 1, 32)
+        longest = max(self.policy.max_break, self.policy.reset_timeout)
+        seconds = min(seconds, longest) * (1 - JITTER * self._chance())
+        return max(seconds - cost, seconds / 2)
 
     def open(self) -> bool:
         """Open the circuit for its usual break, as pybreaker's method does."""

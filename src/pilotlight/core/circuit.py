@@ -1,4 +1,4 @@
-"""The parts of a circuit breaker: its numbers, its permits and its three states.
+"""The three states of a circuit breaker.
 
 Each state owns only its data: `Closed` a window of outcomes, `Open` the moment it
 ends, `HalfOpen` the places for trial calls.  Every method is called with the
@@ -7,52 +7,19 @@ breaker's lock held; `core/breaker.py` is the breaker itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
+import math
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pybreaker
 
+from pilotlight.core.breaker_policy import HEALTH_CHECK, WORN, BreakerPolicy
+from pilotlight.core.suspicion import Suspicion
 from pilotlight.core.window import Window
 
 if TYPE_CHECKING:
     from pilotlight.core.breaker import Breaker
+    from pilotlight.core.permit import Permit
     from pilotlight.core.turn import Turn
-
-# At a failure rate of 30 % one call in 400 sees as many by chance.  Envoy's outlier detection
-# has the same number (`consecutive_5xx`).
-IN_A_ROW: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerPolicy:
-    """When a breaker opens and for how long; times in seconds, rates from 0 to 1.
-
-    It opens when such a share of the window's calls has failed, of `minimum_calls` at least, or
-    when the last five have (the last `minimum_calls`, if these are more): a busy window is full
-    of successes that say nothing of the provider now.
-    `slow_call` is the duration from which a success counts as slow (None: never).
-    A break lasts `reset_timeout`, doubled for each failed trial up to `max_break`; a slow
-    trial is a failed one.
-    """
-
-    failure_rate: float = 0.5
-    minimum_calls: int = 5
-    window: float = 30.0
-    reset_timeout: float = 15.0
-    max_break: float = 300.0
-    trial_calls: int = 1
-    slow_call: float | None = None
-    slow_call_rate: float = 0.8
-
-    @property
-    def in_a_row(self) -> int:
-        """How many failures without a success between them open it, whatever the rate."""
-        return max(self.minimum_calls, IN_A_ROW)
-
-    def slow(self, duration: float) -> bool:
-        """Tell whether a success that took so many seconds counts as slow."""
-        return self.slow_call is not None and duration >= self.slow_call
 
 
 class Leave(Protocol):
@@ -71,85 +38,12 @@ class Leave(Protocol):
         """Return what a call may wait for a moment that wants the trial; None: not worth it."""
 
 
-class Permit:
-    """Leave for one call.  Settling it a second time does nothing."""
-
-    __slots__ = ("_breaker", "_settled", "_state", "moved", "trial")
-
-    def __init__(self, breaker: Breaker, state: Rules) -> None:
-        self._breaker = breaker
-        self._state = state
-        self._settled = False
-        self.trial = isinstance(state, HalfOpen)
-        self.moved = False  # whether its verdict has opened or closed the circuit
-
-    @property
-    def state(self) -> str:
-        """The state that admitted the call: `closed` or `half-open`."""
-        return "half-open" if self.trial else "closed"
-
-    def success(self, duration: float = 0.0) -> None:
-        """The provider answered, after `duration` seconds."""
-        breaker = self._breaker
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_success()
-                state.on_success(duration)
-                self.moved = breaker._rules is not state
-
-    def failure(self, error: BaseException | None = None) -> None:
-        """The provider failed; an excluded error still counts as a success."""
-        breaker = self._breaker
-        if error is not None and not breaker.is_system_error(error):
-            self.success()
-            return
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_failure(error or RuntimeError("failed"))
-                state.on_failed()
-                self.moved = breaker._rules is not state
-
-    def trip(self, reason: str, seconds: float | None = None) -> bool:
-        """Open the circuit for a reason and a time; None: the usual, growing break.
-
-        Returns whether this permit opened it: False when it was out of date.
-        """
-        breaker = self._breaker
-        with breaker._guard:
-            if breaker._hand_in(self) is None:
-                return False
-            breaker._note_failure(RuntimeError(reason))
-            breaker._open(reason, seconds)
-            self.moved = True
-            return True
-
-    def release(self) -> None:
-        """Give the permit back uncounted: cancelled, abandoned, or no fault of the provider."""
-        if not self._settled:
-            with self._breaker._guard:
-                self._breaker._hand_in(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.success()
-        elif isinstance(error, Exception):
-            self.failure(error)
-        else:  # cancelled, Ctrl-C, an abandoned generator: no verdict on the provider
-            self.release()
-
-
 class Rules:
     """What every state answers; each method is called with the breaker's lock held."""
 
     _breaker: Any  # the Breaker; pybreaker's states declare the attribute with its own class
+    name: str  # pybreaker's
+    trial: bool = False  # whether its permits are for trials
     learned: bool = False  # whether another process's word led to this state
 
     def refusal(self, now: float) -> float | None:
@@ -163,17 +57,28 @@ class Rules:
         """Return what a call that was refused may wait for; None: nothing but time."""
         return None
 
+    def suspected(self, now: float) -> bool:
+        """Tell whether another call would be one too many (`core/suspicion.py`)."""
+        return False
+
+    def overruled(self, now: float) -> bool:
+        """Tell whether one call may go to a suspected target all the same, to find out."""
+        return False
+
     def admitted(self, permit: Permit, lease: float) -> None:
         """Note a permit just issued; a trial's place is kept for `lease` seconds."""
 
     def returned(self, permit: Permit) -> None:
         """Note that a permit is settled; its verdict follows."""
 
+    def on_heard(self, permit: Permit, now: float) -> None:
+        """Note that a call has had its first token."""
+
     def on_success(self, duration: float = 0.0) -> None:
         """Note that a call went well."""
 
-    def on_failed(self) -> None:
-        """Note that a call failed."""
+    def on_failed(self, cost: float) -> None:
+        """Note that a call failed, after `cost` seconds."""
 
     def forked(self) -> None:
         """In a child: take back what the parent's calls hold."""
@@ -185,27 +90,63 @@ class Closed(Rules, pybreaker.CircuitClosedState):
     def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
         super().__init__(cb, prev_state, notify)
         self.window = Window(cb.policy.window)
+        self.suspicion = Suspicion(cb.clock())
+
+    def admitted(self, permit: Permit, lease: float) -> None:
+        self.suspicion.admitted(permit)
+
+    def returned(self, permit: Permit) -> None:
+        self.suspicion.heard(permit)
+
+    def on_heard(self, permit: Permit, now: float) -> None:
+        self.suspicion.heard(permit)
+        self.suspicion.cleared(now)
 
     def on_success(self, duration: float = 0.0) -> None:
         policy, now = self._breaker.policy, self._breaker.clock()
         slow = policy.slow(duration)
         self.window.add(now, slow=slow)
+        self.suspicion.cleared(now)
         if slow and self._reached(self.window.slow, policy.slow_call_rate):
-            self._breaker._open("slow_call_rate", None)
+            self._breaker._open("slow_call_rate", None, duration)
 
-    def on_failed(self) -> None:
+    def on_failed(self, cost: float) -> None:
         self.window.add(self._breaker.clock(), failed=True)
+        self.suspicion.failed()
         policy: BreakerPolicy = self._breaker.policy
-        by_rate = self._reached(self.window.failures, policy.failure_rate)
-        if by_rate or self.window.in_a_row >= policy.in_a_row:
-            self._breaker._open("failure_rate", None)
+        if self._reached(self.window.failures, policy.failure_rate):
+            self._breaker._open("failure_rate", None, cost)
+        elif self.window.in_a_row >= policy.consecutive_failures:
+            self._breaker._open("consecutive_failures", None, cost)
 
     def forked(self) -> None:
         self.window.recount()
+        self.suspicion = Suspicion(self._breaker.clock())
 
     def _reached(self, count: int, rate: float) -> bool:
         calls = self.window.calls
         return bool(calls >= self._breaker.policy.minimum_calls and count >= rate * calls)
+
+    def suspected(self, now: float) -> bool:
+        """Tell whether another call would only find out what those in flight find out."""
+        if not self.suspicion.awake(now) or not self._breaker.policy.suspicion:
+            return False
+        self.window.forget(now)
+        return self.suspicion.full(now, self.window, self._missing())
+
+    def overruled(self, now: float) -> bool:
+        return self.suspicion.overruled(now, self._breaker.policy.max_break)
+
+    def _missing(self) -> int:
+        """Return how many failures more would open it, at least one."""
+        policy: BreakerPolicy = self._breaker.policy
+        calls, failures, rate = self.window.calls, self.window.failures, policy.failure_rate
+        in_a_row = policy.consecutive_failures - self.window.in_a_row
+        if rate == 1.0 and failures < calls:
+            return max(1, in_a_row)
+        share = 0.0 if rate == 1.0 else (rate * calls - failures) / (1 - rate)
+        by_rate = max(policy.minimum_calls - calls, math.ceil(round(share, 6)))
+        return max(1, min(in_a_row, by_rate))
 
     def strain(self, now: float) -> float:
         """Return how near the trip is, from 0 (no failures) to 1."""
@@ -213,16 +154,43 @@ class Closed(Rules, pybreaker.CircuitClosedState):
         self.window.forget(now)
         calls = max(self.window.calls, policy.minimum_calls)
         rate = self.window.failures / (policy.failure_rate * calls)
-        return min(1.0, max(rate, self.window.in_a_row / policy.in_a_row))
+        return min(1.0, max(rate, self.window.in_a_row / policy.consecutive_failures))
 
 
 class Open(Rules, pybreaker.CircuitOpenState):
-    """Refuses every call until its time is up."""
+    """Refuses every call until its time is up; but for one at a time that has nowhere else to go.
+
+    Such a last resort has the place for as long as it may take.  It closes the circuit if it
+    goes well, and changes nothing if it fails.
+    """
 
     def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
         super().__init__(cb, prev_state, notify)
         self.until = cb.clock() + cb._next_break
         self.reason = cb._next_reason
+        self.resort: Permit | None = None
+        self.resort_ends = 0.0
+
+    def desperate(self, now: float) -> bool:
+        """Tell whether a last resort may be tried: if calls opened it, and no other is at it."""
+        free = self.resort is None or now >= self.resort_ends
+        return free and (self.reason in WORN or self.reason == HEALTH_CHECK)
+
+    def admitted(self, permit: Permit, lease: float) -> None:
+        self.resort = permit
+        self.resort_ends = self._breaker.clock() + max(lease, self._breaker.policy.reset_timeout)
+
+    def returned(self, permit: Permit) -> None:
+        if self.resort is permit:
+            self.resort = None
+
+    def on_success(self, duration: float = 0.0) -> None:
+        if not self._breaker.policy.slow(duration):
+            self._breaker.half_open()
+            cast("Rules", self._breaker._rules).on_success(duration)
+
+    def forked(self) -> None:
+        self.resort = None
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until a trial may begin; None: now."""
@@ -252,6 +220,8 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
     stream dropped, a thread killed) can't wedge the circuit.  A trial that
     outlives its lease loses its place but keeps its say.
     """
+
+    trial = True
 
     def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
         super().__init__(cb, prev_state, notify)
@@ -292,14 +262,14 @@ class HalfOpen(Rules, pybreaker.CircuitHalfOpenState):
 
     def on_success(self, duration: float = 0.0) -> None:
         if self._breaker.policy.slow(duration):
-            self._breaker._open("slow_call_rate", None)
+            self._breaker._open("slow_call_rate", None, duration)
             return
         self.successes += 1
         if self.successes >= self._breaker.policy.trial_calls:
             self._breaker.close()
 
-    def on_failed(self) -> None:
-        self._breaker._open("trial_failed", None)
+    def on_failed(self, cost: float) -> None:
+        self._breaker._open("trial_failed", None, cost)
 
     def forked(self) -> None:
         self.places.clear()

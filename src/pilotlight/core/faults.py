@@ -71,7 +71,7 @@ class Rule:
 
     `retries` is how often the same target may be asked again within one call;
     `break_for` is how many seconds the breaker opens when the provider names no
-    time itself (None for faults that only count).
+    time itself; None: as long as after any failure.
     """
 
     breaker: Effect
@@ -93,9 +93,7 @@ RULES: Mapping[Fault, Rule] = MappingProxyType(
         Fault.STREAM_STALLED: Rule(_COUNTS, 0, _YES, "the stream stayed open and fell silent"),
         Fault.SERVER_ERROR: Rule(_COUNTS, 1, _YES, "the provider or a proxy before it broke"),
         Fault.OVERLOADED: Rule(_COUNTS, 1, _YES, "the provider has no capacity left"),
-        Fault.RATE_LIMITED: Rule(
-            _OPENS, 0, _YES, "asked too fast; clears by waiting", break_for=10.0
-        ),
+        Fault.RATE_LIMITED: Rule(_OPENS, 0, _YES, "asked too fast; clears by waiting"),
         Fault.QUOTA_EXHAUSTED: Rule(
             _OPENS, 0, _YES, "the account has no quota or credit left", 600.0, alert=True
         ),

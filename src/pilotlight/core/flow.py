@@ -17,19 +17,18 @@ from dataclasses import replace
 
 from pilotlight import events
 from pilotlight.core import drill
+from pilotlight.core.admission import doubted, hope, permit_for, trial_limits
 from pilotlight.core.breaker import Permit
 from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_final
 from pilotlight.core.faults import RULES, Effect, Fault
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
-    admission,
     allowance,
     bar_after,
     break_for,
     judged,
     limits,
-    open_circuit,
     patience,
     refusal,
     remaining,
@@ -53,7 +52,7 @@ from pilotlight.core.steps import (
     StreamRestarted,
 )
 from pilotlight.core.target import Target
-from pilotlight.core.trip import Left, Policy, Trip
+from pilotlight.core.trip import Again, Left, Policy, Stop, Trip
 from pilotlight.errors import CircuitOpen, StreamInterrupted, TargetSkipped
 
 __all__ = ["Policy", "Trip", "failover_flow"]
@@ -68,12 +67,13 @@ def failover_flow(trip: Trip) -> Flow:
     provider's own exception when the mistake is the caller's.
     """
     journal = trip.journal
-    throttled: list[Target] = []
+    hopes: list[Left] = []
     restarted: StreamRestarted | None = None
     previous: Left | None = None
     barred: Callable[[Target], TargetSkipped | None] = _nobody_is_barred
     try:
-        for target, behind, wait in _itinerary(trip, throttled):
+        for stop in _itinerary(trip, hopes):
+            target, behind = stop.target, stop.behind
             if remaining(trip) <= 0:
                 raise_deadline(trip)
             if (refused := barred(target)) is not None:
@@ -83,11 +83,11 @@ def failover_flow(trip: Trip) -> Flow:
                 if previous.target is not target:
                     trip.journal.moving_on(previous.target.name, target.name, previous.reason)
                 restarted = restarted and replace(restarted, to_target=target.name)
-            if wait is not None:
-                yield Pause(wait)
+            if stop.wait is not None:
+                yield Pause(stop.wait)
                 if remaining(trip) <= 0:
                     raise_deadline(trip)
-            left = yield from _visit(trip, target, behind, restarted)
+            left = yield from _visit(trip, target, behind, restarted, stop.again)
             if not isinstance(left, Left):
                 journal.finish("primary" if target is trip.targets[0] else "failover")
                 return left.value if isinstance(left, Answered) else None
@@ -96,8 +96,8 @@ def failover_flow(trip: Trip) -> Flow:
                 barred = bar_after(trip, target, left.report.fault) or barred
             if left.shown:
                 restarted = StreamRestarted(target.name, "", left.reason)
-            if left.throttled:
-                throttled.append(target)
+            if left.again is not None and stop.again != left.again:
+                hopes.append(left)
             previous = left
         if remaining(trip) <= 0:
             raise_deadline(trip)
@@ -110,33 +110,43 @@ def failover_flow(trip: Trip) -> Flow:
         raise
 
 
-def _itinerary(
-    trip: Trip, throttled: Sequence[Target]
-) -> Generator[tuple[Target, Sequence[Target], float | None]]:
-    """Yield each target with those behind it, and, before a second visit, how long to wait.
+def _itinerary(trip: Trip, hopes: Sequence[Left]) -> Generator[Stop]:
+    """Plan a visit to each target; then, once more, to whom there is hope for.
 
-    The first is visited again at once if the route would rather wait for it; at the end
-    the one whose wait ends soonest.
+    That is the first at once, if the route would rather wait for it; at the end who was left
+    under suspicion, the one whose wait ends soonest, and the last that only its breaker refused.
     """
     for position, target in enumerate(trip.targets):
         behind = trip.targets[position + 1 :]
-        yield target, behind, None
-        if throttled and not position and (wait := worth_sitting_out(trip, behind)) is not None:
-            yield target, behind, wait
+        yield Stop(target, behind)
+        asked = not position and any(left.again == "throttled" for left in hopes)
+        if asked and (wait := worth_sitting_out(trip, behind)) is not None:
+            yield Stop(target, behind, "throttled", wait)
+    for left in tuple(hopes):
+        if left.again == "suspected":
+            yield Stop(left.target, (), "suspected")
     longest = min(trip.policy.rate_limit_wait, remaining(trip))
+    throttled = (left.target for left in hopes if left.again == "throttled")
     waits = {target: target.health.retry_after or 0.0 for target in throttled}
     soonest = min(waits, key=waits.__getitem__, default=None)
     if soonest is not None and waits[soonest] < longest:
-        yield soonest, (), waits[soonest]
+        yield Stop(soonest, (), "throttled", waits[soonest])
+    worn = [left.target for left in hopes if left.again == "worn"]
+    if worn and worn[-1].health.breaker.desperate:
+        yield Stop(worn[-1], (), "worn")
 
 
 def _visit(
-    trip: Trip, target: Target, behind: Sequence[Target], restarted: StreamRestarted | None
+    trip: Trip,
+    target: Target,
+    behind: Sequence[Target],
+    restarted: StreamRestarted | None,
+    again: Again | None,
 ) -> Visit:
     """Ask one target, and again where its fault, its budget and the time allow."""
     number = 0
     while True:
-        left = yield from _attempt(trip, target, behind, number, restarted)
+        left = yield from _attempt(trip, target, behind, number, restarted, worn=again == "worn")
         if not isinstance(left, Left):
             target.health.budget.earn()
             return left
@@ -156,25 +166,31 @@ def _attempt(
     behind: Sequence[Target],
     number: int,
     restarted: StreamRestarted | None,
+    *,
+    worn: bool,
 ) -> Visit:
     """Admit, ask once, settle: the innermost step, and the only one that holds anything."""
-    if (refused := (yield from _door(trip, target, behind))) is not None:
+    if (refused := (yield from _door(trip, target, behind, worn=worn))) is not None:
         return _skip(trip, target, refused)
     ticket: Ticket | None = None
     permit: Permit | None = None
     began = trip.clock()
     try:
         if (bulkhead := target.health.bulkhead) is not None:
+            if (refused := doubted(trip, target, behind)) is not None:
+                return _skip(trip, target, refused)
             ticket = bulkhead.enter(patience(trip, target, behind), trip.call.priority)
             if ticket.state == "waiting":
                 yield Queue(ticket, ticket.patience)
             if ticket.state != "granted" or remaining(trip) <= 0:
                 return _skip(trip, target, saturated(target, ticket))
         allowed = limits(trip, target, behind)
-        try:
-            permit = target.health.breaker.acquire(allowed.total or 0.0)
-        except CircuitOpen as opened:
-            return _skip(trip, target, open_circuit(target, opened.retry_after))
+        admitted = permit_for(trip, target, behind, allowed, worn=worn)
+        if isinstance(admitted, TargetSkipped):
+            return _skip(trip, target, admitted)
+        permit = admitted
+        if permit.trial:
+            allowed = trial_limits(trip, target, behind, allowed)
         trip.journal.starting(target, number, permit.state)
         began = trip.clock()
         outcome: Outcome | None = drill.outcome_for(target) if drill.active else None
@@ -182,6 +198,8 @@ def _attempt(
             outcome = yield Attempt(target, allowed, number, trip.journal.shield)
         shown = isinstance(outcome, Opened)
         if shown:
+            permit.heard()
+            target.health.usual.first_token.note(trip.clock() - began)
             trip.journal.opened(target, began)
             outcome = yield Relay(restarted)
         outcome = judged(trip, target, outcome)
@@ -196,11 +214,14 @@ def _attempt(
 
 
 def _door(
-    trip: Trip, target: Target, behind: Sequence[Target]
+    trip: Trip, target: Target, behind: Sequence[Target], *, worn: bool
 ) -> Generator[Step, Outcome | None, TargetSkipped | None]:
     """Return why the call is turned away, if it is; it may wait a moment for its fleet's trial."""
-    refused = admission(trip, target)
-    if not isinstance(refused, CircuitOpen) or (turn := target.health.breaker.turn()) is None:
+    refused = refusal(trip, target, worn=worn)
+    if not isinstance(refused, CircuitOpen):
+        return refused
+    target.health.breaker.ask()  # its fleet hears that a trial is wanted here
+    if (turn := target.health.breaker.turn()) is None:
         return refused
     try:
         if turn.patience < allowance(trip, behind):
@@ -213,10 +234,7 @@ def _door(
 def _skip(trip: Trip, target: Target, refused: TargetSkipped) -> Left:
     record = SkipRecord(refused.target, refused.reason, refused.retry_after, refused.detail)
     trip.journal.passed_over(refused, record)
-    throttled = refused.reason == "asked_to_wait" or (
-        isinstance(refused, CircuitOpen) and refused.cause == Fault.RATE_LIMITED
-    )
-    return Left(target, refused.reason, throttled=throttled)
+    return Left(target, refused.reason, again=hope(refused))
 
 
 def _settle(
@@ -232,7 +250,9 @@ def _settle(
     """Give the breaker its verdict and write the attempt down."""
     state = permit.state
     if not isinstance(outcome, Failed):
-        permit.success(max(0.0, trip.clock() - began - outcome.facts.own))
+        permit.success(seconds := max(0.0, trip.clock() - began - outcome.facts.own))
+        if not shown:
+            target.health.usual.answer.note(seconds)
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
         target.health.told.has_read(outcome.facts.prompt_tokens or 0)
         _watch_lifecycle(trip, target, outcome.facts)
@@ -258,7 +278,8 @@ def _settle(
             target.name, report.fault, outcome.partial, trip.journal.receipt()
         ) from report.error
     throttled = report.fault is Fault.RATE_LIMITED or target.health.asked_to_wait is not None
-    return Left(target, report.fault, report, shown, throttled, trip.clock() - began)
+    again: Again | None = "throttled" if throttled else None
+    return Left(target, report.fault, report, shown, again, trip.clock() - began)
 
 
 def _watch_lifecycle(trip: Trip, target: Target, facts: Facts) -> None:

@@ -37,10 +37,11 @@ Outcome = Literal[
 class AttemptRecord:
     """One try at one target; `duration`, `retry_after` and `began` (in the call) in seconds.
 
-    `fault` is None for the try that answered.  `breaker` is the breaker's state
-    when the try was admitted.  `code` is the provider's own name for the problem,
-    `error_type` the class of what was raised, `evidence` a short piece of what was
-    said, scrubbed of keys and prompt text.  `flags` are remarks such as `model_substituted`.
+    `fault` is None for the try that answered.  `breaker` is the breaker's state when the try
+    was admitted (`open`: as a last resort, when nobody else had answered).  `code` is the
+    provider's own name for the problem, `error_type` the class of what was raised, `evidence` a
+    short piece of what was said, scrubbed of keys and prompt text.  `flags` are remarks such as
+    `model_substituted`.
     `cached_tokens` are those of the prompt that the provider knew already, `reasoning_tokens`
     those of the answer that were spent on thinking; `response_id` is the provider's own.
     """

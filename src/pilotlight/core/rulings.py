@@ -28,18 +28,11 @@ _log = logger("pilotlight")
 # Who may be asked.
 
 
-def admission(trip: Trip, target: Target) -> TargetSkipped | None:
-    """As `refusal`, for the call at the door: its fleet hears that a trial is wanted here."""
-    refused = refusal(trip, target)
-    if isinstance(refused, CircuitOpen):
-        target.health.breaker.ask()
-    return refused
-
-
-def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
+def refusal(trip: Trip, target: Target, *, worn: bool = False) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins.
 
     It is also asked for plans, of targets that may never be called: it changes nothing.
+    `worn`: that its breaker is open does not count.
     """
     if trip.call.private and (rule := target.boundary_for(trip.call.operation)) is not None:
         return TargetSkipped(target.name, "residency", detail=rule)
@@ -50,7 +43,7 @@ def refusal(trip: Trip, target: Target) -> TargetSkipped | None:
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
     if (wait := target.health.asked_to_wait) is not None:  # who may not ask wants no trial
         return TargetSkipped(target.name, "asked_to_wait", wait)
-    if (wait := target.health.breaker.retry_after) is not None:
+    if not worn and (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
     return drilled(trip, target)  # last: a game day refuses whoever would have been admitted
 

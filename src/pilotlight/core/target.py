@@ -16,6 +16,7 @@ from pilotlight.core.needs import Operation
 from pilotlight.core.space import Space
 from pilotlight.core.steps import Provider, Timeouts
 from pilotlight.core.told import Told
+from pilotlight.core.usual import Usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Health:
     lacks: frozenset[str] = frozenset()  # what the server itself says that it can't do
     away: bool = False  # a "local" model that by the server's own words runs elsewhere
     attend: Callable[[], None] | None = None
+    usual: Usual = field(default_factory=Usual)  # how long it takes
     told: Told = field(default_factory=Told)
 
     def hold(self, seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pilotlight.core.clock import Clock
 from pilotlight.core.faults import Fault
@@ -50,6 +50,14 @@ class Trip:
     game_days: GameDays | None = None
 
 
+Again: TypeAlias = Literal["suspected", "throttled", "worn"]
+"""Why a target that was left may be visited once more, when nobody else has answered.
+
+`suspected`: it was left for others, lest too many ask it at once.  `throttled`: it is well,
+and says when to ask again.  `worn`: only its breaker refused it, for calls that failed before.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """A target was left without an answer: skipped, or asked in vain."""
@@ -58,5 +66,15 @@ class Left:
     reason: str
     report: Report | None = None  # None: it was not asked
     shown: bool = False  # the caller has seen some of its text
-    throttled: bool = False  # it says when to ask again
+    again: Again | None = None
     cost: float = 0.0  # seconds that the attempt took
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A visit as it is planned: to whom, who stands behind, and why and after what wait again."""
+
+    target: Target
+    behind: Sequence[Target]
+    again: Again | None = None
+    wait: float | None = None  # seconds

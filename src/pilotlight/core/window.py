@@ -22,9 +22,10 @@ class Window:
     Not locked: the breaker's lock is held by whoever calls it.
     """
 
-    __slots__ = ("_row", "_slice", "_slices", "calls", "failures", "slow")
+    __slots__ = ("_row", "_slice", "_slices", "calls", "failures", "seconds", "slow")
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._slice = seconds / SLICES
         self._slices: deque[_Slice] = deque()
         self.calls = 0

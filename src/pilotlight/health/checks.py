@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from pilotlight.core.breaker_policy import HEALTH_CHECK
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
@@ -33,7 +34,6 @@ CHECK_TIMEOUTS: Final = Timeouts(connect=2.0, first_token=None, between_tokens=N
 WORDS: Final[Mapping[str, str]] = {"tools": "tools", "images": "vision", "thinking": "thinking"}
 
 # Why a breaker may be open that a good check refutes.
-HEALTH_CHECK: Final = "health_check"
 _REFUTABLE: Final = frozenset(
     {HEALTH_CHECK, str(Fault.LOCAL_MODEL_MISSING), str(Fault.MODEL_NOT_FOUND)}
 )

@@ -13,8 +13,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
+from pilotlight.core.breaker_policy import HEALTH_CHECK
 from pilotlight.core.faults import Fault
-from pilotlight.health.checks import HEALTH_CHECK
 from pilotlight.providers.base import Connection
 from pilotlight.providers.typed import loads
 

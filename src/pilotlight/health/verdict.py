@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
 from pilotlight.core.breaker import Permit
+from pilotlight.core.breaker_policy import HEALTH_CHECK, WORN
 from pilotlight.core.fork import GATE
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import CircuitOpen
-from pilotlight.health.checks import HEALTH_CHECK, LocalCheck, embeds
+from pilotlight.health.checks import LocalCheck, embeds
 from pilotlight.health.hosted import HostedCheck
 from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
 from pilotlight.plain import logger
@@ -27,9 +28,6 @@ Check = LocalCheck | HostedCheck
 
 LONGEST: Final = 60.0  # seconds that one bad check may keep a target out
 TRIAL: Final = Timeouts(connect=2.0, first_token=None, between_tokens=None, total=20.0)
-
-# Breaks after failed calls: that the server is up does not refute them, an answer does.
-_WORN: Final = frozenset({"failure_rate", "slow_call_rate", "trial_failed"})
 
 _log = logger("pilotlight.health")
 
@@ -93,11 +91,12 @@ def _open(health: Health, reason: str, seconds: float) -> bool:
 def try_again(target: Target, check: Check) -> None:
     """Where a break after failed calls is over, let one token of our own be the trial.
 
+    That the server is up refutes no such break: an answer does.
     The prompt is a full stop: a user's is never used again.  Only of a model that is
     loaded, so that the trial can't be the load.
     """
     breaker, connection = target.health.breaker, connection_of(target)
-    if connection is None or check.state != "lit" or breaker.reason not in _WORN:
+    if connection is None or check.state != "lit" or breaker.reason not in WORN:
         return
     if breaker.state.name != "open" or breaker.ask() is not None:  # its fleet hears of it
         return

@@ -176,7 +176,7 @@ class _Theatre:
 
     def _begin(self, receipt: Kept) -> _Part:
         if receipt.process not in self.stages:
-            app = Pilotlight(self.config, clock=self.clock, registry=Registry())
+            app = Pilotlight(self.config, clock=self.clock, registry=Registry(chance=lambda: 0.0))
             self.stages[receipt.process] = _Stage(app)
         stage = self.stages[receipt.process]
         route = stage.app.route(receipt.route)
@@ -267,6 +267,8 @@ class _Theatre:
 def _came_of(record: AttemptRecord | None, step: Attempt) -> tuple[float, Outcome]:
     """Return after how many seconds an attempt ends, and how."""
     limit = step.timeouts.total
+    if record is not None and record.breaker == "half-open":
+        limit = step.target.timeouts.total  # it was hurried as a trial then, if it had to be
     if record is None:
         return 0.0, _failed(Fault.UNKNOWN, step)
     if limit is not None and record.duration > limit:

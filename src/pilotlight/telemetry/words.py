@@ -22,7 +22,16 @@ OUTCOMES: Final = frozenset(
     {"primary", "failover", "exhausted", "interrupted", "abandoned", "cancelled"}
 )
 SKIP_REASONS: Final = frozenset(
-    {"breaker_open", "asked_to_wait", "saturated", "unsupported", "residency", "retired", "drill"}
+    {
+        "breaker_open",
+        "suspected",
+        "asked_to_wait",
+        "saturated",
+        "unsupported",
+        "residency",
+        "retired",
+        "drill",
+    }
 )
 FAILOVER_REASONS: Final = frozenset(Fault) | SKIP_REASONS
 STATES: Final = ("closed", "open", "half_open")
@@ -30,6 +39,7 @@ BREAKER_REASONS: Final = frozenset(
     {
         "failure_threshold",
         "failure_rate",
+        "consecutive_failures",
         "probe_succeeded",
         "probe_failed",
         "cooldown_elapsed",
@@ -148,6 +158,7 @@ def transition_reason(old: str, new: str, reason: str) -> str:
 _REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "failure_rate": "failure_rate",
+        "consecutive_failures": "consecutive_failures",
         "slow_call_rate": "failure_rate",  # a call too slow counts as one that failed
         "forced": "forced",
         "trial_failed": "probe_failed",

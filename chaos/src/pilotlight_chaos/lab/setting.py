@@ -2,7 +2,7 @@
 rule, and what its negative control switches off.
 
 An experiment states only what differs from `DEFAULTS`.  Times are scaled: a break that lasts
-15 s in production lasts 0.4 s here, so that an experiment takes seconds.
+16 s in production lasts 0.4 s here, so that an experiment takes seconds.
 """
 
 from __future__ import annotations
