@@ -11,6 +11,7 @@ by its place in the other.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -73,6 +74,15 @@ def _ability(value: Any) -> Any:
     return value
 
 
+def _sendable(options: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what JSON has no word for, before a call would."""
+    try:
+        json.dumps(options, allow_nan=False, default=str)
+    except (ValueError, RecursionError):
+        raise ValueError("holds a number that is not finite, or is nested too deeply") from None
+    return options
+
+
 def _hook(value: Any) -> Hook | None:
     return None if value is None else hook_from(value)
 
@@ -83,9 +93,13 @@ def _log_path(value: str) -> str:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+LONGEST = 1e9  # seconds, thirty years: all that the timers of a system take with certainty
+MOST = 1_000_000_000
+LARGEST = 1_000_000  # bytes of a configuration file
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=LONGEST)]
 Rate = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 Ability = Annotated[str, BeforeValidator(_ability)]
 Sensitive = Annotated[Hook | None, BeforeValidator(_hook)]
 
@@ -94,7 +108,9 @@ PROBE_LOCAL, PROBE_HOSTED = 30.0, 300.0  # seconds between two health checks
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 class TimeoutTable(_Table):
@@ -122,7 +138,7 @@ class BreakerTable(_Table):
 class RetryTable(_Table):
     """Numbers of the retries; what is not given keeps its default."""
 
-    attempts: Annotated[int, Field(ge=0)] | None = None
+    attempts: Annotated[int, Field(ge=0, le=MOST)] | None = None
     base: Seconds | None = None
     cap: Seconds | None = None
     budget: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -170,7 +186,7 @@ class TargetConfig(_Table):
     api_key: Annotated[ApiKey, _as("value")] = ApiKey()
     timeout: Annotated[TimeoutTable, _as("total")] = TimeoutTable()
     concurrency: Count | None = None
-    queue: Annotated[int, Field(ge=0)] = 16
+    queue: Annotated[int, Field(ge=0, le=MOST)] = 16
     context: Count | None = None
     abilities: tuple[Ability, ...] | None = None
     space: Annotated[str, Field(min_length=1)] | None = None
@@ -186,7 +202,10 @@ class TargetConfig(_Table):
     pull: Literal["never", "missing"] = "never"
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
-    options: dict[str, Any] = Field(default={}, repr=False)  # may hold a secret
+    options: Annotated[dict[str, Any], AfterValidator(_sendable)] = Field(
+        default={},
+        repr=False,  # may hold a secret
+    )
     via: Literal["litellm"] | None = None
 
     @property
@@ -233,7 +252,7 @@ class RouteConfig(_Table):
     private: bool = False
     sensitive: Sensitive = None
     fail_over_on: tuple[str, ...] = ()
-    rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 5.0
+    rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST)] = 5.0
 
 
 class ReceiptsTable(_Table):
@@ -244,8 +263,8 @@ class ReceiptsTable(_Table):
     """
 
     path: Annotated[str, AfterValidator(_log_path)] | None = None
-    max_mb: Annotated[float, Field(gt=0)] = 10.0
-    keep: Annotated[int, Field(ge=0)] = 5
+    max_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 10.0
+    keep: Annotated[int, Field(ge=0, le=10_000)] = 5
 
 
 class TelemetryConfig(_Table):
@@ -428,9 +447,25 @@ def find_config() -> Path | None:
     return None
 
 
+def _toml(path: Path) -> dict[str, Any]:
+    """Read a file; raises OSError, or ValueError in words of one line."""
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"has more than {LARGEST:,} bytes; a configuration is a small file")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("is nested too deeply; write it flatter") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"not valid TOML: {error}") from None
+    except ValueError:  # of `int`
+        raise ValueError("holds a number of thousands of digits; write a smaller one") from None
+
+
 def _table_in(project: Path) -> dict[str, Any] | None:
     try:
-        table = tomllib.loads(project.read_text("utf-8"))["tool"]["pilotlight"]
+        table = _toml(project)["tool"]["pilotlight"]
     except (OSError, ValueError, LookupError, TypeError):
         return None  # somebody else's broken pyproject is not our business
     return table if isinstance(table, dict) else None
@@ -439,15 +474,15 @@ def _table_in(project: Path) -> dict[str, Any] | None:
 def _read(path: Path) -> dict[str, Any]:
     named = " (from PILOTLIGHT_CONFIG)" if str(path) == os.environ.get("PILOTLIGHT_CONFIG") else ""
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = _toml(path)
     except FileNotFoundError:
         raise ConfigError(
             f"{path}{named}: no such file; `pilotlight init` writes a starter"
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}{named}: can't be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if path.name == "pyproject.toml":
         table = _table_in(path)
         if table is None:

@@ -107,7 +107,7 @@ def run_experiments(
     except runner.ExperimentError as error:
         raise click.ClickException(str(error)) from None
     _write_reports(runs, report)
-    if runner.interrupted():
+    if runs and _stopped(runs[-1]):
         click.echo(f"interrupted: {summary(pairs(runs))}")
         raise click.exceptions.Exit(INTERRUPTED)
     _conclude(runs)
@@ -157,15 +157,24 @@ def _carry_out(orders: Sequence[Order], seed: int, journals: Path | None) -> lis
         kind = "control" if run.negative else "       "
         took = time.monotonic() - began
         click.echo(f"{mark} {run.name:18} {kind} {took:5.1f} s  {run.outcome}{_figure(run)}")
-        if runner.interrupted():
+        if _stopped(run):
             break
     return runs
+
+
+def _stopped(run: Run) -> bool:
+    """Tell whether Ctrl-C was pressed; a second one chaostoolkit keeps to itself."""
+    return _runner().interrupted() or (run.status == "interrupted" and not run.aborted)
 
 
 def _figure(run: Run) -> str:
     """Say by how much, of what deviated."""
     fell = next((each for each in run.measures if not each.met), None)
-    return f" is {fell.shown}, threshold {fell.threshold}" if fell and run.deviated and not run.aborted else ""
+    return (
+        f" is {fell.shown}, threshold {fell.threshold}"
+        if fell and run.deviated and not run.aborted
+        else ""
+    )
 
 
 def _files(places: Iterable[Path]) -> list[Path]:

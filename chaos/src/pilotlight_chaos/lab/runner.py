@@ -10,22 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from chaoslib.exceptions import ChaosException
-from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
-from chaoslib.loader import load_experiment
+from chaoslib.experiment import run_experiment
 from chaoslib.types import Schedule, Strategy
 
+from .document import ExperimentError, Json, read
 from .interrupt import PRESSED, heeded
 
-Json = dict[str, Any]
+__all__ = ["Experiment", "ExperimentError", "find", "interrupted", "packaged", "run", "write"]
+
 EVERY = 0.25  # seconds between two looks at the hypothesis during an experiment
 ALWAYS: Json = {"runtime": {"rollbacks": {"strategy": "always"}}}
-
-
-class ExperimentError(ValueError):
-    """An experiment that can't be run; the message names it and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +37,7 @@ class Experiment:
 
     def load(self) -> Json:
         """Read and check it; raises ExperimentError."""
-        try:
-            experiment: Json = load_experiment(str(self.path))
-            ensure_experiment_is_valid(experiment)
-        except ChaosException as error:
-            raise ExperimentError(f"{self.path}: {error}") from None
-        return experiment
+        return read(self.path)
 
 
 def packaged() -> list[Experiment]:
