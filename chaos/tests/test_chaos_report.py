@@ -242,7 +242,7 @@ def test_ctrl_c_ends_it_and_not_only_the_experiment_that_runs(monkeypatch):
     run = []
     stopped = journal(None, status="interrupted", pilotlight={"aborted": ""})
     monkeypatch.setattr(runner, "run", lambda *_, **__: run.append(1) or stopped)
-    assert CliRunner().invoke(command, ["run", "--all"]).exit_code != 0
+    assert CliRunner().invoke(command, ["run", "--all"]).exit_code == 130
     assert len(run) == 1
 
 
@@ -251,7 +251,7 @@ def test_without_chaostoolkit_the_mend_is_named(monkeypatch):
     from pilotlight_chaos import lab
 
     monkeypatch.delattr(lab, "runner", raising=False)
-    monkeypatch.setitem(sys.modules, "chaoslib.exceptions", None)
+    monkeypatch.setitem(sys.modules, "chaoslib.experiment", None)
     done = CliRunner().invoke(chaos.command, ["run", "01"])
     assert done.exit_code == 1
     assert "pip install 'pilotlight[chaos]'" in done.output

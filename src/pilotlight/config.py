@@ -10,10 +10,10 @@ by its place in the other.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date
@@ -45,7 +45,7 @@ from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Care
 from pilotlight.errors import ConfigError, InvalidCall
 from pilotlight.files import distrust
-from pilotlight.lookup import find_config, table_in
+from pilotlight.lookup import find_config, read_toml, table_in
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.ollama_names import is_cloud_name, normalise_host
 from pilotlight.sensitive import Hook, hook_from
@@ -75,6 +75,15 @@ def _ability(value: Any) -> Any:
     return value
 
 
+def _sendable(options: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what JSON has no word for, before a call would."""
+    try:
+        json.dumps(options, allow_nan=False, default=str)
+    except (ValueError, RecursionError):
+        raise ValueError("holds a number that is not finite, or is nested too deeply") from None
+    return options
+
+
 def _hook(value: Any, info: ValidationInfo) -> Hook | None:
     """Import the function, from a mapping or a file that nobody else can have written."""
     why = distrust(info.context) if isinstance(value, str) and info.context else None
@@ -89,9 +98,12 @@ def _log_path(value: str) -> str:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+LONGEST = 1e9  # seconds, thirty years: all that the timers of a system take with certainty
+MOST = 1_000_000_000
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=LONGEST)]
 Rate = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 Ability = Annotated[str, BeforeValidator(_ability)]
 Sensitive = Annotated[Hook | None, BeforeValidator(_hook)]
 
@@ -100,7 +112,9 @@ PROBE_LOCAL, PROBE_HOSTED = 30.0, 300.0  # seconds between two health checks
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 class TimeoutTable(_Table):
@@ -130,7 +144,7 @@ class BreakerTable(_Table):
 class RetryTable(_Table):
     """Numbers of the retries; what is not given keeps its default."""
 
-    attempts: Annotated[int, Field(ge=0)] | None = None
+    attempts: Annotated[int, Field(ge=0, le=MOST)] | None = None
     base: Seconds | None = None
     cap: Seconds | None = None
     budget: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -179,7 +193,7 @@ class TargetConfig(_Table):
     api_key: Annotated[ApiKey, _as("value")] = ApiKey()
     timeout: Annotated[TimeoutTable, _as("total")] = TimeoutTable()
     concurrency: Count | None = None
-    queue: Annotated[int, Field(ge=0)] = 16
+    queue: Annotated[int, Field(ge=0, le=MOST)] = 16
     context: Count | None = None
     abilities: tuple[Ability, ...] | None = None
     space: Annotated[str, Field(min_length=1)] | None = None
@@ -195,7 +209,10 @@ class TargetConfig(_Table):
     pull: Literal["never", "missing"] = "never"
     breaker: BreakerTable = BreakerTable()
     retry: RetryTable = RetryTable()
-    options: dict[str, Any] = Field(default={}, repr=False)  # may hold a secret
+    options: Annotated[dict[str, Any], AfterValidator(_sendable)] = Field(
+        default={},
+        repr=False,  # may hold a secret
+    )
     via: Literal["litellm"] | None = None
 
     @property
@@ -243,8 +260,8 @@ class RouteConfig(_Table):
     private: bool = False
     sensitive: Sensitive = None
     fail_over_on: tuple[str, ...] = ()
-    rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 5.0
-    sit_out: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] = 0.0
+    rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST)] = 5.0
+    sit_out: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST)] = 0.0
 
 
 class ReceiptsTable(_Table):
@@ -255,8 +272,8 @@ class ReceiptsTable(_Table):
     """
 
     path: Annotated[str, AfterValidator(_log_path)] | None = None
-    max_mb: Annotated[float, Field(gt=0)] = 10.0
-    keep: Annotated[int, Field(ge=0)] = 5
+    max_mb: Annotated[float, Field(gt=0, le=1_000_000)] = 10.0
+    keep: Annotated[int, Field(ge=0, le=10_000)] = 5
 
 
 class TelemetryConfig(_Table):
@@ -445,17 +462,15 @@ def _placed(config: Config, folder: Path) -> Config:
 def _read(path: Path) -> dict[str, Any]:
     named = " (from PILOTLIGHT_CONFIG)" if str(path) == os.environ.get("PILOTLIGHT_CONFIG") else ""
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = read_toml(path)
     except FileNotFoundError:
         raise ConfigError(
             f"{path}{named}: no such file; `pilotlight init` writes a starter"
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}{named}: can't be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if path.name == "pyproject.toml":
         table = table_in(path)
         if table is None:

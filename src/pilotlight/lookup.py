@@ -20,7 +20,7 @@ from pilotlight.plain import logger, plain
 
 FILE: Final = "pilotlight.toml"
 NAMING: Final = "name the file by PILOTLIGHT_CONFIG, --config or pilotlight.load(path)"
-_MOST_BYTES: Final = 1_000_000  # of a pyproject.toml, which may be anybody's
+LARGEST: Final = 1_000_000  # bytes of a configuration, or of a pyproject.toml
 
 _log = logger("pilotlight")
 _said: set[str] = set()
@@ -81,11 +81,23 @@ def working_folder() -> Path | None:
 def table_in(project: Path) -> dict[str, Any] | None:
     """Return the `[tool.pilotlight]` table of a pyproject.toml, if it has one."""
     try:
-        with project.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            return None
-        table = tomllib.loads(data.decode())["tool"]["pilotlight"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        table = read_toml(project)["tool"]["pilotlight"]
+    except (OSError, ValueError, LookupError, TypeError):
         return None  # somebody else's broken pyproject is not our business
     return table if isinstance(table, dict) else None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file; raises OSError, or ValueError in words of one line."""
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"has more than {LARGEST:,} bytes; a configuration is a small file")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("is nested too deeply; write it flatter") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"not valid TOML: {error}") from None
+    except ValueError:  # of `int`
+        raise ValueError("holds a number of thousands of digits; write a smaller one") from None

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+LONGEST = 80  # characters of a value that is shown
 _SECRET_WORDS = ("key", "token", "secret", "password", "state")  # a store's address may hold one
 
 
@@ -58,7 +59,18 @@ def _shown(place: list[Any], data: Any) -> str:
         except (KeyError, IndexError, TypeError):
             return ""
     secret = any(word in str(part).lower() for part in place for word in _SECRET_WORDS)
-    return "" if secret or isinstance(data, Mapping) else f", got {data!r}"
+    if secret or isinstance(data, Mapping):
+        return ""
+    return f", got {_short(data)}"
+
+
+def _short(value: Any) -> str:
+    """Return the value as it is written, but one line of it."""
+    try:
+        told = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, for instance
+        return f"a {type(value).__name__} that is too large to show"
+    return told if len(told) <= LONGEST else f"{told[:LONGEST]}..."
 
 
 def _valid_keys(model: type[BaseModel], place: list[Any]) -> list[str]:

@@ -3,8 +3,13 @@
 import signal
 import subprocess
 import sys
+from importlib import import_module
+
+import click
+import pytest
 
 import pilotlight
+from pilotlight.cli.app import COMMANDS
 
 
 def test_version(run):
@@ -75,7 +80,7 @@ def test_address_that_can_not_be_one(run, write):
     assert "targets.local.api_base" in result.stderr
 
 
-def test_ctrl_c_is_quiet(write, server):
+def test_ctrl_c_is_one_line(write, server):
     write(local="ollama/llama3.2:3b")
     server.fault("local", "hang")
     command = [sys.executable, "-m", "pilotlight", "ask", "Hello"]
@@ -84,4 +89,35 @@ def test_ctrl_c_is_quiet(write, server):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert (out.strip(), err.strip()) == (b"", b"")
+    assert (out.strip(), err.strip()) == (b"", b"interrupted")
+
+
+def options():
+    """Every option of every command that is a number with a fraction."""
+    for name in COMMANDS:
+        waiting = [import_module(f"pilotlight.cli.{name.replace('-', '_')}").command]
+        while waiting:
+            command = waiting.pop()
+            waiting += getattr(command, "commands", {}).values()
+            for param in command.params:
+                if isinstance(param.type, click.types.FloatParamType):
+                    yield pytest.param(name, param.opts[0], id=f"{name} {param.opts[0]}")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "NaN", "-Infinity"])
+@pytest.mark.parametrize(("command", "option"), list(options()))
+def test_a_number_that_is_none_is_one_line(run, command, option, value):
+    result = run(command, f"{option}={value}", *(["Hello"] if command == "ask" else []))
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    last = result.stderr.strip().splitlines()[-1]
+    assert option in last
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("value", ["9" * 400 + "h", "inf", "nan", "1e3"])
+def test_a_time_that_is_none_is_one_line(run, value):
+    result = run("receipts", "--since", value)
+    assert result.exit_code == 2
+    assert "--since" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import signal
 import threading
 from collections.abc import Sequence
@@ -111,6 +112,17 @@ def _fault(text: str) -> tuple[str, dict[str, object]]:
     return kind, params
 
 
+def _seconds(text: str) -> float:
+    """Read a number of seconds; argparse words the refusal."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no finite number of seconds from 0")
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pilotlight-chaos", description="Play model providers on loopback, and their faults."
@@ -125,9 +137,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"an installed Ollama model; may be repeated ({LOCAL_MODELS[0].name})",
     )
     serve.add_argument("--reply", help="answer every request with this text")
-    serve.add_argument("--latency", type=float, default=0.3, help="seconds to an answer (0.3)")
+    serve.add_argument("--latency", type=_seconds, default=0.3, help="seconds to an answer (0.3)")
     serve.add_argument(
-        "--token-latency", type=float, default=0.03, help="seconds a token of it (0.03)"
+        "--token-latency", type=_seconds, default=0.03, help="seconds a token of it (0.03)"
     )
     serve.add_argument("--seed", type=int, default=0, help="of the dice for fault rates (0)")
     proxy = commands.add_parser("proxy", help="break the connections to a real endpoint")

@@ -117,7 +117,7 @@ def run_experiments(
     except runner.ExperimentError as error:
         raise click.ClickException(str(error)) from None
     _write_reports(runs, report)
-    if runner.interrupted():
+    if runs and _stopped(runs[-1]):
         click.echo(f"interrupted: {summary(pairs(runs))}")
         raise click.exceptions.Exit(INTERRUPTED)
     _conclude(runs)
@@ -168,9 +168,14 @@ def _carry_out(orders: Sequence[Order], seed: int, journals: Path | None) -> lis
         told_of = f"{run.outcome}{_figure(run)}"
         took = time.monotonic() - began
         click.echo(f"{mark} {plain(run.name):18} {kind} {took:5.1f} s  {plain(told_of)}")
-        if runner.interrupted():
+        if _stopped(run):
             break
     return runs
+
+
+def _stopped(run: Run) -> bool:
+    """Tell whether Ctrl-C was pressed; a second one chaostoolkit keeps to itself."""
+    return _runner().interrupted() or (run.status == "interrupted" and not run.aborted)
 
 
 def _figure(run: Run) -> str:

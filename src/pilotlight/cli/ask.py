@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pilotlight.cli.number import Finite
+
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
     from pilotlight.core.receipt import Receipt
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     metavar="SECONDS",
     help="The time allowed, all targets together.",
 )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pilotlight.cli.number import Finite
+
 if TYPE_CHECKING:
     from pilotlight.cli.demo_play import Play
     from pilotlight.cli.demo_tally import Tally
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("demo")
 @click.option(
     "--seconds",
-    type=click.FloatRange(5, 600),
+    type=Finite(5, 600),
     default=20.0,
     show_default=True,
     help="How long it plays; phases and breaks scale with it.",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pilotlight.cli.number import Finite
+
 if TYPE_CHECKING:
     from pilotlight.assembly import Pilotlight
     from pilotlight.core.gameday import GameDay
@@ -22,14 +24,14 @@ MOST_MINUTES = 24 * 60
 @click.option("--route", metavar="NAME", help="Only the calls of this route.")
 @click.option(
     "--minutes",
-    type=click.FloatRange(0, MOST_MINUTES, min_open=True),
+    type=Finite(0, MOST_MINUTES, min_open=True),
     default=5.0,
     show_default=True,
     help="When it ends by itself.",
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Finite(0, 1, min_open=True),
     default=0.2,
     show_default=True,
     help="The share of calls that is refused.",

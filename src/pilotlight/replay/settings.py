@@ -95,7 +95,7 @@ def _read(setting: str) -> tuple[tuple[str, ...], Any]:
         path = tuple(_path(tomllib.loads(f"{key} = 0")))
         if not equals:
             raise ValueError
-    except ValueError:  # TOMLDecodeError is one
+    except (ValueError, RecursionError):  # TOMLDecodeError is one
         raise ConfigError(
             f"--set {setting!r}: write KEY=VALUE, such as breaker.reset_timeout=10"
         ) from None
@@ -103,6 +103,8 @@ def _read(setting: str) -> tuple[tuple[str, ...], Any]:
         return path, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return path, text.strip()
+    except (ValueError, RecursionError):
+        raise ConfigError(f"--set {key}: the value is nested too deeply, or too large") from None
 
 
 def _path(table: Mapping[str, Any]) -> Iterator[str]:

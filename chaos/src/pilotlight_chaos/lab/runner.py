@@ -11,24 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from chaoslib.exceptions import ChaosException
-from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
-from chaoslib.loader import load_experiment
+from chaoslib.experiment import run_experiment
 from chaoslib.types import Schedule, Strategy
 from pilotlight.files import open_own
 
+from .document import ExperimentError, Json, read
 from .interrupt import PRESSED, heeded
-from .strangers import strangers
 
-Json = dict[str, Any]
+__all__ = ["Experiment", "ExperimentError", "find", "interrupted", "packaged", "run", "write"]
+
 EVERY = 0.25  # seconds between two looks at the hypothesis during an experiment
 ALWAYS: Json = {"runtime": {"rollbacks": {"strategy": "always"}}}
-
-
-class ExperimentError(ValueError):
-    """An experiment that can't be run; the message names it and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +43,7 @@ class Experiment:
 
     def load(self) -> Json:
         """Read and check it; raises ExperimentError."""
-        try:
-            experiment: Json = load_experiment(str(self.path))
-            if not isinstance(experiment, dict):
-                raise ExperimentError(f"{self.path}: holds no experiment")
-            self._refuse_strangers(experiment)
-            ensure_experiment_is_valid(experiment)  # which imports what the file names
-        except RecursionError:
-            raise ExperimentError(f"{self.path}: nested too deeply") from None
-        except ExperimentError:
-            raise
-        except (ChaosException, OSError, ValueError) as error:
-            raise ExperimentError(f"{self.path}: {error}") from None
-        return experiment
-
-    def _refuse_strangers(self, experiment: Json) -> None:
-        found = strangers(experiment)
-        if found and not self.trusted:
-            raise ExperimentError(
-                f"{self.path}: names more than pilotlight-chaos's own actions and probes: "
-                f"{'; '.join(dict.fromkeys(found))}; if you know what that does, add --trust"
-            )
+        return read(self.path, trusted=self.trusted)
 
 
 def packaged() -> list[Experiment]:
