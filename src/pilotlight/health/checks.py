@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pilotlight.core.breaker_policy import HEALTH_CHECK
@@ -19,6 +18,7 @@ from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.health.server import Json, NotAsExpected, Server, connection_of, visiting
 from pilotlight.providers.ollama_names import display_name, is_cloud_name
+from pilotlight.providers.typed import MOST
 
 if TYPE_CHECKING:
     import httpx
@@ -262,7 +262,8 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    """Return a count, also one that was sent as a float; None for NaN, and for what is none."""
+    if type(value) not in (int, float) or not 0 <= value < MOST:
         return None
     return int(value)
 

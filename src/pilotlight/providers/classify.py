@@ -63,8 +63,8 @@ def classify(tap: Tap, error: BaseException | None, *, prompt_texts: Sequence[st
         return _said(tap, _expired(tap), f"the {tap.expired} clock ran out", prompt_texts)
     known = _answered(tap, errors, prompt_texts) if tap.status is not None else None
     if known is None:
-        heard = tap.status is not None
-        known = _from_errors(errors, tap.wire, prompt_texts, heard=heard)
+        heard = tap if tap.status is not None else None
+        known = _from_errors(errors, tap.wire, prompt_texts, heard)
     if known is None and tap.late:  # whoever read on fell over it
         known = _said(tap, Fault.MALFORMED_RESPONSE, f"{tap.late}, after the end", prompt_texts)
     return _at_its_word(tap, error, prompt_texts) if known is None else known
@@ -188,20 +188,26 @@ def _answered(tap: Tap, errors: list[BaseException], prompt_texts: Sequence[str]
 
 
 def _from_errors(
-    errors: list[BaseException], wire: Wire, prompt_texts: Sequence[str], *, heard: bool = False
+    errors: list[BaseException],
+    wire: Wire,
+    prompt_texts: Sequence[str],
+    heard: Tap | None = None,
 ) -> Verdict | None:
     """Diagnose by the exceptions alone: a true response, else the socket, else litellm.
 
-    Where the wire was `heard` to answer well, litellm makes up a refusal of its own failure.
+    Where the wire was `heard` to answer well, litellm makes up a refusal of its own failure;
+    over a plain answer nobody's refusal is true.
     """
     reply, rank = _reply_of(errors, wire)
+    if heard is not None and not heard.streaming:
+        reply = None
     if reply is not None and rank < 2:
         return verdict_of(reply, prompt_texts, fault=_in_stream(errors, reply))
     below = failures.transport_fault(errors)
-    own = heard or reply is not None
+    own = heard is not None or reply is not None
     if own and below in (None, Fault.CONNECTION_ERROR) and _is_own_word(errors):
         below = None  # litellm calls anything it does not know a connection error
-    if heard:
+    if heard is not None:
         reply = None
     if below is not None:
         error = errors[-1]
