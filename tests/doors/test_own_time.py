@@ -13,6 +13,8 @@ import pytest
 from ways import HELLO, by_client
 
 from pilotlight import AllTargetsFailed, failover, load
+from pilotlight.health.checks import check_target
+from pilotlight.health.verdict import apply
 from pilotlight.providers import base
 from pilotlight.providers.wire import Pool
 
@@ -262,3 +264,24 @@ def test_a_slow_loop_is_no_slow_provider(served, now):
     object.__setattr__(app.route("chat"), "clock", now)
     assert run(main, now).text == "hi"
     assert app.target("a").health.breaker.current_state == "closed"
+
+
+@pytest.mark.parametrize("model", ["ollama/m", "openai/gpt-4o"])
+def test_a_check_that_this_process_had_no_time_for_opens_nothing(served, now, monkeypatch, model):
+    base_url = served(True).url + ("/v1" if "openai" in model else "")
+    target = {"model": model, "api_base": base_url, "api_key": "k", "health": "on"}
+    app = load({"targets": {"a": target}})
+    before = app.target("a").health.lacks
+    connections = Pool.connections
+
+    def late(pool):
+        now.jump(60.0)
+        return connections(pool)
+
+    monkeypatch.setattr(Pool, "connections", late)
+    check = check_target(app.target("a"))
+    assert (check.state, check.starved) == ("unreachable", True)
+    apply([app.target("a")], check)
+    health = app.target("a").health
+    assert health.breaker.current_state == "closed"
+    assert (health.check, health.lacks) == (None, before)

@@ -16,7 +16,7 @@ from pilotlight.core.breaker_policy import HEALTH_CHECK
 from pilotlight.core.faults import Fault
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
-from pilotlight.health.server import Json, NotAsExpected, Server, connection_of, visiting
+from pilotlight.health.server import Json, NotAsExpected, Server, connection_of, starved, visiting
 from pilotlight.providers.ollama_names import display_name, is_cloud_name
 from pilotlight.providers.typed import MOST
 
@@ -60,6 +60,7 @@ class LocalCheck:
     mend: str | None = None
     duration: float = 0.0
     digest: str | None = field(default=None, repr=False)
+    starved: bool = False  # no answer in time, and it was this process that had none
 
     @property
     def lacks(self) -> frozenset[str]:
@@ -134,7 +135,8 @@ def check_local(
         found = _look(Server(client, base_url, key), model, known)
         found = found if embedder else _useful(found)
     except httpx.TimeoutException:
-        found = LocalCheck("unreachable", problem=f"{base_url}: no answer in time", mend=start)
+        problem = f"{base_url}: no answer in time"
+        found = LocalCheck("unreachable", problem=problem, mend=start, starved=starved())
     except httpx.HTTPError:
         found = LocalCheck("unreachable", problem=f"{base_url}: nobody answers", mend=start)
     except NotAsExpected as odd:

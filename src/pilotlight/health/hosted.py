@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pilotlight.core.breaker_policy import HEALTH_CHECK
 from pilotlight.core.faults import Fault
+from pilotlight.health.server import starved
 from pilotlight.providers.base import Connection
 from pilotlight.providers.typed import loads
 
@@ -37,6 +38,7 @@ class HostedCheck:
     problem: str | None = None
     mend: str | None = None
     duration: float = 0.0
+    starved: bool = False  # no answer in time, and it was this process that had none
 
     @property
     def failed(self) -> str | None:
@@ -67,7 +69,8 @@ def check_hosted(
     try:
         found = _read(client.get(url, headers=headers, timeout=30.0), connection)
     except httpx.TimeoutException:
-        found = HostedCheck("unreachable", problem="no answer in time")
+        problem = "no answer in time"
+        found = HostedCheck("unreachable", problem=problem, starved=starved())
     except httpx.HTTPError as error:
         found = HostedCheck("unreachable", problem=f"no connection ({type(error).__name__})")
     return replace(found, duration=clock() - began)

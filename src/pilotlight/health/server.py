@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pilotlight.core.steps import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.providers.base import Connection, listening, new_tap
+from pilotlight.providers.tap import current_tap
 from pilotlight.providers.typed import loads
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ def connection_of(target: Target) -> Connection | None:
     """Return the way to a target's endpoint; None for one that is not on a wire of ours."""
     connection = getattr(target.provider, "connection", None)
     return connection if isinstance(connection, Connection) else None
+
+
+def starved() -> bool:
+    """Within a visit that was out of time: whether this process had taken the time for itself."""
+    tap = current_tap.get()
+    return tap is not None and tap.starved
 
 
 @contextmanager

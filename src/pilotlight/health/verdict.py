@@ -34,6 +34,8 @@ _log = logger("pilotlight.health")
 
 def apply(targets: Sequence[Target], check: Check) -> None:
     """Take over a result for all targets of one endpoint; they share its health."""
+    if check.starved:
+        return  # it tells of this process, and of nobody else
     target = targets[0]
     health = target.health
     health.check = check

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from typing import Any, Final, Self
 from urllib.request import getproxies, proxy_bypass
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, finalize
 
 import httpcore
 import httpx
@@ -106,6 +106,7 @@ class Pool:
         """Begin without any connection."""
         self._lock = threading.Lock()
         self._sync: Connections | None = None
+        self._finish: finalize[..., Pool] | None = None  # closes them with the pool
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopConnections] = (
             WeakKeyDictionary()
         )
@@ -138,9 +139,9 @@ class Pool:
     def close(self) -> None:
         """Close the connections of the threads; a later request opens new ones."""
         with self._lock:
-            connections, self._sync = self._sync, None
-        if connections is not None:
-            connections.close()
+            finish, self._finish, self._sync = self._finish, None, None
+        if finish is not None:
+            finish()
 
     def retire(self) -> None:
         """Keep no connection from here on: idle ones are closed now, others after their request.
@@ -155,11 +156,6 @@ class Pool:
         for loop, entry in loops:
             with suppress(RuntimeError):  # that loop is closed
                 loop.call_soon_threadsafe(entry.connections.retire)
-
-    def __del__(self) -> None:
-        """Close what nobody can use any more."""
-        with suppress(Exception):  # half-made, or at the interpreter's end
-            self.close()
 
     async def aclose(self) -> None:
         """Close the connections of this event loop, and those of the threads."""
@@ -181,6 +177,9 @@ class Pool:
                         httpcore.ConnectionPool, httpcore.HTTPProxy, httpcore.SOCKSProxy, Backend
                     )
                 )
+                # Not `__del__`: of a heap of garbage the sockets might be finalised first.
+                self._finish = finalize(self, self._sync.close)
+                self._finish.atexit = False
                 if self._retired:
                     self._sync.close()
             return self._sync
@@ -231,9 +230,11 @@ class Pool:
         out of the poller that the two processes share.
         """
         inherited, self._inherited = self._sync, self._loops
+        if self._finish is not None:
+            self._finish.detach()  # a thread that is no more may hold their lock
         self._start()
         if inherited is not None:
-            # Not through the pool: a thread that is no more may hold its lock.
+            # Nor through the pool itself.
             for connection in inherited.connections:
                 connection.close()
 
