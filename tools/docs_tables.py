@@ -103,7 +103,8 @@ MEANING: Mapping[str, str] = {
     "not set: a quarter of what is left",
     "targets.local_addresses": "hosts that are yours, so that this target counts as local",
     "targets.health": "whether the target is checked between calls: `on`, `off`, or for a closed "
-    "model `models`, by its provider's free list; not set: Ollama `on`, closed `off`",
+    "model `models`, by its provider's free list; not set: Ollama `on`, closed only while its "
+    "breaker is open",
     "targets.probe_interval": "time between two checks; not set: Ollama 30 s, closed 300 s",
     "targets.warm": "Ollama only: when the model is loaded ahead of its first call; not set: "
     "`when-degraded`, as soon as a target ahead is half-way to its trip",

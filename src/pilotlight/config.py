@@ -181,7 +181,8 @@ class TargetConfig(_Table):
     says.  `options` are provider options added to every call, such as `api_version`.
 
     `health`: an Ollama target is checked unless it is "off"; a hosted one only with
-    "models" (or "on"), by its provider's free list of models.  `warm` and `pull` are
+    "models" (or "on"), by its provider's free list of models, and unless it is "off" while
+    its breaker is open after failed calls.  `warm` and `pull` are
     for Ollama: when to load the model ahead, and whether to pull a missing one.
 
     `via = "litellm"` sends every call through litellm, also those that would go straight to
@@ -224,12 +225,13 @@ class TargetConfig(_Table):
         """How the target is looked after between calls."""
         local = self.provider.startswith("ollama")
         health = (self.health or ("on" if local else "off")) != "off"
+        recovery = self.health != "off"
         interval = self.probe_interval or (PROBE_LOCAL if local else PROBE_HOSTED)
         if not local:
-            return Care(health, interval=interval)
+            return Care(health, interval=interval, recovery=recovery)
         # A cloud model is never loaded here: there is nothing to keep warm.
         warm = self.warm or ("never" if is_cloud_name(self.model) else "when-degraded")
-        return Care(health, warm, self.warm_timeout, self.pull, interval)
+        return Care(health, warm, self.warm_timeout, self.pull, interval, recovery)
 
     def spec(self, name: str) -> Spec:
         """Return the endpoint as the providers want it."""

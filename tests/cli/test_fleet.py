@@ -67,6 +67,22 @@ def test_the_state_follows_from_the_time_left(config, tmp_path, state, left, sho
     assert (mine["state"], mine["by"], mine["trial"]) == (shown, "12-ab", "13-cd")
 
 
+def test_a_suspected_target_is_shown_as_its_process_tells_it(config, tmp_path):
+    with pilotlight.load(config) as app:
+        breaker = app.target("gpt").health.breaker
+        for _ in range(2):
+            breaker.acquire().failure(OSError())
+        silent = [breaker.acquire() for _ in range(3)]
+        fleet = app._fleet
+        fleet.step()
+        told = status(config)
+        assert f"gpt  suspected  by {fleet.worker}" in told
+        (mine,) = json.loads(status(config, "--json"))["fleet"]["notices"]
+        assert (mine["target"], mine["state"]) == ("gpt", "suspected")
+        for permit in silent:
+            permit.release()
+
+
 def test_looking_writes_nothing(config, tmp_path):
     assert "all closed" in status(config)
     assert [each.name for each in tmp_path.iterdir()] == ["pilotlight.toml"]

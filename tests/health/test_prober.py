@@ -150,7 +150,7 @@ class TestTheTrialAfterFailedCalls:
     def worn(self, target, clock):
         for _ in range(5):
             breaker(target).acquire().failure()
-        clock.advance(15)
+        clock.advance(16)
         return target
 
     LIT = {"models": [{"name": MODEL, "size": 1, "size_vram": 1}]}
@@ -163,10 +163,11 @@ class TestTheTrialAfterFailedCalls:
         assert (body["messages"][0]["content"], body["options"]["num_predict"]) == (".", 1)
         assert body["options"]["num_ctx"] == 8192, "another context would load it again"
 
-    def test_a_crash_opens_it_again_for_longer(self, prober, worn, sham):
+    def test_a_crash_opens_it_again(self, prober, worn, sham):
         sham.answers |= {"ps": self.LIT, "chat": (500, {"error": "runner died"})}
         prober.run_once()
-        assert (breaker(worn).state.name, breaker(worn).retry_after) == ("open", 30)
+        assert breaker(worn).state.name == "open"
+        assert 15 <= breaker(worn).retry_after <= 16
 
     def test_silence_is_no_verdict(self, prober, worn, sham):
         sham.answers |= {"ps": self.LIT, "chat": httpx.ReadTimeout("busy")}
@@ -180,7 +181,7 @@ class TestTheTrialAfterFailedCalls:
         assert sham.bodies == []
 
     def test_not_before_the_break_is_over(self, prober, worn, sham, clock):
-        clock.advance(-1)
+        clock.advance(-1.5)
         sham.answers["ps"] = self.LIT
         prober.run_once()
         assert sham.bodies == []

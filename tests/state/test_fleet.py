@@ -122,14 +122,25 @@ def test_a_good_trial_closes_all_with_their_next_look(clock, board):
     assert {each.state for each in processes} == {"closed"}
 
 
-def test_a_failed_trial_begins_the_next_break_of_all(clock, board):
+def test_a_failed_trial_begins_the_break_of_all_anew(clock, board):
     processes = fleet(5, clock, board)
     processes[0].trip()
-    hits = pass_time(clock, processes, 20, calls=processes)
-    assert hits == 1
-    assert {each.state for each in processes} == {"open"}
-    assert pass_time(clock, processes, 8, calls=processes) == 0
-    assert pass_time(clock, processes, 12, calls=processes) == 1  # it cost nobody anything
+    for _ in range(4):
+        assert pass_time(clock, processes, 17, calls=processes) == 1
+        assert {each.state for each in processes} == {"open"}
+
+
+def test_one_that_made_its_caller_wait_lengthens_it_for_all(clock, board):
+    processes = fleet(5, clock, board)
+    processes[0].trip()
+    pass_time(clock, processes, 14, calls=processes)
+    trial = None
+    while trial is None:
+        pass_time(clock, processes, 1)
+        trial = next((permit for each in processes if (permit := each.permit())), None)
+    clock.advance(3.0)
+    trial.failure()
+    assert pass_time(clock, processes, 40, calls=processes) == 0
 
 
 def test_a_process_that_dies_with_the_lease_loses_it(clock, board):

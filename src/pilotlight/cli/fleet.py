@@ -9,7 +9,12 @@ from rich.text import Text
 
 from pilotlight.state.facts import FleetFacts, FleetNotice
 
-_STYLES: Final = {"open": "bold red", "half-open": "yellow", "closed": "green"}
+_STYLES: Final = {
+    "open": "bold red",
+    "half-open": "yellow",
+    "closed": "green",
+    "suspected": "yellow",
+}
 
 
 def show_fleet(console: Console, facts: FleetFacts) -> None:
@@ -29,7 +34,7 @@ def show_fleet(console: Console, facts: FleetFacts) -> None:
 
 def _told(notice: FleetNotice) -> str:
     said = f"by {notice.by}, {notice.age:.0f} s ago"
-    if notice.state == "closed":
+    if notice.state in ("closed", "suspected"):
         return said
     trying = f"{notice.trial} may try" if notice.trial else "nobody tries yet"
     when = f"trial in {notice.seconds:.0f} s" if notice.seconds else trying

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Final, Literal, cast
 
 import pybreaker
 
-from pilotlight.core.breaker_policy import DEAR, JITTER, BreakerPolicy
+from pilotlight.core.breaker_policy import DEAR, JITTER, WORN, BreakerPolicy
 from pilotlight.core.circuit import Closed, HalfOpen, Leave, Open, Rules
 from pilotlight.core.fork import GATE
 from pilotlight.core.permit import Permit
@@ -281,6 +281,29 @@ class Breaker(pybreaker.CircuitBreaker):
             state = self._current()
             if isinstance(state, Open):
                 state.until = max(state.until, self.clock() + seconds)
+
+    def hold(self, seconds: float) -> None:
+        """Let an open circuit admit no trial for so long, up to `max_break` since it opened.
+
+        For who has seen that a call would get no answer.
+        """
+        with self._guard:
+            state = self._current()
+            if isinstance(state, Open):
+                longest = state.began + self.policy.max_break
+                state.until = max(state.until, min(self.clock() + seconds, longest))
+
+    def hasten(self) -> bool:
+        """End a break after failed calls now, so that the next call is a trial; tell if it did.
+
+        For who has seen that something has changed.
+        """
+        with self._guard:
+            state, now = self._current(), self.clock()
+            if not isinstance(state, Open) or state.reason not in WORN or state.until <= now:
+                return False
+            state.until = now
+            return True
 
     def learn_open(self, reason: str, seconds: float, failed_trials: int) -> None:
         """Take over another process's break, which ends in so many seconds (0 or less: is over).

@@ -166,7 +166,8 @@ class Open(Rules, pybreaker.CircuitOpenState):
 
     def __init__(self, cb: Breaker, prev_state: Any = None, notify: bool = False) -> None:
         super().__init__(cb, prev_state, notify)
-        self.until = cb.clock() + cb._next_break
+        self.began = cb.clock()
+        self.until = self.began + cb._next_break
         self.reason = cb._next_reason
         self.resort: Permit | None = None
         self.resort_ends = 0.0

@@ -25,7 +25,8 @@ class Care:
 
     `health`: it is checked every `interval` seconds.  `warm`: when its model is
     loaded ahead of the first call, and `warm_timeout` how many seconds that may
-    take.  `pull`: whether a missing model is pulled.
+    take.  `pull`: whether a missing model is pulled.  `recovery`: while its breaker is open,
+    it is asked by what costs nothing whether it is back.
     """
 
     health: bool = False
@@ -33,6 +34,7 @@ class Care:
     warm_timeout: float = 600.0
     pull: Literal["never", "missing"] = "never"
     interval: float = 30.0
+    recovery: bool = False
 
     @property
     def wanted(self) -> bool:

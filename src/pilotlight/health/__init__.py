@@ -3,6 +3,7 @@
     checks · hosted     ask one endpoint how it is; pure functions of an HTTP client
     verdict             what a check's result changes: breaker, abilities, retirement
     prober              one daemon thread a process, which makes the checks
+    recovery            asks, while a breaker is open, whether anybody is there
     warmup              loads a local model before the first failover needs it
     pull                fetches a model that is missing
     lifecycle           how long a model will be there, by all that is known

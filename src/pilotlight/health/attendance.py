@@ -8,6 +8,7 @@ from pilotlight.core import background, breaker
 from pilotlight.core.breaker import Breaker
 from pilotlight.core.target import Target
 from pilotlight.health.prober import PROBER
+from pilotlight.health.recovery import RECOVERY
 from pilotlight.health.warmup import HALF, WARMER
 
 
@@ -32,6 +33,7 @@ class Attendance:
         if _trouble not in breaker.observers:
             breaker.observers.append(_trouble)
         WARMER.plan(self._targets)
+        RECOVERY.plan(self._targets)
         self._generation = PROBER.attend(self._targets)
 
 
@@ -41,14 +43,19 @@ def _trouble(failing: Breaker) -> None:
         WARMER.trouble(failing)
         if failing.state.name == "open":
             PROBER.wake()
+            RECOVERY.opened(failing)
 
 
 def forget(targets: Iterable[Target]) -> None:
     """Look after these targets no more, until they are called again."""
-    PROBER.forget(targets)
+    given = tuple(targets)
+    PROBER.forget(given)
+    RECOVERY.forget(given)
 
 
 def reset() -> None:
     """Forget everything, and let the thread end."""
     PROBER.reset()
     WARMER.reset()
+    RECOVERY.stop()
+    RECOVERY.reset()

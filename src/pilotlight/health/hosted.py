@@ -65,7 +65,7 @@ def check_hosted(
     if (mend := connection.keyless) is not None:
         return HostedCheck("auth_failed", problem="no API key", mend=mend)
     began = clock()
-    url, headers = _request(connection)
+    url, headers = list_request(connection)
     try:
         found = _read(client.get(url, headers=headers, timeout=30.0), connection)
     except httpx.TimeoutException:
@@ -76,7 +76,7 @@ def check_hosted(
     return replace(found, duration=clock() - began)
 
 
-def _request(connection: Connection) -> tuple[str, dict[str, str]]:
+def list_request(connection: Connection) -> tuple[str, dict[str, str]]:
     """Return where to ask, and with what; a key never stands in the address."""
     base, key = connection.base_url.rstrip("/"), connection.api_key or ""
     model = quote(connection.spec.bare_model, safe="")

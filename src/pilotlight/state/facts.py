@@ -17,11 +17,12 @@ class FleetNotice:
     """One endpoint on the board; `target` is None for one that this configuration has not.
 
     `seconds` are those until a trial may begin, `age` those since `by` said so; `trial`
-    is the worker that may try.  Workers are a process id and a few letters.
+    is the worker that may try.  Workers are a process id and a few letters.  `suspected`: by
+    calls in flight and failures, while the breaker is closed.
     """
 
     target: str | None
-    state: Literal["open", "half-open", "closed"]
+    state: Literal["open", "half-open", "closed", "suspected"]
     reason: str
     seconds: float
     age: float
@@ -51,8 +52,12 @@ def read_fleet(url: StateUrl, names: Mapping[str, str]) -> FleetFacts:
 def _notices(entries: Mapping[str, Entry], names: Mapping[str, str]) -> Iterator[FleetNotice]:
     for field, entry in entries.items():
         kind, _, key = field.partition(":")
-        notice = read(Notice, field, entry) if kind == "break" else None
+        notice = read(Notice, field, entry) if kind in ("break", "doubt") else None
         if notice is None:
+            continue
+        if kind == "doubt":
+            age = round(entry.age, 1)
+            yield FleetNotice(names.get(key), "suspected", "", 0.0, age, notice.by, None)
             continue
         lease = entries.get(f"trial:{key}")
         left = max(0.0, entry.left - KEEP) if notice.state == "open" else 0.0

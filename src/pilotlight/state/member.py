@@ -39,6 +39,7 @@ LOST_AFTER: Final = 3.0  # seconds without an exchange, after which this process
 HOPE: Final = 0.8  # seconds that a call waits for the next exchange: its gap, and an answer
 PATIENCE: Final = 2  # calls that go without the lease before it is asked for
 APART: Final = 0.1  # seconds between two of them: one call may ask several times
+SUSPICION: Final = 3.0  # seconds that one stands on the board
 END_STANDS: Final = 7200.0  # seconds that a retirement stands; prolonged while anyone knows it
 
 
@@ -119,6 +120,7 @@ class Member:
         return [
             *self._break(health, state, me),
             *self._trial(state, me),
+            *self._suspicion(health, me),
             *self._retirement(health),
         ]
 
@@ -164,6 +166,13 @@ class Member:
             return [drop(lease, me)]
         asking = [put(want, me, REFRESH * 3)] if self._refused >= self._patience else []
         return [*asking, (put if self._squatted else claim)(lease, me, LEASE)]
+
+    def _suspicion(self, health: Health, me: str) -> list[Errand]:
+        """Tell people that calls go elsewhere; each process suspects by itself."""
+        if not health.breaker.suspected:
+            return []
+        notice = Notice("closed", "suspected", 0, me, self._number)
+        return [put(f"doubt:{self.key}", dump(notice), SUSPICION)]
 
     def _retirement(self, health: Health) -> list[Errand]:
         """Tell what this process was told itself: what others have said, they say again."""
