@@ -29,6 +29,7 @@ from pilotlight.modalities import Modalities
 from pilotlight.residency import is_private
 from pilotlight.sensitive import NOTHING, Finding, Hook, hook_from, sense
 from pilotlight.telemetry import switch as telemetry
+from pilotlight.trouble import await_trouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -72,6 +73,7 @@ class Route(Modalities):
             from pilotlight.health import Attendance  # brings httpx
 
             object.__setattr__(self, "_attend", Attendance(self.targets))
+        await_trouble(self.targets)
         fleets = (target.health.attend for target in self.targets)
         object.__setattr__(self, "_fleets", tuple(dict.fromkeys(filter(None, fleets))))
 

@@ -11,8 +11,9 @@ from sham import Sham, local_target
 from pilotlight import health, load
 from pilotlight.core.faults import RULES, Effect
 from pilotlight.errors import CircuitOpen
-from pilotlight.health import attendance, recovery
+from pilotlight.health import recovery
 from pilotlight.health.recovery import HELD, RECOVERY, Recovery
+from pilotlight.route import Route
 
 PATIENCE = 20.0
 SILENT = httpx.ConnectError("refused")
@@ -195,7 +196,7 @@ def test_held_until_after_the_next_look_has_ended():
 def attended(provider, clock, monkeypatch):
     monkeypatch.setattr(recovery, "EVERY", 0.001)
     made = hosted(provider, clock)
-    attendance.Attendance([made])()
+    Route("chat", (made,), clock=clock)
     return made
 
 
@@ -238,7 +239,7 @@ def test_it_can_be_switched_off(provider, clock, monkeypatch, how):
         monkeypatch.setenv("PILOTLIGHT_BACKGROUND", "off")
     options = {"health": "off"} if how == "the target" else {}
     made = hosted(provider, clock, **options)
-    attendance.Attendance([made])()
+    Route("chat", (made,), clock=clock)
     worn(made)
     assert not RECOVERY.running
 

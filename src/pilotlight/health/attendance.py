@@ -33,7 +33,6 @@ class Attendance:
         if _trouble not in breaker.observers:
             breaker.observers.append(_trouble)
         WARMER.plan(self._targets)
-        RECOVERY.plan(self._targets)
         self._generation = PROBER.attend(self._targets)
 
 
@@ -43,7 +42,6 @@ def _trouble(failing: Breaker) -> None:
         WARMER.trouble(failing)
         if failing.state.name == "open":
             PROBER.wake()
-            RECOVERY.opened(failing)
 
 
 def forget(targets: Iterable[Target]) -> None:
