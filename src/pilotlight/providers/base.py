@@ -158,7 +158,7 @@ class listening:  # noqa: N801  # a context manager, and around every chunk: a c
 
 def new_tap(wire: Wire, timeouts: Timeouts, *, checks: bool = True, skips: bool = False) -> Tap:
     """Return the record of an attempt that starts now; `checks` and `skips` as in `Tap`."""
-    return Tap(wire, timeouts, time.monotonic, checks, skips)
+    return Tap(wire, timeouts, time.monotonic, checks=checks, skips=skips)
 
 
 def failure(

@@ -28,11 +28,12 @@ BLOCKED: Final = re.compile(
     r"|guardrail_intervened|content_blocked|moderation|sensitive|blocked|jailbreak",
     re.IGNORECASE,
 )
-_CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+CUT: Final = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 _REASON: Final = re.compile(
     rb'(?<!\\)"(?:finish_?reason|stop_?reason|block_?reason)"\s*:\s*"([A-Za-z_]{3,40})"',
     re.IGNORECASE,
 )
+_REFUSAL: Final = re.compile(rb'(?<!\\)"refusal"\s*:\s*"[^"]')
 _ANSWER: Final = re.compile(rb'"(?:choices|candidates|content|done|output|embeddings?)"\s*:')
 _TROUBLE: Final = re.compile(rb'"(?:errors?|detail)"|"message"\s*:\s*"')
 _DONE: Final = re.compile(rb'(?<!\\)"done"\s*:\s*false')
@@ -93,7 +94,7 @@ def _why_empty(answer: AnswerView, finish: str) -> str:
     """
     if answer.choices < 1:
         return "no choices"
-    cut = " (cut by a token limit before the first word)" if finish.lower() in _CUT else ""
+    cut = " (cut by a token limit before the first word)" if finish.lower() in CUT else ""
     return f"no text and no tool call, finish reason {finish or 'none'}{cut}"
 
 
@@ -212,8 +213,9 @@ def _said_done(tap: Tap) -> bool:
 
 
 def _blocked_on_wire(tap: Tap) -> bool:
-    """Look for a filter's reason that a library has translated away."""
-    return any(BLOCKED.fullmatch(word.decode()) for word in _REASON.findall(tap.head))
+    """Look for a filter's reason, or a refusal, that a library has translated away."""
+    reasons = (word.decode() for word in _REASON.findall(tap.head))
+    return any(map(BLOCKED.fullmatch, reasons)) or _REFUSAL.search(tap.head) is not None
 
 
 def blocked_answer(tap: Tap) -> bool:

@@ -116,7 +116,7 @@ class Body(_Body, httpx.SyncByteStream):
                 raise StopIteration from None
             reraise(error, watch)
         watch.saw(piece)
-        return piece
+        return piece if watch.kept is None else watch.kept(piece)
 
     def rest(self, seconds: float) -> None:
         """Read what is left after the last word: read to its end, a connection can be used again.
@@ -163,7 +163,7 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
                 raise StopAsyncIteration from None
             reraise(error, watch)
         watch.saw(piece)
-        return piece
+        return piece if watch.kept is None else watch.kept(piece)
 
     async def arest(self, seconds: float) -> None:
         """The same for async."""

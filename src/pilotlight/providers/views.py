@@ -12,6 +12,7 @@ from pilotlight.core.faults import Fault
 from pilotlight.core.lifecycle import Notice
 from pilotlight.core.steps import Facts
 from pilotlight.providers.classify import AnswerView, substituted
+from pilotlight.providers.judge import CUT
 from pilotlight.providers.notices import announced, notice_in, notice_in_table
 from pilotlight.providers.tap import Tap, skips_of
 
@@ -177,5 +178,11 @@ class ChunkNotes:
             finish_reason=self.finish_reason,
             model_asked=self._asked,
             model_answered=model_on_wire(tap) or self.answered,
-            other_content=self.other,
+            other_content=self.other or self._thought(),
         )
+
+    def _thought(self) -> bool:
+        """Tell whether hidden reasoning took all the tokens that the caller allowed."""
+        if self.finish_reason not in CUT:
+            return False
+        return _part(self.usage, "completion_tokens_details", "reasoning_tokens") is not None
