@@ -157,6 +157,8 @@ async def draw(route: Route) -> Any:
     return await route.aimage(PROMPT)
 
 
+# Of litellm's own making; raised as an error it costs litellm its usage chunk.
+@pytest.mark.filterwarnings("ignore:.*attribute on the instance is deprecated")
 @pytest.mark.parametrize(("entry", "mode", "via"), CASES)
 def test_the_fault_is_told_for_what_it_is(
     server: CorpusServer, entry: Any, mode: str, via: str | None

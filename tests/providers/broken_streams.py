@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-WORDS: Final = ("One ", 'two "2", ', "thr\u00e9e ", "\U0001f600 \u2603\n", "five ", "six.")
+WORDS: Final = ("One ", 'two "2", ', "thr\u00e9e ", "\U0001f600 \u2028\u0085\n", "five ", "six.")
 TEXT: Final = "".join(WORDS)
 SPARE: Final = "of the spare"
 ODD: Final = (3, "x", True, {"a": 1}, [1])
@@ -228,6 +228,10 @@ class Server:
 
     def __init__(self) -> None:
         self.sent = Sent("openai", (b"",))
+        self.refuses = ""  # a word in a request that is answered with 400
+        self.requests: list[dict[str, Any]] = []
+        self.hold: threading.Event | None = None  # what has to happen before a body ends
+        self.waited: list[bool] = []  # whether it did, within the time that anybody would wait
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._peers: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -246,13 +250,22 @@ class Server:
     def _serve(self, peer: socket.socket) -> None:
         with suppress(OSError), peer, closing(peer.makefile("rb")) as lines:
             while head := b"".join(takewhile(b"\r\n".__ne__, iter(lines.readline, b""))):
-                lines.read(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                self.requests.append(json.loads(lines.read(length)))
+                if self.refuses and self.refuses in self.requests[-1]:
+                    told = b'{"error": {"message": "unknown field"}}'
+                    start = b"HTTP/1.1 400 X\r\ncontent-length: %d\r\n\r\n" % len(told)
+                    peer.sendall(start + told)
+                    continue
                 spare = b"/spare/" in head.split(b"\r\n")[0]
                 sent = Sent("openai", tuple(openai((SPARE,)))) if spare else self.sent
                 kind = b"application/x-ndjson" if sent.wire == "ollama" else b"text/event-stream"
                 start = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: " + kind
                 chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in sent.pieces]
-                peer.sendall(start + b"\r\n\r\n" + b"".join(chunks) + b"0\r\n\r\n")
+                peer.sendall(start + b"\r\n\r\n" + b"".join(chunks))
+                if self.hold is not None and not spare:
+                    self.waited.append(self.hold.wait(30))
+                peer.sendall(b"0\r\n\r\n")
 
     def close(self) -> None:
         for each in (self._listener, *self._peers):

@@ -210,7 +210,8 @@ def _from_errors(
     if heard is not None:
         reply = None
     if below is not None:
-        error = errors[-1]
+        told = [error for error in errors if failures.transport_fault([error]) is below]
+        error = told[-1] if told else errors[-1]  # what lies below it may be of the machinery
         what = f"{type(error).__name__} {failures.text_of(error)}"
         return Verdict(below, evidence=evidence(None, None, what, prompt_texts))
     if reply is not None:

@@ -15,7 +15,7 @@ import httpx
 
 from pilotlight.providers.checked import CheckedScanner
 from pilotlight.providers.event_forms import FORMS
-from pilotlight.providers.events import TOO_LONG
+from pilotlight.providers.events import TOO_LONG, LineKeeper
 from pilotlight.providers.ledger import NOTICEABLE
 from pilotlight.providers.sse import BodyScanner, Scanner
 from pilotlight.providers.tap import Clock, Tap, Wire
@@ -87,8 +87,10 @@ class Watch:
         "_over",
         "_quiet_since",
         "_scanner",
+        "_settled_until",
         "_several",
         "_total_until",
+        "kept",
         "ledger",
         "settled",
         "streaming",
@@ -101,6 +103,8 @@ class Watch:
         self._dialect = dialect(path, tap.wire)
         self.streaming = streaming
         self._several = several
+        self.kept: LineKeeper | None = None  # what the reader is given is to go through it
+        self._settled_until = inf  # pieces may come for so long
         self.settled = False  # the answer is over: whatever ends the body now ends it well
         self._scanner: Scanner | BodyScanner | None = None
         self._total_until = inf if limits.total is None else tap.started + limits.total
@@ -198,7 +202,8 @@ class Watch:
         self.settled = True
         self._first = min(self._first, PATIENCE)
         self._between = min(self._between, PATIENCE)
-        self._quiet_since = self.tap.clock()
+        self._quiet_since = now = self.tap.clock()
+        self._settled_until = now + 5 * PATIENCE
 
     # The answer.
 
@@ -214,6 +219,8 @@ class Watch:
         tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
         self._scanner = self._scanner_for(kind)
+        if tap.streaming and tap.keeps_lines:
+            self.kept = LineKeeper()
 
     def _scanner_for(self, kind: str) -> Scanner | BodyScanner:
         tap = self.tap
@@ -250,15 +257,16 @@ class Watch:
             self._note(scanner)
         if scanner.error:
             tap.in_band_error = scanner.error
-        if now >= self._total_until and not self.settled:
+        if self.settled:
+            self._quiet_since = min(now, self._settled_until)
+        elif now >= self._total_until:
             self._late_piece(now - self._total_until)
         self._left_at = now
 
     def _note(self, scanner: Scanner | BodyScanner) -> None:
         """Take note of an end, and of what can't be read."""
         tap = self.tap
-        tap.terminal = scanner.terminal
-        tap.late = scanner.late
+        tap.terminal, tap.late = scanner.terminal, scanner.late
         tap.skipped = max(tap.skipped, scanner.skipped)
         if scanner.over and not self.settled:
             self.settle()

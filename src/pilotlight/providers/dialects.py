@@ -54,11 +54,15 @@ def _ollama_ended(event: Mapping[str, Any]) -> bool:
     return event.get("done") is True
 
 
+_INTERACTION_END: Final = "interaction.completed"  # of the Interactions API
+
+
 def _gemini_ended(event: Mapping[str, Any]) -> bool:
-    """Only a candidate's `finishReason` counts, or the prompt's `blockReason`."""
+    """Only a candidate's `finishReason` counts, the prompt's `blockReason`, or the last event."""
     candidates = event.get("candidates") or ()
     feedback = event.get("promptFeedback") or {}
-    return bool(feedback.get("blockReason")) or any(c.get("finishReason") for c in candidates)
+    done = feedback.get("blockReason") or event.get("event_type") == _INTERACTION_END
+    return bool(done) or any(c.get("finishReason") for c in candidates)
 
 
 OPENAI: Final = Dialect(
@@ -80,9 +84,12 @@ OPENAI: Final = Dialect(
 ANTHROPIC: Final = Dialect(
     content=(
         search_for(rb'"content_block_delta"'),
+        search_for(rb'"completion":\s*"[^"]'),  # of the older text completions
         search_for(rb'"type":\s*"(?:server_)?tool_use"'),
     ),
-    terminal=search_for(rb'"type":\s*"message_stop"'),
+    terminal=search_for(
+        rb'"type":\s*"message_stop"|"type":\s*"completion".*"stop_reason":\s*"[^"]+"'
+    ),
     last=True,
 )
 # A plain body has no `message_stop`; there the stop reason says that it ended.
@@ -98,6 +105,7 @@ GEMINI: Final = Dialect(
     ),
     terminal=search_for(
         rb'"finishReason":\s*"(?!FINISH_REASON_UNSPECIFIED)[^"]+"|"blockReason":\s*"[^"]+"'
+        rb'|"event_type":\s*"interaction\.completed"'
     ),
     ended=_gemini_ended,
     bare=True,

@@ -36,6 +36,7 @@ from pilotlight.providers.tap import Tap
 from pilotlight.providers.traceparent import trace_headers
 from pilotlight.providers.views import facts_of, view_of
 
+STREAM_OPTIONS: Final = "stream_options"
 PATH: Final = "/chat/completions"
 # What the openai SDK sends of the environment.
 _SDK_HEADERS: Final = {
@@ -50,6 +51,7 @@ class DirectProvider:
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
         self.connection = connection
         self._dialect = dialect
+        self.counts: bool | None = None  # whether streams are counted when asked; None: not known
         self._litellm = LiteLLMProvider(connection)
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
@@ -124,17 +126,28 @@ class DirectProvider:
         assert pool is not None, "an endpoint without an address is litellm's"
         return Post(pool, url, headers)
 
-    def body(self, call: Call) -> bytes | None:
-        """Return the request as it is sent; None if litellm is to send it."""
+    def body(self, call: Call, *, counted: bool = True) -> bytes | None:
+        """Return the request as it is sent; None if litellm is to send it.
+
+        A stream's tokens are asked for, for the receipt, unless not `counted`.
+        """
         if litellm_has_hooks():
             return None
         body = body_of(self._dialect, self.connection.spec, call)
         if body is None:
             return None
+        if counted and self.asks_for_count(call):
+            body["stream_options"] = {"include_usage": True}
         try:
             return dumped(body)
         except (TypeError, ValueError, RecursionError):  # an SDK's own objects, for instance
             return None
+
+    def asks_for_count(self, call: Call) -> bool:
+        """Tell whether to ask for the tokens of a stream on our own behalf."""
+        able = call.stream and STREAM_OPTIONS in self._dialect.options
+        given = {**self.connection.spec.options, **call.options}.get(STREAM_OPTIONS)
+        return able and given is None and self.counts is not False
 
     def answer(self, said: Said) -> dict[str, Any]:
         """Return the JSON of a success; raises what a refusal is to its callers."""

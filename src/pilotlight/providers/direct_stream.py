@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -19,9 +20,15 @@ from pilotlight.providers.views import ChunkNotes, facts_of
 
 if TYPE_CHECKING:
     from pilotlight.providers.direct import DirectProvider
+    from pilotlight.providers.post import Said
 
 LAST_WORD: Final = b"[DONE]"
 PATIENCE: Final = 0.25  # seconds for HTTP's own end after the last word, for the connection's sake
+_UNKNOWN_OPTION: Final = re.compile(
+    r"stream_options|include_usage|(?:un(?:known|recogni[sz]ed|expected|supported)|extra|additional)"
+    r"\W+(?:\w+\W+)?(?:field|param|argument|input|propert|option|key)",
+    re.IGNORECASE,
+)
 _FORM: Final = FORMS["openai"]
 
 
@@ -33,8 +40,10 @@ class _Source:
         self._call = call
         self._attempt = attempt
         self._body = body
+        self._asks = provider.asks_for_count(call)
         self._tap = new_tap("openai", attempt.timeouts, watched=True, checks=False)
-        self._notes = ChunkNotes(provider.connection.spec.bare_model, call.options)
+        spec = provider.connection.spec
+        self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
         self._events = EventDecoder()
         self._said_done = False  # the last word was read
         self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
@@ -63,6 +72,22 @@ class _Source:
         if (verdict := judge(tap, view, prompt_texts=Texts(self._call.messages))) is not None:
             return verdict_failure(self._attempt.target, verdict, notes.text, notes.tool_calls)
         return Ended(facts_of(view, tap, notes))
+
+    def _uncounted(self, said: Said) -> bytes | None:
+        """Return the request to send instead where our own wish may be what was refused.
+
+        Some servers refuse what they don't know; then they are not asked for it again.
+        """
+        known = not self._asks or self._provider.counts is not None
+        if known or said.status_code not in (400, 422) or not _UNKNOWN_OPTION.search(said.text):
+            return None
+        return self._provider.body(self._call, counted=False)
+
+    def _accepted(self, said: Said, counted: bool) -> None:
+        if not said.is_success:
+            raise self._provider.refusal(said)
+        if self._asks:
+            self._provider.counts = counted
 
     def _take(self, data: bytes) -> Any | None:
         """Return the chunk of an event, or None for one that is to be left out."""
@@ -122,12 +147,10 @@ class DirectSource(_Source):
 
     def _read_on(self) -> None:
         if self._pieces is None:
-            said = self._provider.place.send(
-                self._body, self._tap, streaming=True, more=trace_headers()
-            )
-            if not said.is_success:
-                said.read()
-                raise self._provider.refusal(said)
+            said = self._send(self._body)
+            if (plain := self._uncounted(said)) is not None:
+                said = self._send(plain)
+            self._accepted(said, counted=plain is None)
             self._pieces = said.iter_bytes()
         try:
             self._ready.extend(self._events.feed(next(self._pieces)))
@@ -135,6 +158,13 @@ class DirectSource(_Source):
             if not (rest := self._events.finish()):
                 raise
             self._ready.extend(rest)
+
+    def _send(self, body: bytes) -> Said:
+        place = self._provider.place
+        said = place.send(body, self._tap, streaming=True, more=trace_headers())
+        if not said.is_success:
+            said.read()
+        return said
 
     def close(self) -> None:
         """Give the connection back."""
@@ -163,12 +193,10 @@ class AsyncDirectSource(_Source):
 
     async def _read_on(self) -> None:
         if self._pieces is None:
-            said = await self._provider.place.asend(
-                self._body, self._tap, streaming=True, more=trace_headers()
-            )
-            if not said.is_success:
-                await said.aread()
-                raise self._provider.refusal(said)
+            said = await self._send(self._body)
+            if (plain := self._uncounted(said)) is not None:
+                said = await self._send(plain)
+            self._accepted(said, counted=plain is None)
             self._pieces = said.aiter_bytes()
         try:
             self._ready.extend(self._events.feed(await anext(self._pieces)))
@@ -176,6 +204,13 @@ class AsyncDirectSource(_Source):
             if not (rest := self._events.finish()):
                 raise
             self._ready.extend(rest)
+
+    async def _send(self, body: bytes) -> Said:
+        place = self._provider.place
+        said = await place.asend(body, self._tap, streaming=True, more=trace_headers())
+        if not said.is_success:
+            await said.aread()
+        return said
 
     async def aclose(self) -> None:
         """Give the connection back."""

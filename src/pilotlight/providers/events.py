@@ -36,6 +36,39 @@ class LineEnds:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+class LineKeeper:
+    r"""Writes characters that some readers take for line ends as JSON does: U+2028 as `\u2028`.
+
+    httpx's `iter_lines`, by which litellm reads most providers, cuts lines at every character
+    that Unicode calls a line end.  In an event stream only CR and LF are, and in JSON such a
+    character can only stand in a text.
+    """
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""  # what may be the first bytes of such a character
+
+    def __call__(self, data: bytes) -> bytes:
+        """Take the next bytes, cut anywhere; return what is to be read."""
+        data, self._rest = self._rest + data, b""
+        if data.endswith(_HALVES):
+            end = len(data) - (2 if data.endswith(_HALVES[0]) else 1)
+            data, self._rest = data[:end], data[end:]
+        if data.isascii():
+            return data
+        for character, escape in _LINE_ENDS:
+            data = data.replace(character, escape)
+        return data
+
+
+_HALVES: Final = (b"\xe2\x80", b"\xe2", b"\xc2")
+_LINE_ENDS: Final = tuple(
+    (character.encode(), f"\\u{ord(character):04x}".encode())
+    for character in ("\u0085", "\u2028", "\u2029")
+)
+
+
 class EventDecoder:
     """Takes the bytes as they come; events without data and all other fields are passed over."""
 

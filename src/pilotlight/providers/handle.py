@@ -89,6 +89,7 @@ class AttemptTarget:
         if "litellm" not in sys.modules:
             litellm()
             self.tap.restart()  # the seconds of its first import are not theirs
+        self.tap.keeps_lines = True
         litellm()  # shuts its network traps, whoever has imported it
         local = self._connection.wire == "ollama"
         kwargs: dict[str, Any] = {

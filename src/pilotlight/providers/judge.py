@@ -33,7 +33,7 @@ _REASON: Final = re.compile(
     rb'(?<!\\)"(?:finish_?reason|stop_?reason|block_?reason)"\s*:\s*"([A-Za-z_]{3,40})"',
     re.IGNORECASE,
 )
-_REFUSED: Final = re.compile(rb'(?<!\\)"refusal"\s*:\s*"[^"]')  # in words, which litellm drops
+_REFUSAL: Final = re.compile(rb'(?<!\\)"refusal"\s*:\s*"[^"]')
 _ANSWER: Final = re.compile(rb'"(?:choices|candidates|content|done|output|embeddings?)"\s*:')
 _TROUBLE: Final = re.compile(rb'"(?:errors?|detail)"|"message"\s*:\s*"')
 _DONE: Final = re.compile(rb'(?<!\\)"done"\s*:\s*false')
@@ -216,9 +216,9 @@ def _said_done(tap: Tap) -> bool:
 
 
 def _blocked_on_wire(tap: Tap) -> bool:
-    """Look for a filter's reason that a library has translated away."""
-    said = any(BLOCKED.fullmatch(word.decode()) for word in _REASON.findall(tap.head))
-    return said or (tap.streaming and _REFUSED.search(tap.head) is not None)
+    """Look for a filter's reason, or a refusal, that a library has translated away."""
+    reasons = (word.decode() for word in _REASON.findall(tap.head))
+    return any(map(BLOCKED.fullmatch, reasons)) or _REFUSAL.search(tap.head) is not None
 
 
 def blocked_answer(tap: Tap) -> bool:

@@ -30,6 +30,9 @@ from pilotlight.providers.litellm_work import WORK, reread
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.views import ChunkNotes, facts_of
 
+# litellm reads the tokens of a stream off the wire, and hands them on when asked.
+_COUNTED_BY_LITELLM = frozenset({"anthropic", "gemini"})
+_COUNTED = frozenset({"openai", "deepseek"})  # these servers take the wish themselves
 NO_KEY_NEEDED = "not-needed"  # litellm and the SDKs insist on one, a server of one's own does not
 
 
@@ -133,11 +136,25 @@ class LiteLLMProvider:
         }
         if call.stream:
             kwargs["stream"] = True
+            if self.asks_for_count(call):
+                kwargs["stream_options"] = {"include_usage": True}
         if connection.given_base or connection.wire == "openai":
             kwargs["api_base"] = connection.base_url or None
         if (client := self._client(call.operation, asynchronous)) is not None:
             kwargs["client"] = client
         return kwargs
+
+    def asks_for_count(self, call: Call) -> bool:
+        """Tell whether to ask for the tokens of a stream on our own behalf.
+
+        Of servers of the user's own it is not known whether they take that wish.
+        """
+        spec = self.connection.spec
+        given = {**spec.options, **call.options}.get("stream_options")
+        known = spec.provider in _COUNTED_BY_LITELLM or (
+            spec.provider in _COUNTED and not self.connection.given_base
+        )
+        return given is None and known
 
     def _client(self, operation: Operation, asynchronous: bool) -> object | None:
         connection = self.connection
@@ -168,8 +185,11 @@ class _Source:
         self._mend = connection.keyless
         self._litellm: Any = None if self._mend else litellm()  # before the clocks start
         self._tap = provider.tap(call, attempt)
-        self._notes = ChunkNotes(connection.spec.bare_model, call.options)
+        self._tap.keeps_lines = True
+        spec = connection.spec
+        self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
         self._chunks: Any = None
+        self._counts = provider.asks_for_count(call)  # the caller wants no chunk with the count
 
     def commits(self, chunk: Any) -> bool:
         """Tell whether this chunk carries text or a tool call."""
@@ -208,6 +228,13 @@ class _Source:
             raise ProviderFault("malformed_response", evidence=tap.spoilt)
         return self._notes.finished(chunk) and tap.requests > 0 and not tap.terminal
 
+    def _hides(self, chunk: Any) -> bool:
+        """Take note of a chunk; tell whether it holds only the count, which was our own wish."""
+        over = self._notes.finish_reason is not None
+        self._notes.add(chunk)
+        counts = self._counts and over and getattr(chunk, "usage", None) is not None
+        return counts and not self._notes.finished(chunk)
+
     def _kwargs(self, asynchronous: bool) -> dict[str, Any]:
         if self._mend is not None:
             raise _Keyless(self._mend)
@@ -225,6 +252,11 @@ class LiteLLMSource(_Source):
         return self
 
     def __next__(self) -> Any:
+        while self._hides(chunk := self._read()):
+            pass
+        return chunk
+
+    def _read(self) -> Any:
         token = current_tap.set(self._tap)
         try:
             if self._chunks is None:
@@ -240,7 +272,6 @@ class LiteLLMSource(_Source):
             raise
         finally:
             current_tap.reset(token)
-        self._notes.add(chunk)
         return chunk
 
     def close(self) -> None:
@@ -255,6 +286,11 @@ class AsyncLiteLLMSource(_Source):
         return self
 
     async def __anext__(self) -> Any:
+        while self._hides(chunk := await self._read()):
+            pass
+        return chunk
+
+    async def _read(self) -> Any:
         token = current_tap.set(self._tap)
         try:
             if self._chunks is None:
@@ -270,7 +306,6 @@ class AsyncLiteLLMSource(_Source):
             raise
         finally:
             current_tap.reset(token)
-        self._notes.add(chunk)
         return chunk
 
     async def aclose(self) -> None:

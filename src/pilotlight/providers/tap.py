@@ -36,6 +36,7 @@ class Tap:
     timeouts: Timeouts
     clock: Callable[[], float] = time.monotonic
     checks: bool = True  # whether each event is read in passing; our own readers do it themselves
+    keeps_lines: bool = False  # whether the reader has to be kept from cutting events in two
     skips: bool = False  # whether a broken event is left out, as the route's user wants it
     started: float = field(init=False)
     ledger: Ledger = field(init=False)  # whose time it was

@@ -171,6 +171,8 @@ class Body(_Body, httpx.SyncByteStream):
             self._broke(error)
         if watch is not None:
             watch.saw(piece)
+            if watch.kept is not None:
+                return watch.kept(piece)
         return piece
 
     def _inflated(self) -> bytes:
@@ -227,6 +229,8 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
             self._broke(error)
         if watch is not None:
             watch.saw(piece)
+            if watch.kept is not None:
+                return watch.kept(piece)
         return piece
 
     async def _inflated(self) -> bytes:
