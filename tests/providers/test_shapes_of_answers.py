@@ -106,7 +106,12 @@ class Stage:
         quick = {
             "retry": {"attempts": 0},
             "space": "s",
-            "breaker": {"minimum_calls": 10_000, "window": 60},
+            "breaker": {
+                "minimum_calls": 10_000,
+                "consecutive_failures": 10_000,
+                "suspicion": False,
+                "window": 60,
+            },
         }
         base = {} if model.startswith(("ollama", "anthropic", "gemini")) else {"api_key": "k"}
         first = {"model": model, "api_base": self.server.url, **base, **more, **quick}
