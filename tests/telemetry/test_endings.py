@@ -201,7 +201,11 @@ def test_a_coroutine_closed_from_another_context(route, gpt, spy):
 
     gpt.provider.acomplete = hang
     coroutine = route.acomplete(HELLO)
-    contextvars.copy_context().run(coroutine.send, None)
+
+    async def begin():
+        contextvars.copy_context().run(coroutine.send, None)
+
+    asyncio.run(begin())
     coroutine.close()
     check_abandoned(spy, "cancelled")
 
