@@ -72,10 +72,11 @@ def test_what_is_logged(logging_site, quiet):
         ("breaker_opened", "", "gpt", "", "failure_rate"),
         ("failed_over", "default", "gpt", "local", "server_error"),
         ("failed_over", "default", "gpt", "local", "breaker_open"),
+        ("failed_over", "default", "local", "gpt", "connection_error"),  # its last resort
         ("all_failed", "default", "", "", ""),
     ]
     assert {each.request_id for each in events} == {"r-1"}
-    assert len(heard) == 5
+    assert len(heard) == 6
     stored = str([list(row) for row in FailoverEvent.objects.values_list()])
     assert "secret" not in stored
 
