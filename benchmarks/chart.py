@@ -31,6 +31,7 @@ class Chart:
     bars: Sequence[Bar]
     limit: float | None = None
     more: bool = False
+    ranked: bool = True  # False: the bars stand in their own order
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

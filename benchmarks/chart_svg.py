@@ -85,6 +85,8 @@ def _drawn(chart: Chart, top: float) -> Iterator[str]:
 
 def _sorted(chart: Chart) -> list[Bar]:
     """Ours first, then the base, then the peers from the best to the worst."""
+    if not chart.ranked:
+        return list(chart.bars)
     rank = {"ours": 0, "base": 1, "peer": 2}
     sign = -1 if chart.more else 1
     return sorted(chart.bars, key=lambda each: (rank[each.kind], sign * each.value))

@@ -17,6 +17,7 @@ GROUPS = (
     "tap",
     "outage",
     "herd",
+    "recovery",
     "deadline",
     "surge",
     "telemetry",
