@@ -180,6 +180,7 @@ class Hearing:
         self._call = call
         self._attempt = attempt
         self._tap: Tap = new_tap(connection.wire, attempt.timeouts, skips=call.skip_broken)
+        self._tap.keeps_lines = True  # `ollama`'s client reads as litellm does
         self._open: Any = None
 
     def __enter__(self) -> Self:
