@@ -190,6 +190,7 @@ class Hearing:
         self._tap: Tap = new_tap(
             connection.wire, attempt.timeouts, watched=watched, skips=call.skip_broken
         )
+        self._tap.keeps_lines = True  # `ollama`'s client reads as litellm does
         self._open: Any = None
 
     def __enter__(self) -> Self:
