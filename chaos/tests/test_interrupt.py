@@ -22,6 +22,14 @@ from pilotlight_chaos.lab.world import World
 from pilotlight_chaos.report.reading import told
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """A suite that was started in the background has been told to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def provider(module: str, func: str, /, **arguments: object) -> dict[str, object]:
     return {
         "type": "python",
