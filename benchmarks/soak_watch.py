@@ -23,7 +23,8 @@ from typing import Any, Final
 from benchmarks.rows import Row
 from benchmarks.soak_faults import Server
 from pilotlight.assembly import Pilotlight
-from pilotlight.core.circuit import HalfOpen, Permit
+from pilotlight.core.circuit import HalfOpen
+from pilotlight.core.permit import Permit
 from pilotlight.core.trip import Trip
 
 PATIENCE: Final = 10.0  # seconds in which abandoned streams and their server come to rest

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pilotlight_chaos.commands import command
-from pilotlight_chaos.lab import runner
+from pilotlight_chaos.lab import document, runner
 from pilotlight_chaos.lab.strangers import MOST, OWN, strangers
 
 OURS = {"type": "python", "module": "pilotlight_chaos.actions", "func": "undo"}
@@ -67,7 +67,7 @@ def test_what_is_not_ours_is_refused_by_name_before_it_is_imported(
     tmp_path, monkeypatch, provider, place, kind
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runner, "ensure_experiment_is_valid", lambda _: pytest.fail("too late"))
+    monkeypatch.setattr(document, "ensure_experiment_is_valid", lambda _: pytest.fail("too late"))
     path = tmp_path / f"mine{kind}"
     path.write_text(json.dumps(PLACES[place](FOREIGN[provider])))
     result = CliRunner().invoke(command, ["run", str(path)])
@@ -78,7 +78,7 @@ def test_what_is_not_ours_is_refused_by_name_before_it_is_imported(
         assert named in result.output
     assert not (tmp_path / "pwned").exists()
     monkeypatch.undo()
-    monkeypatch.setattr(runner, "ensure_experiment_is_valid", lambda _: None)
+    monkeypatch.setattr(document, "ensure_experiment_is_valid", lambda _: None)
     assert runner.find([str(path)], trust=True)[0].load()["title"] == "t"
 
 

@@ -84,7 +84,10 @@ def test_ctrl_c_is_one_line(write, server):
     write(local="ollama/llama3.2:3b")
     server.fault("local", "hang")
     command = [sys.executable, "-m", "pilotlight", "ask", "Hello"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has none
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **how) as process:
+        signal.signal(signal.SIGINT, before)
         assert server.wait_hits("local", 1, timeout=30)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)

@@ -6,12 +6,12 @@ and the SDKs send ASCII alone, and RFC 6750 allows a bearer token nothing else.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pilotlight.errors import ConfigError
+from pilotlight.plain import logger
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _VALUE: Final = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
@@ -19,7 +19,7 @@ _KEY: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 # Options that become headers, or a part of one.
 _MAPPINGS: Final = ("extra_headers", "headers")
 
-_log = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 _told: set[str] = set()  # where a line end was dropped, and said so
 
 

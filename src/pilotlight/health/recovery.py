@@ -17,7 +17,6 @@ spent quota or a refused key, and of what another process has found out.
 from __future__ import annotations
 
 import atexit
-import logging
 import random
 import threading
 import weakref
@@ -33,13 +32,14 @@ from pilotlight.core.target import Target
 from pilotlight.health.checks import CHECK_TIMEOUTS
 from pilotlight.health.hosted import list_request
 from pilotlight.health.server import connection_of, visiting
+from pilotlight.plain import logger
 
 EVERY: Final = 4.0  # seconds between two looks, about
 JITTER: Final = 0.25  # of them, either way
 HELD: Final = 2 * EVERY + 5.0  # seconds that a look holds a break, until after the next one's end
 
 Sign = Literal["silent", "broken", "well"]
-_log = logging.getLogger("pilotlight.health")
+_log = logger("pilotlight.health")
 
 
 class Recovery:
