@@ -122,7 +122,8 @@ def make_own(path: Path) -> None:
     locks that the process has on it.
     """
     with suppress(FileNotFoundError):
-        refuse_links(path, path.lstat())
+        if not _is_being_made(path):
+            refuse_links(path, path.lstat())
         return
     handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600
     os.close(handle)
@@ -131,3 +132,15 @@ def make_own(path: Path) -> None:
             os.link(made, path)
     finally:
         Path(made).unlink()
+
+
+def _is_being_made(path: Path) -> bool:
+    """Tell whether its other name is the one under which somebody has just made it."""
+    info = path.lstat()
+    if info.st_nlink < 2:
+        return False
+    for each in path.parent.glob(f".{path.name}-*"):
+        with suppress(FileNotFoundError):  # its maker was quicker
+            if os.path.samestat(each.lstat(), info):
+                return True
+    return False

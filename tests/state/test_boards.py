@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 import threading
@@ -160,6 +161,18 @@ def test_what_has_had_its_time_is_gone(board):
 
 
 # SQLite.
+
+
+def test_a_file_that_another_is_just_making_is_no_link_of_a_strangers(tmp_path):
+    """For a moment it has two names: the one it was made under, and its own."""
+    path, made = tmp_path / "board.db", tmp_path / ".board.db-x1"
+    made.touch(0o600)
+    os.link(made, path)
+    SqliteBoard(path).exchange([put("a", "1", 60.0)])
+    made.unlink()
+    os.link(path, tmp_path / "other.db")
+    with pytest.raises(OSError, match="another name too"):
+        SqliteBoard(path).exchange([put("a", "1", 60.0)])
 
 
 def test_looking_makes_no_file(tmp_path):
