@@ -13,7 +13,7 @@ import pybreaker
 from benchmarks.measure import Figure, interleaved, ratio, together
 from benchmarks.noop import Noop, route_to
 from benchmarks.rows import Row
-from pilotlight.core.breaker import Breaker
+from pilotlight.core.breaker.breaker import Breaker
 
 THREADS = 32
 TASKS = 500

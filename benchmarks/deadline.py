@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.house import ASK, BACKUP, PRIMARY, fresh, house, pair, route_over, target
 from benchmarks.rows import PEERS_AS_OF, Row
 from pilotlight import AllTargetsFailed, DeadlineExceeded, StreamInterrupted
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight_chaos import ChaosServer
 
 SECONDS = 2.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.rows import Row
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.budget import RetryBudget
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.target import Health
 from pilotlight.errors import CircuitOpen
 from pilotlight.state.fleet import Fleet

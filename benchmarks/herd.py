@@ -9,8 +9,8 @@ from collections.abc import Callable
 from benchmarks.house import ASK, BACKUP, PRIMARY, fresh, house, route_over, target
 from benchmarks.measure import together
 from benchmarks.rows import PEERS_AS_OF, Row
-from pilotlight.answer import Answer
-from pilotlight.route import Route
+from pilotlight.routes.answer import Answer
+from pilotlight.routes.route import Route
 from pilotlight_chaos import ChaosServer
 
 CALLERS = 50

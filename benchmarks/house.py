@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pilotlight
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight_chaos import ChaosServer
 from pilotlight_chaos.answers import Ask
 

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pilotlight.core.breaker import Breaker
-from pilotlight.core.budget import RetryBudget
-from pilotlight.core.steps import Answered, Attempt, Call, Ended, Failed
+from pilotlight.core.breaker.breaker import Breaker
+from pilotlight.core.provider import Answered, Attempt, Call, Ended, Failed
+from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.target import Health, Target
-from pilotlight.providers.base import new_tap
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
+from pilotlight.wire.tap import new_tap
 
 CHUNK = "word "
 ANSWER = Answered("an answer")

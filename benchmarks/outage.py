@@ -12,9 +12,9 @@ from benchmarks.house import ASK, BACKUP, PRIMARY, fresh, house, pair, route_ove
 from benchmarks.measure import MS, Figure
 from benchmarks.rows import PEERS_AS_OF, Row
 from pilotlight import StreamInterrupted
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.breaker_policy import JITTER
-from pilotlight.route import Route
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.breaker.policy import JITTER
+from pilotlight.routes.route import Route
 from pilotlight_chaos import ChaosServer
 
 CALLS = 200

@@ -22,7 +22,7 @@ from benchmarks.measure import (
 from benchmarks.noop import CHUNK, AsyncSource, Noop, Source, route_to
 from benchmarks.rows import PEERS_AS_OF, Row
 from pilotlight import failover
-from pilotlight.core.steps import Attempt, Call
+from pilotlight.core.provider import Attempt, Call
 
 Rounds = Mapping[str, list[float]]
 SYNC, ASYNC = 60e-6, 80e-6

@@ -19,29 +19,19 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Literal
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.budget import RetryBudget
-from pilotlight.core.bulkhead import Bulkhead
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy, Trip, failover_flow
-from pilotlight.core.receipt import Journal, Receipt
-from pilotlight.core.steps import (
-    Answered,
-    Attempt,
-    Call,
-    Ended,
-    Failed,
-    Opened,
-    Outcome,
-    Pause,
-    Queue,
-    Relay,
-    Report,
-)
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.bulkhead.bulkhead import Bulkhead
+from pilotlight.core.flow.failover import Policy, Trip, failover_flow
+from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.steps import Outcome, Pause, Queue, Relay
+from pilotlight.core.provider import Answered, Attempt, Call, Ended, Failed, Opened, Report
+from pilotlight.core.retry.budget import RetryBudget
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import PilotlightError, ProviderFault
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.receipt import Receipt
 
 Kind = Literal["refused", "500", "429", "hang"]
 Times = Callable[[Random], float]

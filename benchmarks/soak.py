@@ -33,7 +33,7 @@ from benchmarks.serve import apart
 from benchmarks.soak_calls import Doors, Ended, Plan, arun, configuration, run
 from benchmarks.soak_faults import Server
 from benchmarks.soak_watch import Sample, rows, sample
-from pilotlight.assembly import Pilotlight, default
+from pilotlight.app import Pilotlight, default
 
 BATCH: Final = 250  # calls under one set of faults
 THREADS, TASKS, TOKENS = 8, 16, 6

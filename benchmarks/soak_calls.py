@@ -16,7 +16,7 @@ import httpx
 import pilotlight
 from benchmarks.soak_faults import Server
 from pilotlight import AllTargetsFailed, DeadlineExceeded, ProviderFault, StreamInterrupted
-from pilotlight.assembly import Pilotlight
+from pilotlight.app import Pilotlight
 
 Shape = Literal["complete", "acomplete", "stream", "astream"]
 Way = Literal["read", "leave", "cancel"]

@@ -22,10 +22,10 @@ from typing import Any, Final
 
 from benchmarks.rows import Row
 from benchmarks.soak_faults import Server
-from pilotlight.assembly import Pilotlight
-from pilotlight.core.circuit import HalfOpen
-from pilotlight.core.permit import Permit
-from pilotlight.core.trip import Trip
+from pilotlight.app import Pilotlight
+from pilotlight.core.breaker.permit import Permit
+from pilotlight.core.breaker.states import HalfOpen
+from pilotlight.core.flow.context import Trip
 
 PATIENCE: Final = 10.0  # seconds in which abandoned streams and their server come to rest
 SLOPE: Final = 1.0  # MiB per 10,000 calls: the most that the interval's upper end may say

@@ -10,7 +10,7 @@ from benchmarks.chart import Bar, Chart, Kind, bar
 from benchmarks.comparison import TITLES
 from benchmarks.measure import MS
 from benchmarks.rows import Row, markdown
-from pilotlight.core.breaker import BreakerPolicy
+from pilotlight.core.breaker.breaker import BreakerPolicy
 
 OURS, BASE = "pilotlight", "httpx"
 NAMES = TITLES | {

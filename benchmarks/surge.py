@@ -24,10 +24,10 @@ from benchmarks.house import ASK, route_over
 from benchmarks.rows import Row
 from benchmarks.serve import apart
 from pilotlight import AllTargetsFailed, PilotlightError
-from pilotlight.core.bulkhead import Bulkhead, Ticket
+from pilotlight.core.bulkhead.bulkhead import Bulkhead, Ticket
 from pilotlight.core.clock import SYSTEM_CLOCK
-from pilotlight.core.line import Priority
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
+from pilotlight.vocabulary.operations import Priority
 
 CALLS, SLOTS, QUEUE, SERVICE = 300, 2, 16, 0.2
 THREADS = 40

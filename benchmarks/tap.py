@@ -16,9 +16,9 @@ import httpx
 from benchmarks.measure import US, Figure, less, quiet_collector
 from benchmarks.rows import Row
 from benchmarks.serve import apart
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers.base import listening, new_tap
-from pilotlight.providers.wire import HEADERS, TIMEOUT, Pool
+from pilotlight.core.provider import Timeouts
+from pilotlight.wire.pool import HEADERS, TIMEOUT, Pool
+from pilotlight.wire.tap import listening, new_tap
 
 ROUNDS = 18  # a multiple of the kinds, so that each begins equally often
 WARM = 3

@@ -20,9 +20,9 @@ from benchmarks.measure import US, Figure, each, less, settle, steadily
 from benchmarks.noop import CHUNK, Noop, route_to
 from benchmarks.rows import Row
 from pilotlight import events
-from pilotlight.core.steps import Answered, Attempt, Call, Facts
-from pilotlight.route import Route
-from pilotlight.telemetry import switch
+from pilotlight.core.provider import Answered, Attempt, Call, Facts
+from pilotlight.routes.route import Route
+from pilotlight.telemetry import environment, switch
 from pilotlight.telemetry.signals import Signals
 
 TIMES = 80
@@ -133,19 +133,19 @@ def _shapes(route: Route) -> dict[str, Callable[[], object]]:
 
 def _case(
     call: Callable[[], object],
-    signals: Callable[[], Any] = switch.signals,
+    signals: Callable[[], Any] = environment.signals,
     attend: Callable[[Any], None] = switch.attend,
     handler: logging.Handler | None = None,
 ) -> float:
     """Return the seconds of one call with telemetry in this state."""
-    kept = switch.signals, switch.attend
-    switch.signals, switch.attend = signals, attend
+    kept = environment.signals, switch.attend
+    environment.signals, switch.attend = signals, attend
     if handler is not None:
         logging.getLogger().addHandler(handler)
     try:
         return each(call, TIMES)
     finally:
-        switch.signals, switch.attend = kept
+        environment.signals, switch.attend = kept
         if handler is not None:
             logging.getLogger().removeHandler(handler)
         events.listeners.clear()

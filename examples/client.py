@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pilotlight
-from pilotlight.answer import chunk_text
+from pilotlight.routes.answer import chunk_text
 from pilotlight_chaos import ChaosServer
 
 MESSAGES = [{"role": "user", "content": "Who are you?"}]

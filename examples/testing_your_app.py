@@ -7,7 +7,7 @@ import pytest
 
 import pilotlight
 from pilotlight import AllTargetsFailed, Fault
-from pilotlight.core.breaker import BreakerPolicy
+from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget, outage
 
 CLOCK = FakeClock()

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 
 import pilotlight
 from pilotlight import testing
-from pilotlight.core import drill
-from pilotlight.providers.catalog import CATALOG
-from pilotlight.providers.litellm_module import shut_network_traps
+from pilotlight.catalog.litellm_module import shut_network_traps
+from pilotlight.catalog.providers import CATALOG
+from pilotlight.core.drills import forced
 from pilotlight.testing import FakeClock
 
 # Many tests import litellm themselves: its background fetch of a price list would outlive the
@@ -68,7 +68,7 @@ def _clean_process(monkeypatch: pytest.MonkeyPatch):
     testing.reset()
     yield
     pilotlight.listeners.clear()
-    drill.active.clear()
+    forced.active.clear()
     testing.reset()
 
 

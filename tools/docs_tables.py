@@ -22,20 +22,21 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import click
 from pydantic import BaseModel
 
-from pilotlight import config, events
+from pilotlight import events
+from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.app import cli
-from pilotlight.core import boundary
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault, Rule
-from pilotlight.core.lifecycle import PRECEDENCE
-from pilotlight.core.receipt import AttemptRecord, Receipt, SkipRecord
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers import direct_rules
-from pilotlight.providers.catalog import CATALOG
-from pilotlight.providers.fault_rows import ROWS
-from pilotlight.providers.row import CLIENT, REFUSED, SERVER, Row, Statuses
+from pilotlight.config import schema
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.health.lifecycle import PRECEDENCE
+from pilotlight.core.provider import Timeouts
+from pilotlight.core.retry.policy import RetryPolicy
+from pilotlight.diagnosis.row import CLIENT, REFUSED, SERVER, Row, Statuses
+from pilotlight.diagnosis.rows_faults import ROWS
+from pilotlight.providers.openai import rules
 from pilotlight.telemetry import names, words
+from pilotlight.vocabulary import residency_rules
+from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere, Fault, Rule
+from pilotlight.vocabulary.receipt import AttemptRecord, Receipt, SkipRecord
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
@@ -212,16 +213,16 @@ _TYPES: Mapping[type, str] = {
     tuple: "list of strings",
     Callable: "string",  # type: ignore[dict-item]
     dict: "table",
-    config.ApiKey: "string or table",
+    schema.ApiKey: "string or table",
 }
 
 
 def _bounded(inner: Any, *extras: Any) -> str:
     """Return a type with what else is asked of it."""
-    if any(getattr(each, "func", None) is config._seconds for each in extras):
+    if any(getattr(each, "func", None) is schema._seconds for each in extras):
         return "duration"
     kind = _type(inner)
-    if inner is config.TimeoutTable:
+    if inner is schema.TimeoutTable:
         return "duration or table"
     if inner is float and any(_bound(each, "le") == 1 for each in extras):
         return f"{kind}, 0 to 1"
@@ -262,9 +263,9 @@ def _providers() -> str:
 def _direct() -> str:
     rows = [
         [f"`{name}/`", _codes(sorted(dialect.options)), "yes" if dialect.parts else "no"]
-        for name, dialect in direct_rules.DIALECTS.items()
+        for name, dialect in rules.DIALECTS.items()
     ]
-    reasoning = direct_rules.REASONING
+    reasoning = rules.REASONING
     rows.insert(1, ["`openai/gpt-5`", _codes(sorted(reasoning.options)), "yes"])
     return table(("prefix", "options", "images"), rows)
 
@@ -426,7 +427,7 @@ def _events() -> str:
 
 
 def _residency() -> str:
-    rows = [[f"`{rule}`", meaning] for rule, meaning in boundary.MEANING.items()]
+    rows = [[f"`{rule}`", meaning] for rule, meaning in residency_rules.MEANING.items()]
     return table(("rule", "what it refused"), rows)
 
 
@@ -470,7 +471,7 @@ def _closed_sets() -> str:
         names.STATE: list(words.STATES),
         names.STATE_REASON: sorted(words.BREAKER_REASONS),
         names.ROLE: list(words.ROLES),
-        names.RULE: sorted(boundary.ResidencyRule),
+        names.RULE: sorted(residency_rules.ResidencyRule),
         names.PLACE: list(words.PLACES),
         names.SOURCE: list(PRECEDENCE),
     }
@@ -533,15 +534,15 @@ def _options() -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    "targets": lambda: _config_table("targets", config.TargetConfig),
-    "routes": lambda: _config_table("routes", config.RouteConfig),
+    "targets": lambda: _config_table("targets", schema.TargetConfig),
+    "routes": lambda: _config_table("routes", schema.RouteConfig),
     "timeout": lambda: _config_table(
-        "timeout", config.TimeoutTable, Timeouts(), config.LOCAL_TIMEOUTS
+        "timeout", schema.TimeoutTable, Timeouts(), schema.LOCAL_TIMEOUTS
     ),
-    "breaker": lambda: _config_table("breaker", config.BreakerTable, BreakerPolicy()),
-    "retry": lambda: _config_table("retry", config.RetryTable, RetryPolicy()),
-    "receipts": lambda: _config_table("receipts", config.ReceiptsTable),
-    "telemetry": lambda: _config_table("telemetry", config.TelemetryConfig),
+    "breaker": lambda: _config_table("breaker", schema.BreakerTable, BreakerPolicy()),
+    "retry": lambda: _config_table("retry", schema.RetryTable, RetryPolicy()),
+    "receipts": lambda: _config_table("receipts", schema.ReceiptsTable),
+    "telemetry": lambda: _config_table("telemetry", schema.TelemetryConfig),
     "telemetry-spans": _spans,
     "telemetry-events": _happenings,
     "telemetry-metrics": _metrics,

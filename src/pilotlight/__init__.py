@@ -14,21 +14,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pilotlight.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from pilotlight.answer import (
-        Answer,
-        AnswerStream,
-        AsyncAnswerStream,
-        EmbeddingAnswer,
-        ImageAnswer,
-    )
-    from pilotlight.assembly import Pilotlight, load
-    from pilotlight.core.breaker import Breaker, BreakerPolicy
-    from pilotlight.core.faults import Fault
-    from pilotlight.core.receipt import Receipt, receipts
-    from pilotlight.core.steps import StreamRestarted
-    from pilotlight.decorator import failover
-    from pilotlight.dropin import (
+    from pilotlight.app import Pilotlight, load
+    from pilotlight.catalog.litellm_module import preload
+    from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+    from pilotlight.core.flow.recorder import receipts
+    from pilotlight.core.flow.steps import StreamRestarted
+    from pilotlight.doors.decorator import failover
+    from pilotlight.doors.dropin import (
         acompletion,
         aembedding,
         aimage_generation,
@@ -49,51 +44,58 @@ if TYPE_CHECKING:
         TargetSkipped,
     )
     from pilotlight.events import listeners
-    from pilotlight.providers.handle import AttemptTarget
-    from pilotlight.providers.litellm_module import preload
-    from pilotlight.residency import private
-    from pilotlight.route import Route
+    from pilotlight.privacy.residency import private
+    from pilotlight.providers.attempt_target import AttemptTarget
+    from pilotlight.routes.answer import (
+        Answer,
+        AnswerStream,
+        AsyncAnswerStream,
+        EmbeddingAnswer,
+        ImageAnswer,
+    )
+    from pilotlight.routes.route import Route
     from pilotlight.telemetry.setup import configure_telemetry
+    from pilotlight.vocabulary.faults import Fault
+    from pilotlight.vocabulary.receipt import Receipt
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "AllTargetsFailed": "errors",
-    "Answer": "answer",
-    "AnswerStream": "answer",
-    "AsyncAnswerStream": "answer",
-    "AttemptTarget": "providers.handle",
-    "Breaker": "core.breaker",
-    "BreakerPolicy": "core.breaker",
+    "Answer": "routes.answer",
+    "AnswerStream": "routes.answer",
+    "AsyncAnswerStream": "routes.answer",
+    "AttemptTarget": "providers.attempt_target",
+    "Breaker": "core.breaker.breaker",
+    "BreakerPolicy": "core.breaker.breaker",
     "CircuitOpen": "errors",
     "ConfigError": "errors",
     "DeadlineExceeded": "errors",
-    "EmbeddingAnswer": "answer",
-    "Fault": "core.faults",
-    "ImageAnswer": "answer",
+    "EmbeddingAnswer": "routes.answer",
+    "Fault": "vocabulary.faults",
+    "ImageAnswer": "routes.answer",
     "InvalidCall": "errors",
-    "Pilotlight": "assembly",
+    "Pilotlight": "app",
     "PilotlightError": "errors",
     "PromptTruncated": "errors",
     "ProviderFault": "errors",
-    "Receipt": "core.receipt",
-    "Route": "route",
+    "Receipt": "vocabulary.receipt",
+    "Route": "routes.route",
     "StreamInterrupted": "errors",
-    "StreamRestarted": "core.steps",
+    "StreamRestarted": "core.flow.steps",
     "TargetSkipped": "errors",
-    "acompletion": "dropin",
-    "aembedding": "dropin",
-    "aimage_generation": "dropin",
-    "completion": "dropin",
+    "acompletion": "doors.dropin",
+    "aembedding": "doors.dropin",
+    "aimage_generation": "doors.dropin",
+    "completion": "doors.dropin",
     "configure_telemetry": "telemetry.setup",
-    "embedding": "dropin",
-    "failover": "decorator",
-    "image_generation": "dropin",
+    "embedding": "doors.dropin",
+    "failover": "doors.decorator",
+    "image_generation": "doors.dropin",
     "listeners": "events",
-    "load": "assembly",
-    "preload": "providers.litellm_module",
-    "private": "residency",
-    "receipts": "core.receipt",
+    "load": "app",
+    "preload": "catalog.litellm_module",
+    "private": "privacy.residency",
+    "receipts": "core.flow.recorder",
 }
 
 __all__ = [

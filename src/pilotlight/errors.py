@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pybreaker
 
 if TYPE_CHECKING:
-    from pilotlight.core.receipt import Receipt
+    from pilotlight.vocabulary.receipt import Receipt
 
 
 class PilotlightError(Exception):

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pilotlight.plain import logger
 
 if TYPE_CHECKING:
-    from pilotlight.core.boundary import ResidencyRule
-    from pilotlight.core.receipt import AttemptRecord, Receipt
+    from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
+    from pilotlight.vocabulary.residency_rules import ResidencyRule
 
 _log = logger("pilotlight")
 _log.addHandler(logging.NullHandler())  # silent until the application wants to hear it

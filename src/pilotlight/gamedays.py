@@ -6,11 +6,11 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from pilotlight.core.gameday import GameDay
+from pilotlight.core.drills.schedule import GameDay
 from pilotlight.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
+    from pilotlight.app import Pilotlight
 
 __all__ = ["GameDay", "plan"]
 

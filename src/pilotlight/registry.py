@@ -22,15 +22,15 @@ from weakref import WeakValueDictionary
 import pybreaker
 
 from pilotlight import events
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.budget import RetryBudget
-from pilotlight.core.bulkhead import Bulkhead
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.bulkhead.bulkhead import Bulkhead
 from pilotlight.core.clock import Clock
+from pilotlight.core.embedding_space import Space
 from pilotlight.core.fork import GATE
-from pilotlight.core.space import Space
+from pilotlight.core.retry.budget import RetryBudget
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.core.target import Health
-from pilotlight.residency import is_loopback
+from pilotlight.privacy.residency import is_loopback
 
 
 @dataclass(frozen=True, slots=True)

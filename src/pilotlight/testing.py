@@ -26,29 +26,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.budget import RetryBudget
-from pilotlight.core.bulkhead import Bulkhead
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.bulkhead.bulkhead import Bulkhead
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
-from pilotlight.core.drill import Drill, drill
-from pilotlight.core.faults import Fault
-from pilotlight.core.needs import Operation
-from pilotlight.core.space import Space
-from pilotlight.core.steps import (
-    Answered,
-    Attempt,
-    Call,
-    Ended,
-    Facts,
-    Failed,
-    Report,
-    Timeouts,
-)
+from pilotlight.core.drills.forced import Drill, drill
+from pilotlight.core.embedding_space import Space
+from pilotlight.core.provider import Answered, Attempt, Call, Ended, Facts, Failed, Report, Timeouts
+from pilotlight.core.retry.budget import RetryBudget
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import ProviderFault
 from pilotlight.providers.replies import EmbeddingReply, Image, ImageReply
 from pilotlight.registry import REGISTRY
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.operations import Operation
 
 if TYPE_CHECKING:
     import asyncio
@@ -261,7 +252,7 @@ class ScriptedHandle:
     def __init__(
         self, target: ScriptedTarget, attempt: Attempt, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        from pilotlight.providers.base import new_tap
+        from pilotlight.wire.tap import new_tap
 
         self.target = target
         self.name = target.name
@@ -374,7 +365,7 @@ def reset() -> None:
     Routes that exist already keep theirs; receipts are kept in a file no more.
     """
     from pilotlight import health
-    from pilotlight.assembly import _default
+    from pilotlight.app import _default
     from pilotlight.records import log
     from pilotlight.state import fleet
 

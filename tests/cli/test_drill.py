@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import pilotlight
-from pilotlight.core.gameday import GameDay
-from pilotlight.drills import WATCHER, DrillFile
+from pilotlight.core.drills.schedule import GameDay
+from pilotlight.state.drill_file import WATCHER, DrillFile
 
 START = ("drill", "--route", "chat", "--target", "gpt", "--minutes", "5", "--rate", "1")
 

@@ -190,12 +190,12 @@ class TestLooking:
         ("error", "said"), [(ImportError("no"), "can't be imported"), (TimeoutError(), "longer")]
     )
     def test_without_litellm(self, run, write, server, primary, monkeypatch, error, said):
-        from pilotlight.providers import litellm_module
+        from pilotlight.catalog import litellm_module as module
 
         def broken():
             raise error
 
-        monkeypatch.setattr(litellm_module, "litellm", broken)
+        monkeypatch.setattr(module, "litellm", broken)
         write(gpt=primary, local="ollama/llama3.2:3b")
         assert _targets(run("status", "--json"))["local"]["state"] == "cold"
         result = run("doctor", "--json")

@@ -29,17 +29,17 @@ from pilotlight.cli.facts import (
     TargetFacts,
 )
 from pilotlight.cli.screen import complain, harmless, print_answer, print_json, remark
-from pilotlight.core.faults import Fault
-from pilotlight.core.gameday import GameDay
-from pilotlight.drills import DrillFile
+from pilotlight.core.drills.schedule import GameDay
 from pilotlight.plain import logger, plain
 from pilotlight.records.lines import encode
 from pilotlight.records.page import page
 from pilotlight.records.prices import PriceMap
 from pilotlight.records.summary import Summary
+from pilotlight.state.drill_file import DrillFile
 from pilotlight.state.facts import FleetFacts, FleetNotice
 from pilotlight.telemetry import logs
 from pilotlight.telemetry.names import FAILOVER
+from pilotlight.vocabulary.faults import Fault
 from tests.receipts.kit import call, skip, tried
 
 BIDI = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

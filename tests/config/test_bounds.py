@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from pilotlight import load
-from pilotlight.config import LONGEST, Config, load_config, parse
+from pilotlight.config.lookup import LARGEST
+from pilotlight.config.schema import LONGEST, Config, load_config, parse
 from pilotlight.errors import ConfigError
-from pilotlight.lookup import LARGEST
 
 FILES = {
     "deep arrays": "a = " + "[" * 5000 + "]" * 5000,

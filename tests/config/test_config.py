@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotlight import ConfigError, load
-from pilotlight.assembly import default
-from pilotlight.config import LOCAL_TIMEOUTS, Config, load_config, timeouts
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Timeouts
+from pilotlight.app import default
+from pilotlight.config.schema import LOCAL_TIMEOUTS, Config, load_config, timeouts
+from pilotlight.core.provider import Timeouts
+from pilotlight.vocabulary.faults import Fault
 
 WELL = """
 [targets.gpt]

@@ -6,7 +6,7 @@ import pytest
 
 import pilotlight
 from pilotlight import ConfigError, load
-from pilotlight.config import load_config
+from pilotlight.config.schema import load_config
 
 WELL = """
 [targets.gpt]

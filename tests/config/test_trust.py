@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import pilotlight
-from pilotlight import files, lookup
+from pilotlight import files
+from pilotlight.config import lookup
+from pilotlight.config.lookup import find_config, search_config
 from pilotlight.errors import ConfigError
 from pilotlight.files import distrust, make_folder
-from pilotlight.lookup import find_config, search_config
 
 TOML = '[targets.a]\nmodel = "ollama/a"\n'
 STRANGER = 65534

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.budget import RetryBudget
-from pilotlight.core.bulkhead import Bulkhead
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy, Trip, failover_flow
-from pilotlight.core.gameday import GameDays
-from pilotlight.core.receipt import Journal
-from pilotlight.core.steps import Call, Failed, Report, Timeouts
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.bulkhead.bulkhead import Bulkhead
+from pilotlight.core.drills.schedule import GameDays
+from pilotlight.core.flow.failover import Policy, Trip, failover_flow
+from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.provider import Call, Failed, Report, Timeouts
+from pilotlight.core.retry.budget import RetryBudget
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.core.target import Health, Target
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import Fault
 
 PATIENCE = 30.0  # real seconds until a test that waits for another thread gives up
 

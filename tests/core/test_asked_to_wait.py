@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit import fails, flow, returned, target
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import RULES, Effect, Fault
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Answered, Attempt, Pause
-from pilotlight.core.told import LONGEST_WAIT
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.flow.steps import Pause
+from pilotlight.core.health.told import LONGEST_WAIT
+from pilotlight.core.provider import Answered, Attempt
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import AllTargetsFailed
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import RULES, Effect, Fault
 
 COUNTED = [fault for fault in Fault if RULES[fault].breaker is Effect.COUNTS]
 RETRY = RetryPolicy(attempts=1, base=0.25)
@@ -220,7 +221,7 @@ def test_only_a_quick_failure_is_made_again_while_another_could_answer(
 )
 @pytest.mark.parametrize("behind", ["nobody", "open", "asked to wait", "remote"])
 def test_where_nobody_else_could_answer_it_is_the_only_chance(clock, took, deadline, again, behind):
-    from pilotlight.core.steps import Timeouts
+    from pilotlight.core.provider import Timeouts
 
     a = target("a", clock, retry=RETRY, breaker=CALM, local=True, timeouts=Timeouts(total=120.0))
     b = target("b", clock)

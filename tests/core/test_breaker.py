@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from kit import breaker, opened
 
-from pilotlight.core.breaker import BreakerPolicy
+from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.errors import CircuitOpen
 
 

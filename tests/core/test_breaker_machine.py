@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pilotlight.core.breaker import Breaker, BreakerPolicy, Permit
-from pilotlight.core.breaker_policy import WORN
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy, Permit
+from pilotlight.core.breaker.policy import WORN
 from pilotlight.errors import CircuitOpen
 from pilotlight.testing import FakeClock
 

@@ -10,7 +10,7 @@ import pybreaker
 import pytest
 from kit import PATIENCE, breaker, half_open, in_threads
 
-from pilotlight.core.breaker import Permit
+from pilotlight.core.breaker.breaker import Permit
 from pilotlight.errors import CircuitOpen
 
 

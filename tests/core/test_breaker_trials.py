@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from kit import breaker, half_open, opened
 
-from pilotlight.core.breaker import Breaker, BreakerPolicy
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
 from pilotlight.errors import CircuitOpen
 from pilotlight.testing import FakeClock
 

@@ -8,11 +8,11 @@ import threading
 import pytest
 from kit import PATIENCE, in_threads
 
-from pilotlight.core import drivers
-from pilotlight.core.bulkhead import UNMEASURED, Bulkhead, Ticket
+from pilotlight.core.bulkhead.bulkhead import UNMEASURED, Bulkhead, Ticket
+from pilotlight.core.bulkhead.wait_queue import TURN
 from pilotlight.core.clock import SYSTEM_CLOCK
-from pilotlight.core.line import TURN
-from pilotlight.core.steps import Queue
+from pilotlight.core.flow import drivers
+from pilotlight.core.flow.steps import Queue
 from pilotlight.testing import FakeClock
 
 

@@ -8,9 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pilotlight.core.bulkhead import Bulkhead, Ticket
-from pilotlight.core.line import PRIORITIES, TURN
+from pilotlight.core.bulkhead.bulkhead import Bulkhead, Ticket
+from pilotlight.core.bulkhead.wait_queue import TURN
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.operations import PRIORITIES
 
 
 def rank(ticket: Ticket) -> int:

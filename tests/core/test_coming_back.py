@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from kit import fails, flow, returned, target
 
 from benchmarks.recovery_sim import Model, Outage, World, lognormal, served_again, trials
-from pilotlight.core.admission import LONG, QUICK
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Answered, Attempt, Timeouts
-from pilotlight.core.usual import TIMES
+from pilotlight.core.flow.admission import LONG, QUICK
+from pilotlight.core.health.usual import TIMES
+from pilotlight.core.provider import Answered, Attempt, Timeouts
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import Fault
 
 BEAT = 4.0  # seconds between two calls
 CYCLE = 16.0  # seconds between two trials on that beat

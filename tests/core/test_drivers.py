@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from kit import fails, flow, target
 
-from pilotlight.core import drivers
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Ended, StreamRestarted
+from pilotlight.core.flow import drivers
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.flow.steps import StreamRestarted
+from pilotlight.core.provider import Ended
+from pilotlight.vocabulary.faults import Fault
 
 
 class Source:

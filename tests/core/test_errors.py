@@ -10,8 +10,7 @@ import pytest
 from kit import flow, target
 
 from pilotlight import errors
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Answered
+from pilotlight.core.provider import Answered
 from pilotlight.errors import (
     AllTargetsFailed,
     CircuitOpen,
@@ -25,6 +24,7 @@ from pilotlight.errors import (
     StreamInterrupted,
     TargetSkipped,
 )
+from pilotlight.vocabulary.faults import Fault
 
 
 class Unpicklable(Exception):

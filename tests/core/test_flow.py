@@ -8,18 +8,14 @@ from __future__ import annotations
 import pytest
 from kit import fails, flow, returned, target, totals
 
-from pilotlight.core import drill
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import (
-    Answered,
-    Attempt,
-    Facts,
-    Pause,
-)
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.drills import forced
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.flow.steps import Pause
+from pilotlight.core.provider import Answered, Attempt, Facts
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import AllTargetsFailed, CircuitOpen, ProviderFault
+from pilotlight.vocabulary.faults import Fault
 
 RETRY = RetryPolicy(attempts=1, base=0.5, cap=8.0)
 CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
@@ -231,11 +227,11 @@ def test_an_accept_that_raises_lets_the_answer_through(clock, caplog):
 
 def test_a_drill_answers_in_the_place_of_the_target(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    with drill.drill("test/gpt", Fault.AUTH_FAILED) as one:
+    with forced.drill("test/gpt", Fault.AUTH_FAILED) as one:
         talk, journal = flow([gpt, local], clock)
         assert next(talk) == Attempt(local, local.timeouts, 0)  # gpt is not even asked
         talk.close()
     assert one.hits == 1
     assert (gpt.health.breaker.reason, journal.attempts[0].evidence) == ("auth_failed", "drill")
     assert isinstance(journal.errors[0], ProviderFault)
-    assert not drill.active
+    assert not forced.active

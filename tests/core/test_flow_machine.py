@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from kit import fails, target
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy, Trip, failover_flow
-from pilotlight.core.receipt import Journal, Receipt, receipts
-from pilotlight.core.steps import Answered, Attempt, Call, Ended, Opened, Pause, Queue, Relay
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.flow.failover import Policy, Trip, failover_flow
+from pilotlight.core.flow.recorder import Journal, receipts
+from pilotlight.core.flow.steps import Pause, Queue, Relay
+from pilotlight.core.provider import Answered, Attempt, Call, Ended, Opened
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import (
     AllTargetsFailed,
     DeadlineExceeded,
@@ -22,6 +22,8 @@ from pilotlight.errors import (
     StreamInterrupted,
 )
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.receipt import Receipt
 
 FAULTS = st.sampled_from(sorted(Fault))
 WAITS = st.sampled_from([None, 0.0, 1.0, 30.0])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 from kit import fails, flow, returned, target
 
-from pilotlight.core.faults import RULES, Elsewhere, Fault
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Answered, Attempt, Facts, Queue, Timeouts
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.flow.steps import Queue
+from pilotlight.core.provider import Answered, Attempt, Facts, Timeouts
 from pilotlight.errors import (
     AllTargetsFailed,
     DeadlineExceeded,
     ProviderFault,
     TargetSkipped,
 )
+from pilotlight.vocabulary.faults import RULES, Elsewhere, Fault
 
 
 def asked(talk) -> str:

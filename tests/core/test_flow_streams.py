@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from kit import fails, flow, returned, target, totals
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Attempt, Ended, Facts, Opened, Relay, StreamRestarted
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.flow.steps import Relay, StreamRestarted
+from pilotlight.core.provider import Attempt, Ended, Facts, Opened
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import StreamInterrupted
+from pilotlight.vocabulary.faults import Fault
 
 RETRY = RetryPolicy(attempts=1, base=0.5, cap=8.0)
 CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)

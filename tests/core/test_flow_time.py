@@ -9,12 +9,13 @@ from kit import fails, flow, target
 
 import pilotlight
 from pilotlight import events
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Answered, Ended, Opened, Pause, Timeouts
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.flow.steps import Pause
+from pilotlight.core.provider import Answered, Ended, Opened, Timeouts
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
+from pilotlight.vocabulary.faults import Fault
 
 # Time.
 

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotlight import load
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.budget import RetryBudget
-from pilotlight.core.bulkhead import Bulkhead
-from pilotlight.core.line import PRIORITIES
+from pilotlight.catalog.providers import Spec
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.bulkhead.bulkhead import Bulkhead
+from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.errors import CircuitOpen
-from pilotlight.providers.base import Connection
-from pilotlight.providers.catalog import Spec
+from pilotlight.providers.connection import Connection
 from pilotlight.registry import REGISTRY
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.operations import PRIORITIES
 
 PATIENCE = 30  # seconds until a child that hangs is killed
 

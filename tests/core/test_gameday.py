@@ -9,13 +9,14 @@ from kit import fails, flow, opened, returned, target, totals
 
 import pilotlight
 from pilotlight import AllTargetsFailed, events
-from pilotlight.core.faults import Fault
-from pilotlight.core.gameday import LONGEST, GameDay, GameDays
-from pilotlight.core.receipt import Journal
-from pilotlight.core.rulings import refusal
-from pilotlight.core.steps import Answered, Attempt, Call, Pause
-from pilotlight.core.trip import Policy, Trip
+from pilotlight.core.drills.schedule import LONGEST, GameDay, GameDays
+from pilotlight.core.flow.context import Policy, Trip
+from pilotlight.core.flow.decisions import refusal
+from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.steps import Pause
+from pilotlight.core.provider import Answered, Attempt, Call
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import Fault
 
 NOW = 1_800_000_000.0
 
@@ -63,7 +64,7 @@ def test_an_open_breaker_is_the_reason_that_is_told(clock):
 
 
 def test_a_call_is_struck_or_not_at_all_its_retries(clock):
-    from pilotlight.core.backoff import RetryPolicy
+    from pilotlight.core.retry.policy import RetryPolicy
 
     drills = days(clock, day(rate=0.5))
     struck = retried = 0

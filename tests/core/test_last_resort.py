@@ -8,12 +8,12 @@ import pytest
 from kit import fails, flow, in_threads, opened, returned, target
 
 from pilotlight import events
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.breaker_policy import HEALTH_CHECK, WORN
-from pilotlight.core.faults import RULES, Effect, Fault
-from pilotlight.core.gameday import GameDay, GameDays
-from pilotlight.core.steps import Answered, Ended, Opened
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.breaker.policy import HEALTH_CHECK, WORN
+from pilotlight.core.drills.schedule import GameDay, GameDays
+from pilotlight.core.provider import Answered, Ended, Opened
 from pilotlight.errors import AllTargetsFailed, CircuitOpen, StreamInterrupted
+from pilotlight.vocabulary.faults import RULES, Effect, Fault
 
 BY_CALLS = sorted({*WORN, HEALTH_CHECK})
 BY_OTHERS = [

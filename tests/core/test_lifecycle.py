@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import pilotlight
 from pilotlight import AllTargetsFailed, Fault, Route, events
-from pilotlight.core.lifecycle import PRECEDENCE, TRUSTED, Lifecycle, Notice
+from pilotlight.core.health.lifecycle import PRECEDENCE, TRUSTED, Lifecycle, Notice
+from pilotlight.diagnosis.retirement_notices import announced, notice_in, notice_in_table
 from pilotlight.health.lifecycle import outlook
-from pilotlight.providers.notices import announced, notice_in, notice_in_table
 from pilotlight.testing import ScriptedTarget
 
 TODAY = datetime.now(UTC).date()
@@ -106,7 +106,7 @@ def test_no_header_can_make_it_raise(sunset, mistral):
 
 
 def test_litellms_table_is_read_once_it_is_loaded():
-    from pilotlight.providers.litellm_module import litellm
+    from pilotlight.catalog.litellm_module import litellm
 
     table = litellm().model_cost
     dated = next(n for n, row in table.items() if str(row.get("deprecation_date")).startswith("20"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from pilotlight.core.needs import ABILITIES, Bulk, estimate, lacking, needs
+from pilotlight.core.requirements import ABILITIES, Bulk, estimate, lacking, needs
 
 HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "f", "description": "does f"}}

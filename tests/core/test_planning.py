@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit import fails, flow, target, trip
 
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.rulings import allowance, refusal
-from pilotlight.core.steps import Answered, Attempt, Queue
-from pilotlight.core.turn import Turn
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.breaker.turn import Turn
+from pilotlight.core.flow.decisions import allowance, refusal
+from pilotlight.core.flow.steps import Queue
+from pilotlight.core.provider import Answered, Attempt
 from pilotlight.errors import AllTargetsFailed
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import Fault
 
 BREAK = 15.0
 QUICK = BreakerPolicy(minimum_calls=1, failure_rate=1.0, reset_timeout=BREAK, trial_calls=2)

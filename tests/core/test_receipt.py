@@ -11,11 +11,11 @@ from kit import PATIENCE, fails, flow, target
 
 import pilotlight
 from pilotlight import events, receipts
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Answered, Facts, Opened
+from pilotlight.core.provider import Answered, Facts, Opened
 from pilotlight.errors import AllTargetsFailed
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 HELLO = [{"role": "user", "content": "a secret question"}]
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import in_threads
 
-from pilotlight.core import backoff
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.budget import CEILING, RetryBudget
-from pilotlight.core.window import SLICES, Window
+from pilotlight.core.breaker.window import SLICES, Window
+from pilotlight.core.retry import policy as backoff
+from pilotlight.core.retry.budget import CEILING, RetryBudget
+from pilotlight.core.retry.policy import RetryPolicy
 
 EVENTS = st.lists(
     st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), min_size=1, max_size=60

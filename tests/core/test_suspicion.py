@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from kit import PATIENCE, fails, flow, in_threads, returned, target
 
 from benchmarks.recovery_sim import Model, Outage, World, lognormal
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Answered, Attempt, Ended, Failed, Opened, Queue, Report, Timeouts
-from pilotlight.core.usual import FLOOR, TIMES, Average
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.flow.steps import Queue
+from pilotlight.core.health.usual import FLOOR, TIMES, Average
+from pilotlight.core.provider import Answered, Attempt, Ended, Failed, Opened, Report, Timeouts
 from pilotlight.errors import AllTargetsFailed
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 MISSING = 3  # failures more that open a breaker of the usual numbers, after two
 

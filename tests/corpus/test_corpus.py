@@ -25,15 +25,15 @@ from pilotlight import (
     StreamInterrupted,
     receipts,
 )
-from pilotlight.assembly import Pilotlight
-from pilotlight.config import parse
-from pilotlight.core.faults import RULES, Effect, Elsewhere
-from pilotlight.core.flow import Policy
-from pilotlight.providers.catalog import Spec
-from pilotlight.providers.direct_rules import dialect_of
-from pilotlight.providers.litellm_module import litellm
+from pilotlight.app import Pilotlight
+from pilotlight.catalog.litellm_module import litellm
+from pilotlight.catalog.providers import Spec
+from pilotlight.config.schema import parse
+from pilotlight.core.flow.failover import Policy
+from pilotlight.providers.openai.rules import dialect_of
 from pilotlight.registry import Registry
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere
 from tests.corpus.server import CorpusServer
 
 CORPUS = json.loads((Path(__file__).parent.parent / "corpus.json").read_text("utf-8"))

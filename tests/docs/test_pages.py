@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pilotlight
-from pilotlight.config import parse
+from pilotlight.config.schema import parse
 from pilotlight_chaos import ChaosServer
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, links
 

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.faults import RULES, Effect, Elsewhere, Fault
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.provider import Timeouts
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere, Fault
 
 LENIENT = Policy(fail_over_on=frozenset(f for f in Fault if RULES[f].elsewhere is Elsewhere.POLICY))
 

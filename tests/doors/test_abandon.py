@@ -10,9 +10,9 @@ import threading
 import pytest
 from ways import HELLO, decorated
 
-from pilotlight.core.receipt import receipts
-from pilotlight.core.steps import Answered, Timeouts
-from pilotlight.route import Route
+from pilotlight.core.flow.recorder import receipts
+from pilotlight.core.provider import Answered, Timeouts
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
 
 pytestmark = pytest.mark.usefixtures("settled_heap")

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from ways import HELLO
 
 import pilotlight
-from pilotlight import ConfigError, InvalidCall, dropin, load
-from pilotlight.route import Route
+from pilotlight import ConfigError, InvalidCall, load
+from pilotlight.doors import dropin
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
 
 BAD_MESSAGES = [
@@ -139,7 +140,7 @@ def test_a_bare_model_is_told_its_provider(model, mend, monkeypatch, tmp_path):
 
 def test_a_stream_without_any_chunk_does_not_leak_stop_iteration(monkeypatch, clock):
     """`StopIteration` out of a call would end the caller's own loop in silence."""
-    from pilotlight.core.steps import Ended
+    from pilotlight.core.provider import Ended
 
     class Nothing:
         commits = staticmethod(bool)

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from pilotlight import failover
-from pilotlight.core.receipt import receipts
-from pilotlight.route import Route
+from pilotlight.core.flow.recorder import receipts
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
 
 

@@ -9,10 +9,10 @@ import pytest
 
 import pilotlight
 from pilotlight import failover
-from pilotlight.core.faults import Fault
 from pilotlight.errors import ConfigError, ProviderFault
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def pilot(server, monkeypatch):
     }
     routes = {"chat": {"targets": ["gpt", "local"]}, "home": {"targets": ["local"]}}
     with load({"targets": targets, "routes": routes}) as made:
-        monkeypatch.setattr("pilotlight.dropin.default", lambda: made)
+        monkeypatch.setattr("pilotlight.doors.dropin.default", lambda: made)
         yield made
 
 

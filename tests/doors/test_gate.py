@@ -8,13 +8,14 @@ import pytest
 from ways import HELLO
 
 from pilotlight import load
-from pilotlight.core.faults import Fault
-from pilotlight.core.needs import ABILITIES
+from pilotlight.catalog import models
+from pilotlight.catalog.litellm_module import litellm
+from pilotlight.core.requirements import ABILITIES
 from pilotlight.errors import AllTargetsFailed, PromptTruncated, StreamInterrupted
-from pilotlight.providers import abilities, model_table
-from pilotlight.providers.litellm_module import litellm
-from pilotlight.route import Route
+from pilotlight.providers import abilities
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 from pilotlight_chaos import ChaosServer, LocalModel
 
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
@@ -92,7 +93,7 @@ def test_litellms_table_counts_where_it_says_no(monkeypatch):
     assert lacks(monkeypatch, row, model="mistral/strange") == set()
     assert lacks(monkeypatch, row, api_base="http://127.0.0.1:9/v1") == set()
     assert lacks(monkeypatch, row, model="azure/strange", api_base="http://127.0.0.1:9") == set()
-    monkeypatch.setattr(model_table, "known", lambda: None)
+    monkeypatch.setattr(models, "known", lambda: None)
     assert lacks(monkeypatch, row) == set()
 
 
@@ -124,11 +125,11 @@ CUT = [{"role": "user", "content": "word-word! " * 475 + "=-" * 1000}]
 
 def half_read(monkeypatch, read):
     """Let the server say that it has read so many tokens."""
-    from pilotlight.providers import ollama
+    from pilotlight.providers.ollama import provider
 
-    real = ollama.cut
+    real = provider.cut
     monkeypatch.setattr(
-        ollama, "cut", lambda call, context, name, _: real(call, context, name, read)
+        provider, "cut", lambda call, context, name, _: real(call, context, name, read)
     )
 
 

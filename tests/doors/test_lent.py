@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_dropin import HELLO, pilot, server  # noqa: F401 - fixtures
 
-from pilotlight import acompletion, assembly, completion, load
-from pilotlight.config import TargetConfig
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.providers import wire
+from pilotlight import acompletion, completion, load
+from pilotlight import app as assembly
+from pilotlight.config.schema import TargetConfig
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.registry import BROKEN, RECENT, REGISTRY, Endpoint, Registry
 from pilotlight.testing import FakeClock
+from pilotlight.wire import pool as wire
 
 USERS = assembly.LENT + 20
 

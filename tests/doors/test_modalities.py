@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 import pilotlight
-from pilotlight import AllTargetsFailed, ConfigError, Fault, InvalidCall, ProviderFault, dropin
-from pilotlight.core.flow import Policy
-from pilotlight.core.steps import Answered, Attempt, Call, Timeouts
-from pilotlight.providers.base import new_tap
-from pilotlight.providers.litellm_clients import kind_of, needs_thread
-from pilotlight.providers.litellm_module import litellm
+from pilotlight import AllTargetsFailed, ConfigError, Fault, InvalidCall, ProviderFault
+from pilotlight.catalog.litellm_module import litellm
+from pilotlight.core.flow.failover import Policy
+from pilotlight.core.provider import Answered, Attempt, Call, Timeouts
+from pilotlight.doors import dropin
+from pilotlight.providers.litellm.clients import kind_of, needs_thread
 from pilotlight.providers.replies import Image, judge_vectors, vectors_in
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget, outage
+from pilotlight.wire.tap import new_tap
 from pilotlight_chaos import ChaosServer, LocalModel
 from pilotlight_chaos.faults import make_fault
 

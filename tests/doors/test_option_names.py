@@ -12,9 +12,10 @@ from openai.resources.embeddings import Embeddings
 from openai.resources.images import Images
 from openai.resources.responses import Responses
 
-from pilotlight import InvalidCall, dropin, failover
-from pilotlight.call_rules import OURS, slip
-from pilotlight.route import Route
+from pilotlight import InvalidCall, failover
+from pilotlight.doors import dropin
+from pilotlight.routes.call_rules import OURS, slip
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -15,8 +15,8 @@ from ways import HELLO, by_client
 from pilotlight import AllTargetsFailed, failover, load
 from pilotlight.health.checks import check_target
 from pilotlight.health.verdict import apply
-from pilotlight.providers import base
-from pilotlight.providers.wire import Pool
+from pilotlight.providers import connection as base
+from pilotlight.wire.pool import Pool
 
 PATIENCE = 30.0
 JUMP = 5.0

@@ -22,7 +22,8 @@ from pydantic import BaseModel
 from ways import HELLO, collected, text_of
 
 import pilotlight
-from pilotlight import ConfigError, InvalidCall, dropin, failover, load
+from pilotlight import ConfigError, InvalidCall, failover, load
+from pilotlight.doors import dropin
 from pilotlight_chaos import ChaosServer
 
 TOOL = {

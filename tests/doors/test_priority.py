@@ -9,8 +9,8 @@ import pytest
 from ways import HELLO, WAYS, run
 
 from pilotlight import AllTargetsFailed, InvalidCall, failover
-from pilotlight.core.receipt import receipts
-from pilotlight.route import Route
+from pilotlight.core.flow.recorder import receipts
+from pilotlight.routes.route import Route
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
 
 EVERY_WAY = pytest.mark.parametrize(("door", "shape"), WAYS, ids=map("-".join, WAYS))

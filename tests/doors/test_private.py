@@ -10,10 +10,10 @@ import pytest
 from ways import HELLO, WAYS, run
 
 import pilotlight
-from pilotlight.core.faults import Fault
 from pilotlight.errors import AllTargetsFailed
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 
 @pytest.fixture

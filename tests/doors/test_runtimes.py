@@ -10,7 +10,7 @@ import pytest
 from ways import HELLO, decorated
 
 from pilotlight.errors import InvalidCall
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
 
 

@@ -8,12 +8,14 @@ import pytest
 from scenarios import FAULTS, POSITIONS, SPECIAL, Scenario
 from ways import CALLERS, DOORS, HELLO, SHAPES, WAYS, decorated, run
 
-from pilotlight import dropin, errors
-from pilotlight.core.faults import RULES, Effect, Fault
-from pilotlight.core.receipt import receipts
-from pilotlight.core.steps import Provider, StreamRestarted
-from pilotlight.route import Route
+from pilotlight import errors
+from pilotlight.core.flow.recorder import receipts
+from pilotlight.core.flow.steps import StreamRestarted
+from pilotlight.core.provider import Provider
+from pilotlight.doors import dropin
+from pilotlight.routes.route import Route
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import RULES, Effect, Fault
 
 EVERY_WAY = pytest.mark.parametrize(("door", "shape"), WAYS, ids=map("-".join, WAYS))
 
@@ -114,7 +116,7 @@ def test_the_table_runs_the_decorator_in_that_shape(shape, clock):
 
 
 def broken(clock: FakeClock, on_interrupt: str) -> Route:
-    from pilotlight.core.flow import Policy
+    from pilotlight.core.flow.failover import Policy
 
     a = ScriptedTarget("a", Fails(Fault.STREAM_TRUNCATED, after="once upon "), clock=clock)
     return Route(

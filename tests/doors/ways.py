@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pilotlight import dropin, failover, load
-from pilotlight.core.steps import StreamRestarted
-from pilotlight.route import Route
+from pilotlight import failover, load
+from pilotlight.core.flow.steps import StreamRestarted
+from pilotlight.doors import dropin
+from pilotlight.routes.route import Route
 
 SHAPES = ("complete", "acomplete", "stream", "astream")
 DOORS = ("client", "decorator", "dropin")

@@ -10,7 +10,7 @@ import pytest
 import pilotlight
 from pilotlight import health
 from pilotlight.health.prober import PROBER
-from pilotlight.providers.wire import _POOLS
+from pilotlight.wire.pool import _POOLS
 
 sys.path.append(str(Path(__file__).parent))
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sham import DIGEST, ENTRY, MODEL, SHOWN, Sham
 
+from pilotlight.catalog.providers import Spec
 from pilotlight.errors import PullFailed
 from pilotlight.health.checks import LocalCheck, check_local
 from pilotlight.health.hosted import HostedCheck, check_hosted
 from pilotlight.health.pull import Pulls
-from pilotlight.providers.base import Connection
-from pilotlight.providers.catalog import Spec
+from pilotlight.providers.connection import Connection
 from tests.anyjson import ANY, ODD, places, put, written
 
 SAID: Final[dict[str, Any]] = {

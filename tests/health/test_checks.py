@@ -8,7 +8,7 @@ from sham import ENTRY, MODEL, SHOWN, Sham, local_target
 
 from pilotlight.health.checks import LocalCheck, check_local, check_target
 from pilotlight.health.server import NotAsExpected
-from pilotlight.providers.ollama_load import default_context
+from pilotlight.providers.ollama.loading import default_context
 from pilotlight_chaos import ChaosServer, LocalModel
 
 MODELS = (
@@ -103,7 +103,7 @@ class TestOverHttp:
         assert look(server.base("local")).state == "unreachable"
 
     def test_a_server_that_hangs_is_left_by_the_taps_clock(self, server, monkeypatch):
-        from pilotlight.core.steps import Timeouts
+        from pilotlight.core.provider import Timeouts
         from pilotlight.health import checks
 
         monkeypatch.setattr(checks, "CHECK_TIMEOUTS", Timeouts(2.0, None, None, total=0.05))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pilotlight
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.provider import Timeouts
 from pilotlight.health import loading
 from pilotlight.health.checks import check_target, embeds
 from pilotlight.health.verdict import learn, try_again

@@ -7,9 +7,9 @@ from datetime import date
 import httpx
 import pytest
 
+from pilotlight.catalog.providers import Spec
 from pilotlight.health.hosted import check_hosted
-from pilotlight.providers.base import Connection
-from pilotlight.providers.catalog import Spec
+from pilotlight.providers.connection import Connection
 from pilotlight_chaos import ChaosServer
 from pilotlight_chaos.models import HostedModel
 

@@ -16,12 +16,12 @@ from sham import MODEL, SHOWN, Sham, local_target
 
 import pilotlight
 from pilotlight import events, load
-from pilotlight.core.rulings import refusal
+from pilotlight.core.flow.decisions import refusal
 from pilotlight.health import prober as prober_module
 from pilotlight.health.prober import PROBER, Prober
 from pilotlight.health.warmup import Warmer
 from pilotlight.registry import REGISTRY
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight_chaos import ChaosServer
 
 DOWN = httpx.ConnectError("refused")

@@ -10,13 +10,13 @@ import pytest
 from sham import MODEL, Sham, local_target
 
 from pilotlight import events, load
+from pilotlight.catalog.providers import Spec
 from pilotlight.errors import PullFailed
 from pilotlight.health import pull as pull_module
 from pilotlight.health.prober import Prober
 from pilotlight.health.pull import BREAKS, Progress, Pulls, _Flight
 from pilotlight.health.warmup import Warmer
-from pilotlight.providers.base import Connection
-from pilotlight.providers.catalog import Spec
+from pilotlight.providers.connection import Connection
 from pilotlight_chaos import ChaosServer
 
 PATIENCE = 20.0

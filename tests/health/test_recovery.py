@@ -9,11 +9,11 @@ import pytest
 from sham import Sham, local_target
 
 from pilotlight import health, load
-from pilotlight.core.faults import RULES, Effect
 from pilotlight.errors import CircuitOpen
 from pilotlight.health import recovery
 from pilotlight.health.recovery import HELD, RECOVERY, Recovery
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
+from pilotlight.vocabulary.faults import RULES, Effect
 
 PATIENCE = 20.0
 SILENT = httpx.ConnectError("refused")

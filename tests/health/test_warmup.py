@@ -12,15 +12,15 @@ import pytest
 from sham import ENTRY, MODEL, Sham, local_target
 
 from pilotlight import events, load
-from pilotlight.core import breaker as breaker_module
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
+from pilotlight.core.breaker import breaker as breaker_module
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.health import attendance
 from pilotlight.health.prober import Prober
 from pilotlight.health.warmup import RELEASE_AFTER, Warmer
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 from pilotlight_chaos import ChaosServer, LocalModel
 
 PATIENCE = 20.0

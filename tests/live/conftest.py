@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from pilotlight.providers.ollama_names import normalise_host
+from pilotlight.providers.ollama.names import normalise_host
 from pilotlight_chaos import ChaosServer, LocalModel
 
 from .ollama import Ollama

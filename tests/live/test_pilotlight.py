@@ -12,7 +12,7 @@ from pilotlight import AllTargetsFailed, events, load
 from pilotlight.core.target import Target
 from pilotlight.health.checks import check_target
 from pilotlight.health.warmup import Warmer
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 
 from .ollama import USER, WORDS, Ollama
 

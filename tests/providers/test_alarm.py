@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pilotlight.providers.alarm import Alarm
+from pilotlight.wire.alarm import Alarm
 
 
 async def rung(alarm: Alarm) -> None:

@@ -25,10 +25,9 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers import retired
-from pilotlight.providers.classify import (
+from pilotlight.catalog import retired
+from pilotlight.core.provider import Timeouts
+from pilotlight.diagnosis.classify import (
     AnswerView,
     Verdict,
     classify,
@@ -37,10 +36,11 @@ from pilotlight.providers.classify import (
     judge_wire,
     substituted,
 )
-from pilotlight.providers.evidence import LIMIT, scrub
-from pilotlight.providers.fault_rows import ROWS
-from pilotlight.providers.sse import BodyScanner, Scanner
-from pilotlight.providers.tap import Tap
+from pilotlight.diagnosis.evidence import LIMIT, scrub
+from pilotlight.diagnosis.rows_faults import ROWS
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.wire.scanner import BodyScanner, Scanner
+from pilotlight.wire.tap import Tap
 
 CORPUS = json.loads((Path(__file__).parents[1] / "corpus.json").read_text("utf-8"))
 WIRES = {

@@ -18,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotlight import AllTargetsFailed, Pilotlight, Route
-from pilotlight.config import parse
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers import transport
-from pilotlight.providers.coding import Inflater, UnfitBody, coding_of
-from pilotlight.providers.tap import Tap
-from pilotlight.providers.wire import Pool
+from pilotlight.config.schema import parse
+from pilotlight.core.provider import Timeouts
 from pilotlight.registry import Registry
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.wire import transport
+from pilotlight.wire.content_coding import Inflater, UnfitBody, coding_of
+from pilotlight.wire.pool import Pool
+from pilotlight.wire.tap import Tap
 from tests.providers.loopback import Loopback, reply, said
 
 CHAT: Final = [{"role": "user", "content": "hello"}]

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pilotlight.providers import kept
-from pilotlight.providers.wire import Pool
+from pilotlight.wire import connections as kept
+from pilotlight.wire.pool import Pool
 from pilotlight_chaos import ChaosServer
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight.core.faults import Fault
-from pilotlight.providers.context_words import LEAST, MOST, told_window
-from pilotlight.providers.verdict import reply_of, verdict_of
+from pilotlight.diagnosis.context_words import LEAST, MOST, told_window
+from pilotlight.diagnosis.verdict import reply_of, verdict_of
+from pilotlight.vocabulary.faults import Fault
 
 PROMPT = ("Tell me a long story about the sea.",)
 

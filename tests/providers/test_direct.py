@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 from pilotlight import AllTargetsFailed, Fault, StreamInterrupted
-from pilotlight.assembly import Pilotlight
-from pilotlight.config import parse
+from pilotlight.app import Pilotlight
+from pilotlight.config.schema import parse
 from pilotlight.providers import own_errors
-from pilotlight.providers.direct import DirectProvider
-from pilotlight.providers.litellm import LiteLLMProvider
+from pilotlight.providers.litellm.provider import LiteLLMProvider
+from pilotlight.providers.openai.provider import DirectProvider
 from pilotlight.registry import Registry
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 
 ASK = [{"role": "user", "content": "hi"}]
 SAID = {"choices": [{"index": 0, "message": {"content": "hello"}, "finish_reason": "stop"}]}

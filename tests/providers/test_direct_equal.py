@@ -15,15 +15,16 @@ from typing import Any
 
 import pytest
 
-from pilotlight.assembly import Pilotlight
-from pilotlight.config import parse
-from pilotlight.core.steps import Call
-from pilotlight.providers import direct_rules, model_table
-from pilotlight.providers.catalog import Spec
-from pilotlight.providers.direct_rules import DIALECTS, body_of, dialect_of
-from pilotlight.providers.litellm_module import litellm
-from pilotlight.providers.post import dumped
+from pilotlight.app import Pilotlight
+from pilotlight.catalog import models as model_table
+from pilotlight.catalog.litellm_module import litellm
+from pilotlight.catalog.providers import Spec
+from pilotlight.config.schema import parse
+from pilotlight.core.provider import Call
+from pilotlight.providers.openai import rules
+from pilotlight.providers.openai.rules import DIALECTS, body_of, dialect_of
 from pilotlight.registry import Registry
+from pilotlight.wire.http import dumped
 
 ASK = [
     {"role": "system", "content": "Be nice."},
@@ -466,4 +467,4 @@ def told(stream: list[Any]) -> dict[str, Any]:
 def test_the_tables_name_no_option_twice() -> None:
     for dialect in DIALECTS.values():
         assert dialect.options <= set(VALUES), "each option is compared above"
-    assert direct_rules.REASONING.options <= set(VALUES)
+    assert rules.REASONING.options <= set(VALUES)

@@ -12,11 +12,11 @@ from broken_streams import SPARE, STREAMS, TEXT, WORDS, Sent, Server, broken_str
 from hypothesis import given, settings
 
 from pilotlight import StreamInterrupted, failover, receipts
-from pilotlight.answer import chunk_text
-from pilotlight.assembly import Pilotlight
-from pilotlight.config import parse
+from pilotlight.app import Pilotlight
+from pilotlight.config.schema import parse
 from pilotlight.registry import Registry
-from pilotlight.route import Route
+from pilotlight.routes.answer import chunk_text
+from pilotlight.routes.route import Route
 
 ASK = [{"role": "user", "content": "hi"}]
 COLOURS = ["sync", "async"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pilotlight.providers.wire import Pool
+from pilotlight.wire.pool import Pool
 from pilotlight_chaos import ChaosServer
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}

@@ -22,11 +22,11 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # before litellm is importe
 import litellm
 import openai
 
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers import litellm_clients
-from pilotlight.providers.litellm_clients import kind_of, litellm_client
-from pilotlight.providers.tap import Tap, Wire, current_tap
-from pilotlight.providers.wire import Pool
+from pilotlight.core.provider import Timeouts
+from pilotlight.providers.litellm import clients
+from pilotlight.providers.litellm.clients import kind_of, litellm_client
+from pilotlight.wire.pool import Pool
+from pilotlight.wire.tap import Tap, Wire, current_tap
 
 litellm.disable_hf_tokenizer_download = True
 litellm.suppress_debug_info = True
@@ -314,7 +314,7 @@ def test_a_pool_keeps_what_was_made_for_it() -> None:
     assert make(source=bound) is not make(source=bound)
 
 
-@pytest.mark.parametrize("provider", [*sorted(litellm_clients.UNWATCHED), "unheard_of"])
+@pytest.mark.parametrize("provider", [*sorted(clients.UNWATCHED), "unheard_of"])
 def test_no_client_where_litellm_takes_none(provider: str) -> None:
     """None says: this call cannot be watched."""
     pool = Pool("http://localhost:1", wire="other")
@@ -324,7 +324,7 @@ def test_no_client_where_litellm_takes_none(provider: str) -> None:
 
 def test_the_tables_do_not_overlap() -> None:
     """Each provider has one kind."""
-    tables = [getattr(litellm_clients, n) for n in ("OPENAI", "HANDLER", "AZURE", "UNWATCHED")]
+    tables = [getattr(clients, n) for n in ("OPENAI", "HANDLER", "AZURE", "UNWATCHED")]
     assert sum(map(len, tables)) == len(frozenset().union(*tables))
 
 

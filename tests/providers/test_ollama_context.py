@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pilotlight.core.steps import Call
-from pilotlight.providers.base import Connection
-from pilotlight.providers.catalog import Spec
-from pilotlight.providers.ollama_context import asked_context, cut
+from pilotlight.catalog.providers import Spec
+from pilotlight.core.provider import Call
+from pilotlight.providers.connection import Connection
+from pilotlight.providers.ollama.context import asked_context, cut
 
 CONTEXT = 1000
 

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotlight.errors import ProviderFault
-from pilotlight.providers.ollama_http import (
+from pilotlight.providers.ollama.http import (
     NdjsonDecoder,
     OllamaRefused,
     apost_chat,

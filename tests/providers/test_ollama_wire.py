@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight.providers.ollama_wire import (
+from pilotlight.providers.ollama.answer import (
     ChunkBuilder,
     UnsupportedInput,
     chat_request,

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pilotlight.core.faults import RULES, Effect, Fault
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers.backend import AsyncStream, Stream
-from pilotlight.providers.classify import classify
-from pilotlight.providers.clocks import LENIENCE, LOOKS, Watch
-from pilotlight.providers.operation import PERIOD, Allowance, Pulse
-from pilotlight.providers.tap import Tap
+from pilotlight.core.provider import Timeouts
+from pilotlight.diagnosis.classify import classify
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import RULES, Effect, Fault
+from pilotlight.wire.clocks import LENIENCE, LOOKS, Watch
+from pilotlight.wire.network import AsyncStream, Stream
+from pilotlight.wire.socket_operation import PERIOD, Allowance, Pulse
+from pilotlight.wire.tap import Tap
 
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 COLOURS = ["sync", "async"]

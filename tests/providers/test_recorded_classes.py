@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 
 from pilotlight import AllTargetsFailed, Pilotlight, Route
-from pilotlight.config import parse
-from pilotlight.core.faults import Fault
-from pilotlight.providers.names import substituted
+from pilotlight.catalog.model_names import substituted
+from pilotlight.config.schema import parse
 from pilotlight.registry import Registry
+from pilotlight.vocabulary.faults import Fault
 from tests.providers.loopback import Loopback, said
 
 CHAT: Final = [{"role": "user", "content": "hello"}]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pilotlight.providers.retry_after import LONGEST, retry_after
+from pilotlight.diagnosis.retry_after import LONGEST, retry_after
 
 NOW = 1_795_000_000.0  # 2026-11-18
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight.providers.sse import ERROR_LIMIT, LINE_LIMIT, WHOLE_LIMIT, BodyScanner, Scanner
-from pilotlight.providers.tap import Wire
+from pilotlight.wire.scanner import ERROR_LIMIT, LINE_LIMIT, WHOLE_LIMIT, BodyScanner, Scanner
+from pilotlight.wire.tap import Wire
 
 
 def sse(*events: Any, end: str = "\n\n", spaced: bool = True) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pilotlight.providers import shapes
-from pilotlight.providers.ollama_wire import ChunkBuilder, completion_from
+from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
 from pilotlight.providers.shapes import Shape
 
 CALL = {"id": "call_1", "function": {"name": "weather", "arguments": {"city": "Zürich"}}}

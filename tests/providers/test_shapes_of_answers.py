@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pilotlight import Pilotlight, Route
-from pilotlight.config import parse
-from pilotlight.core.faults import RULES, Elsewhere, Fault
+from pilotlight.config.schema import parse
 from pilotlight.records.lines import encode
 from pilotlight.registry import Registry
+from pilotlight.vocabulary.faults import RULES, Elsewhere, Fault
 from tests.anyjson import ANY, LOST, places, put, written
 from tests.providers.loopback import Loopback, reply
 

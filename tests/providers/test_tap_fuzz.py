@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers.classify import classify, judge_wire
-from pilotlight.providers.clocks import Watch
-from pilotlight.providers.seen import judge_seen, sound
-from pilotlight.providers.tap import Tap
+from pilotlight.core.provider import Timeouts
+from pilotlight.diagnosis.classify import classify, judge_wire
+from pilotlight.providers.wire_only import judge_seen, sound
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.wire.clocks import Watch
+from pilotlight.wire.tap import Tap
 
 WIRES = ["openai", "anthropic", "gemini", "ollama", "stability", "other"]
 PATHS = ["/v1/chat/completions", "/v1/messages", "/x:streamGenerateContent", "/api/chat", "/"]

@@ -13,18 +13,18 @@ import pytest
 from broken_streams import SPARE, STREAMS, TEXT, WORDS, Sent, Server, named, sse
 
 from pilotlight import Fault, StreamInterrupted, failover, receipts
-from pilotlight.assembly import Pilotlight
-from pilotlight.config import parse
-from pilotlight.core.receipt import Receipt
+from pilotlight.app import Pilotlight
+from pilotlight.config.schema import parse
 from pilotlight.errors import ProviderFault
-from pilotlight.providers import checked, events
-from pilotlight.providers import sse as scanning
-from pilotlight.providers.checked import CheckedScanner
-from pilotlight.providers.events import EventDecoder, LineKeeper
-from pilotlight.providers.ollama_http import NdjsonDecoder
-from pilotlight.providers.sse import Scanner
+from pilotlight.providers.ollama.http import NdjsonDecoder
 from pilotlight.registry import Registry
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
+from pilotlight.vocabulary.receipt import Receipt
+from pilotlight.wire import checked_scanner, server_sent_events
+from pilotlight.wire import scanner as scanning
+from pilotlight.wire.checked_scanner import CheckedScanner
+from pilotlight.wire.scanner import Scanner
+from pilotlight.wire.server_sent_events import EventDecoder, LineKeeper
 
 ASK = [{"role": "user", "content": "hi"}]
 WAYS = {
@@ -326,7 +326,7 @@ def test_litellm_hands_the_tokens_on(
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (events, scanning, checked):
+    for module in (server_sent_events, scanning, checked_scanner):
         monkeypatch.setattr(module, "MAX_LINE", 4096)
     monkeypatch.setattr(scanning, "LINE_LIMIT", 1024)
 
@@ -348,7 +348,7 @@ def test_no_scanner_holds_a_line_without_end(short: None, scanner: Any) -> None:
     for _ in range(100):
         watching.feed(b"data: " + b"x" * 100)
         assert len(watching._carry) < 5000
-    assert watching.broken == events.TOO_LONG
+    assert watching.broken == server_sent_events.TOO_LONG
 
 
 @pytest.mark.parametrize("way", [*WAYS])

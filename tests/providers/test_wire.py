@@ -21,10 +21,10 @@ import httpcore
 import httpx
 import pytest
 
-from pilotlight.core.steps import Timeouts
-from pilotlight.providers.backend import AsyncBackend, Backend, Refused
-from pilotlight.providers.tap import Tap, Wire, current_tap
-from pilotlight.providers.wire import HostRefused, Pool
+from pilotlight.core.provider import Timeouts
+from pilotlight.wire.network import AsyncBackend, Backend, Refused
+from pilotlight.wire.pool import HostRefused, Pool
+from pilotlight.wire.tap import Tap, Wire, current_tap
 
 Script = Callable[["Peer"], None]
 

@@ -23,12 +23,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight.core.faults import RULES, Effect
-from pilotlight.core.steps import Timeouts
+from pilotlight.catalog.litellm_module import litellm as loaded
+from pilotlight.core.provider import Timeouts
+from pilotlight.diagnosis.report import failure
 from pilotlight.errors import InvalidCall
-from pilotlight.providers.base import failure, new_tap
-from pilotlight.providers.litellm_module import litellm as loaded
-from pilotlight.providers.wire import Pool
+from pilotlight.vocabulary.faults import RULES, Effect
+from pilotlight.wire.pool import Pool
+from pilotlight.wire.tap import new_tap
 from pilotlight_chaos import ChaosServer
 
 TARGET = SimpleNamespace(name="gpt", model="gpt-4o")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pilotlight.core.faults import Fault
-from pilotlight.core.receipt import AttemptRecord, SkipRecord
 from pilotlight.records.files import sink
 from pilotlight.records.lines import Kept
 from pilotlight.records.store import Store
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.receipt import AttemptRecord, SkipRecord
 
 HELLO = [{"role": "user", "content": "Hello"}]
 PATIENCE = 20.0  # real seconds until a test that waits for the disk gives up

@@ -16,12 +16,12 @@ import pytest
 
 import pilotlight
 from pilotlight import Fault, testing
-from pilotlight.core.receipt import Receipt
 from pilotlight.records import log as log_module
 from pilotlight.records.files import JsonlFile, SqliteFile, numbered
 from pilotlight.records.lines import encode
 from pilotlight.records.log import Log, keep_receipts
 from pilotlight.records.store import Store
+from pilotlight.vocabulary.receipt import Receipt
 from pilotlight_chaos import ChaosServer
 from tests.receipts.kit import HELLO, PATIENCE, call, kept, route, tried
 

@@ -9,20 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotlight import ConfigError, Fault
-from pilotlight.config import Config, parse
-from pilotlight.core import drivers
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.flow import failover_flow
-from pilotlight.core.receipt import Journal, Receipt
-from pilotlight.core.steps import Answered, Attempt, Call, Failed
-from pilotlight.core.trip import Policy, Trip
+from pilotlight.config.schema import Config, parse
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.flow import drivers
+from pilotlight.core.flow.context import Policy, Trip
+from pilotlight.core.flow.failover import failover_flow
+from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.provider import Answered, Attempt, Call, Failed
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import PilotlightError
 from pilotlight.records.lines import Kept
 from pilotlight.replay.engine import Outcomes, play
 from pilotlight.replay.settings import changed, completed, order
 from pilotlight.replay.tally import tally
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
+from pilotlight.vocabulary.receipt import Receipt
 from tests.receipts.kit import MODELS, call, skip, tried
 
 

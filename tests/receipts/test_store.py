@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pilotlight import ConfigError, Fault
-from pilotlight.core.receipt import AttemptRecord, SkipRecord
 from pilotlight.records.files import numbered
 from pilotlight.records.lines import Kept, decode, encode
 from pilotlight.records.store import LONGEST, Query, Store
+from pilotlight.vocabulary.receipt import AttemptRecord, SkipRecord
 from tests.receipts.kit import call, kept, skip, tried, write
 
 names = st.text(min_size=1, max_size=12)

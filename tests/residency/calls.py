@@ -10,8 +10,9 @@ import litellm
 import openai
 import pytest
 
-from pilotlight import dropin, failover
-from pilotlight.assembly import Pilotlight
+from pilotlight import failover
+from pilotlight.app import Pilotlight
+from pilotlight.doors import dropin
 from tests.residency.guard import MESSAGES
 
 SHAPES = ("complete", "acomplete", "stream", "astream")

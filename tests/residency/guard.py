@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 import pilotlight
-from pilotlight.core.receipt import receipts
-from pilotlight.telemetry import content, switch
+from pilotlight.core.flow.recorder import receipts
+from pilotlight.telemetry import content, environment
 from tests.telemetry.spy import Spy
 
 PROMPT = "zebraquartz4711xylophon"
@@ -156,10 +156,10 @@ def writing() -> Iterator[Written]:
     must not even so.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(switch.SWITCH, raising=False)
+        patch.delenv(environment.SWITCH, raising=False)
         patch.setenv(content.VARIABLE, "SPAN_AND_EVENT")
         spy = Spy()
-        patch.setattr(switch, "signals", lambda: spy.signals)
+        patch.setattr(environment, "signals", lambda: spy.signals)
         try:
             with _writing() as written:
                 yield written

@@ -17,13 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pilotlight
-from pilotlight import load, sensitive, testing
+from pilotlight import load, testing
 from pilotlight.cli import cli
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.provider import Timeouts
 from pilotlight.errors import PilotlightError, PullFailed
 from pilotlight.health import checks, prober, pull, verdict, warmup
 from pilotlight.health.server import connection_of
-from pilotlight.residency import is_private
+from pilotlight.privacy import classification
+from pilotlight.privacy.residency import is_private
 from pilotlight.testing import FakeClock
 from pilotlight_chaos import ChaosServer, LocalModel
 from tests.residency.calls import WAYS
@@ -135,7 +136,7 @@ def only_checks_went_out(server: ChaosServer) -> None:
 )
 def test_nothing_done_between_calls_leaves_or_quotes(server, fault, closed, model, acts, way, said):
     testing.reset()
-    sensitive._complained.clear()
+    classification._complained.clear()
     server.reset()
     if fault is not None:
         server.fault("local", fault[0], **fault[1])

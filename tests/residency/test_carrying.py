@@ -23,10 +23,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pilotlight
-from pilotlight import dropin, failover, load, private
+from pilotlight import failover, load, private
+from pilotlight.doors import dropin
 from pilotlight.errors import ConfigError
-from pilotlight.residency import is_private
-from pilotlight.route import Route
+from pilotlight.privacy.residency import is_private
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
 from pilotlight_chaos import ChaosServer
 from tests.residency.guard import MESSAGES, PROMPT, watched

@@ -8,7 +8,7 @@ import pytest
 
 import pilotlight
 from pilotlight import load
-from pilotlight.core.faults import Fault
+from pilotlight.vocabulary.faults import Fault
 from pilotlight_chaos import ChaosServer
 from tests.residency.guard import MESSAGES, watched
 

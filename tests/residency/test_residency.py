@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pilotlight
-from pilotlight import load, sensitive, testing
+from pilotlight import load, testing
 from pilotlight.errors import ConfigError, PilotlightError
+from pilotlight.privacy import classification
 from pilotlight_chaos import ChaosServer
 from tests.residency.calls import WAYS, call
 from tests.residency.guard import (
@@ -126,7 +127,7 @@ def calls_at_home(pilot: Any, ways: Any, written: Written, said: str = "argument
 )
 def test_no_fault_drives_a_private_call_out_or_into_print(server, fault, ways, host, said, picky):
     testing.reset()
-    sensitive._complained.clear()
+    classification._complained.clear()
     server.reset()
     if fault is not None:
         server.fault("local", fault[0], **fault[1])
@@ -148,7 +149,7 @@ def test_a_server_that_quotes_is_not_quoted(server, parrot, kind):
     base = f"http://127.0.0.1:{parrot.port}"
     for way, said in zip(WAYS, itertools.cycle(SAID)):
         testing.reset()
-        sensitive._complained.clear()
+        classification._complained.clear()
         with piloted(server, base, HOOKS.get(said)) as pilot, watched() as guard:
             with writing() as written:
                 calls_at_home(pilot, [way], written, said)

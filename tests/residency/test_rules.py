@@ -8,12 +8,12 @@ import pytest
 
 import pilotlight
 from pilotlight import load
-from pilotlight.core.boundary import MEANING, ResidencyRule
-from pilotlight.core.faults import Fault
 from pilotlight.errors import PilotlightError
 from pilotlight.events import Alert, AttemptEnded, ResidencyRefused, TargetPassedOver
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.residency_rules import MEANING, ResidencyRule
 from pilotlight_chaos import ChaosServer
 from tests.residency.calls import call
 from tests.residency.guard import MESSAGES, Parrot, watched

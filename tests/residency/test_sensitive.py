@@ -8,12 +8,14 @@ import sys
 import pytest
 
 import pilotlight
-from pilotlight import dropin, failover, load, sensitive
-from pilotlight.core.faults import Fault
+from pilotlight import failover, load
+from pilotlight.doors import dropin
 from pilotlight.errors import AllTargetsFailed, ConfigError, DeadlineExceeded
 from pilotlight.events import ResidencyRefused
-from pilotlight.route import Route
+from pilotlight.privacy import residency
+from pilotlight.routes.route import Route
 from pilotlight.testing import FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 from tests.residency.guard import MESSAGES, PROMPT, Written, writing
 
 SHAPES = ("complete", "acomplete", "stream", "astream")
@@ -38,7 +40,7 @@ class Hook:
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
-    monkeypatch.setattr(sensitive, "_complained", set())
+    monkeypatch.setattr(classification, "_complained", set())
 
 
 def route_with(hook, *, closed_only=False, **how):
@@ -241,7 +243,7 @@ def test_what_it_asks_by_pilotlight_is_private_and_not_asked_about_again():
     route = route_with(judge)
     assert route.complete(MESSAGES).served_by == "home"
     assert len(depth) == 1
-    assert not pilotlight.residency.is_private()
+    assert not residency.is_private()
 
 
 # A function's arguments.

@@ -10,12 +10,12 @@ import pytest
 from sim import CALM, KEY, Process, fleet, pass_time
 
 import pilotlight
-from pilotlight.core import gameday
-from pilotlight.core.breaker import Breaker, BreakerPolicy
-from pilotlight.core.lifecycle import Notice as EndNotice
+from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
+from pilotlight.core.drills import schedule
+from pilotlight.core.health.lifecycle import Notice as EndNotice
 from pilotlight.events import BreakerChanged, DrillEnded, DrillStarted, StateStore
 from pilotlight.state.board import LONGEST, Entry, claim, drop, put
-from pilotlight.state.drills import Drills
+from pilotlight.state.drill_board import Drills
 from pilotlight.state.fleet import Fleet
 from pilotlight.state.member import LEASE, LOST_AFTER
 from pilotlight.state.memory import MemoryBoard
@@ -470,7 +470,7 @@ def test_a_game_day_ends_with_its_time_also_without_the_store(clock):
 
 def test_a_game_day_lasts_as_long_as_the_file_lets_it(clock, board):
     board.exchange([put("drill:ab12", DAY, 1e9)])
-    assert board.exchange()["drill:ab12"].left == LONGEST == gameday.LONGEST
+    assert board.exchange()["drill:ab12"].left == LONGEST == schedule.LONGEST
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from loopback_redis import SERVER
 from sim import CALM, KEY, Process, fleet
 
-from pilotlight.core.faults import RULES, Fault
-from pilotlight.core.lifecycle import Notice as EndNotice
+from pilotlight.core.health.lifecycle import Notice as EndNotice
 from pilotlight.state.board import LONGEST, entries, put
 from pilotlight.state.facts import read_fleet
 from pilotlight.state.member import END_STANDS, LEASE
@@ -24,6 +23,7 @@ from pilotlight.state.notice import KEEP, DayNotice, Notice, Retirement, dump
 from pilotlight.state.sqlite import SqliteBoard
 from pilotlight.state.url import parse_state
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import RULES, Fault
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pilotlight.core.gameday import GameDay
-from pilotlight.state.drills import DrillBoard
+from pilotlight.core.drills.schedule import GameDay
+from pilotlight.state.drill_board import DrillBoard
 from pilotlight.state.url import parse_state
 from pilotlight_chaos import ChaosServer
 

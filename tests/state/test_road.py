@@ -10,7 +10,7 @@ from loopback_redis import PATIENCE
 from ways import HELLO, SHAPES, by_client
 
 import pilotlight
-from pilotlight.core import breaker
+from pilotlight.core.breaker import breaker
 from pilotlight.state import fleet as fleet_module
 from pilotlight.state.memory import MemoryBoard
 from pilotlight_chaos import ChaosServer

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from pilotlight.core.breaker import Breaker
-from pilotlight.core.budget import RetryBudget
+from pilotlight.core.breaker.breaker import Breaker
+from pilotlight.core.breaker.turn import Turn
+from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.target import Health
-from pilotlight.core.turn import Turn
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.state.fleet import Fleet
 from pilotlight.state.member import HOPE
 from pilotlight.state.memory import MemoryBoard

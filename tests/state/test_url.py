@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pilotlight
-from pilotlight.config import Config, load_config
+from pilotlight.config.schema import Config, load_config
 from pilotlight.registry import Endpoint
 from pilotlight.state.url import StateUrl, open_board, parse_state
 

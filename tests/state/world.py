@@ -18,16 +18,17 @@ from typing import Any
 
 from sim import CALM, KEY, Process
 
-from pilotlight.core.breaker import BreakerPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.flow import Policy, failover_flow
-from pilotlight.core.steps import Answered, Attempt, Failed, Pause, Queue, Report
+from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.core.flow.failover import Policy, failover_flow
+from pilotlight.core.flow.steps import Pause, Queue
+from pilotlight.core.provider import Answered, Attempt, Failed, Report
 from pilotlight.errors import AllTargetsFailed, ProviderFault
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.state.fleet import GAP, JITTER
 from pilotlight.state.member import REFRESH
 from pilotlight.state.memory import MemoryBoard
 from pilotlight.testing import FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 
 @dataclass

@@ -14,8 +14,8 @@ PATIENCE = 60.0
 ROUTE = """
 import os, sys
 import pilotlight
-from pilotlight.core.faults import Fault
-from pilotlight.route import Route
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.routes.route import Route
 from pilotlight.testing import FakeClock, ScriptedTarget
 
 def call(name):

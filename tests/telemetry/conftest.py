@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from pilotlight.telemetry import switch
+from pilotlight.telemetry import environment
 from tests.telemetry.spy import Lines, Spy
 
 
@@ -18,7 +18,7 @@ def _awake(_clean_process, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch):
     made = Spy()
-    monkeypatch.setattr(switch, "signals", lambda: made.signals)
+    monkeypatch.setattr(environment, "signals", lambda: made.signals)
     yield made
     made.close()
 

@@ -12,17 +12,17 @@ from scenarios import SPECIAL
 from ways import SHAPES, run
 
 from pilotlight import failover, load
-from pilotlight.core.faults import Fault
-from pilotlight.core.receipt import receipts
+from pilotlight.core.flow.recorder import receipts
 from pilotlight.errors import PilotlightError
 from pilotlight.events import listeners
-from pilotlight.providers.traceparent import trace_headers
 from pilotlight.records.log import Log
-from pilotlight.route import Route
-from pilotlight.telemetry import switch
+from pilotlight.routes.route import Route
+from pilotlight.telemetry import environment
 from pilotlight.telemetry.content import VARIABLE
 from pilotlight.telemetry.shield import attached, provider_context
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.wire.trace_context import trace_headers
 from pilotlight_chaos import ChaosServer
 from tests.telemetry.spy import Spy
 
@@ -164,7 +164,7 @@ def captured(monkeypatch, value) -> Spy:
     if value is not None:
         monkeypatch.setenv(VARIABLE, value)
     spy = Spy()
-    monkeypatch.setattr(switch, "signals", lambda: spy.signals)
+    monkeypatch.setattr(environment, "signals", lambda: spy.signals)
     return spy
 
 
@@ -260,7 +260,7 @@ def test_traceparent_goes_to_the_local_model_alone(monkeypatch, stream, traced):
     from opentelemetry import baggage, context
 
     spy = Spy()
-    monkeypatch.setattr(switch, "signals", lambda: spy.signals if traced else None)
+    monkeypatch.setattr(environment, "signals", lambda: spy.signals if traced else None)
     token = context.attach(baggage.set_baggage("user", "somebody"))
     with ChaosServer(models=["llama3.2"]) as server:
         server.fault("cloud", "server_error")

@@ -13,10 +13,10 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 from ways import HELLO, decorated
 
-from pilotlight.core.faults import Fault
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.telemetry import signals
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 from tests.telemetry.spy import as_told
 
 pytestmark = pytest.mark.usefixtures("settled_heap")

@@ -14,12 +14,12 @@ from opentelemetry.trace import Span
 from ways import HELLO, SHAPES, run
 
 from pilotlight import testing
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Facts, Report
+from pilotlight.core.provider import Facts, Report
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import AllTargetsFailed, StreamInterrupted
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 FAILED = "pilotlight.errors.ProviderFault 503 overloaded_error"  # class, status, provider's code
 Node = dict[str, Any]

@@ -12,12 +12,12 @@ from ways import HELLO
 
 import pilotlight
 from pilotlight import events
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.faults import Fault
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import AllTargetsFailed, ConfigError
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.telemetry import listener, logs, names
 from pilotlight.testing import Fails, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 
 @pytest.fixture
@@ -107,12 +107,12 @@ def test_the_ids_are_those_of_the_span_that_it_belongs_to(route, spy, lines):
 
 
 def test_span_events_can_be_switched_off(route, monkeypatch, lines):
-    from pilotlight.telemetry import switch
+    from pilotlight.telemetry import environment
     from tests.telemetry.spy import Spy
 
     monkeypatch.setenv("PILOTLIGHT_SPAN_EVENTS", "0")
     spy = Spy()
-    monkeypatch.setattr(switch, "signals", lambda: spy.signals)
+    monkeypatch.setattr(environment, "signals", lambda: spy.signals)
     route.complete(HELLO)
     assert [list(span.events) for span in spy.spans] == [[], [], []]
     assert lines.named("pilotlight.failover")[0].trace_id

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pilotlight.core.faults import Fault
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import pilotlight
-from pilotlight.config import parse
+from pilotlight.config.schema import parse
 from pilotlight.errors import ConfigError
 from tests.telemetry.collector import Collector, run
 
@@ -324,10 +324,10 @@ def test_switched_off_it_configures_nothing(monkeypatch):
 
 @pytest.mark.parametrize("broken", ["open_leg", "note", "close_leg", "close"])
 def test_telemetry_that_breaks_costs_no_call(monkeypatch, spy, lines, broken):
-    from pilotlight.core.faults import Fault
-    from pilotlight.route import Route
+    from pilotlight.routes.route import Route
     from pilotlight.telemetry.spans import CallSpans
     from pilotlight.testing import FakeClock, ScriptedTarget
+    from pilotlight.vocabulary.faults import Fault
 
     def fail(*_: object, **__: object):
         raise RuntimeError("telemetry is broken")
@@ -346,11 +346,11 @@ def test_telemetry_that_breaks_costs_no_call(monkeypatch, spy, lines, broken):
 
 
 def test_telemetry_that_can_not_begin_costs_no_call(monkeypatch, lines):
-    from pilotlight.route import Route
-    from pilotlight.telemetry import switch
+    from pilotlight.routes.route import Route
+    from pilotlight.telemetry import environment
     from pilotlight.testing import ScriptedTarget
 
-    monkeypatch.setattr(switch, "signals", lambda: object())
+    monkeypatch.setattr(environment, "signals", lambda: object())
     route = Route("chat", (ScriptedTarget("a"),))
     monkeypatch.setattr("pilotlight.telemetry.listener.attend", None)
     assert route.complete([{"role": "user", "content": "hi"}]).text == "ok"

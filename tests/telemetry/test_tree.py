@@ -13,8 +13,8 @@ from scenarios import FAULTS, SPECIAL, Scenario
 from ways import WAYS, run
 
 from pilotlight import errors
-from pilotlight.core.receipt import receipts
-from pilotlight.route import Route
+from pilotlight.core.flow.recorder import receipts
+from pilotlight.routes.route import Route
 from pilotlight.testing import FakeClock
 from tests.telemetry.spy import as_told, happened
 

@@ -10,7 +10,7 @@ import pytest
 from ways import HELLO
 
 from pilotlight import load
-from pilotlight.core.receipt import receipts
+from pilotlight.core.flow.recorder import receipts
 
 USAGE = {
     "prompt_tokens": 9,

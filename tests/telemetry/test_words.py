@@ -11,16 +11,16 @@ from opentelemetry.trace import SpanKind, StatusCode
 from ways import HELLO
 
 from pilotlight import events, load
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.breaker import BreakerPolicy
+from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.core.clock import SYSTEM_CLOCK
-from pilotlight.core.faults import Fault
-from pilotlight.core.receipt import AttemptRecord
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.registry import REGISTRY, Endpoint
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.telemetry import listener, names, targets, words
 from pilotlight.telemetry.signals import MODELS_AT_MOST, Facts
 from pilotlight.testing import FakeClock, ScriptedTarget
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.receipt import AttemptRecord
 
 RECORD = AttemptRecord("gpt", "openai/gpt", 0, Fault.SERVER_ERROR, None, 1.0, "closed")
 

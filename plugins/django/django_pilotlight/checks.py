@@ -70,7 +70,7 @@ def _two_sources(value: dict[str, Any]) -> Iterator[CheckMessage]:
 def _refused() -> Iterator[CheckMessage]:
     """Tell what the core says of the configuration, line by line."""
     from pilotlight import ConfigError
-    from pilotlight.config import load_config
+    from pilotlight.config.schema import load_config
 
     top = {key.lower() for key in conf.given()} - {key.lower() for key in conf.TABLES}
     try:
@@ -103,7 +103,7 @@ def _private_routes() -> Iterator[CheckMessage]:
 def _quiet() -> Any:
     """Return a pilotlight that keeps no receipts and sends no telemetry: it is only looked at."""
     from pilotlight import Pilotlight
-    from pilotlight.config import load_config
+    from pilotlight.config.schema import load_config
 
     config = load_config(conf.source())
     return Pilotlight(config.model_copy(update={"receipts": type(config.receipts)()}))

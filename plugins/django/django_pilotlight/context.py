@@ -25,8 +25,8 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from pilotlight.blocks import Blocks, Entry
-from pilotlight.within import each_astep, each_step, within
+from pilotlight.scopes.blocks import Blocks, Entry
+from pilotlight.scopes.within import each_astep, each_step, within
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,7 +97,7 @@ class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a fun
 
     def _begin(self, context: LLMContext, caller: FrameType) -> LLMContext:
         if context.private:
-            from pilotlight.plugin import PRIVATE
+            from pilotlight.extension import PRIVATE
 
             PRIVATE.enter(True, self._private, caller)
         _CONTEXTS.enter(context, self._open, caller)
@@ -105,7 +105,7 @@ class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a fun
 
     def _end(self, caller: FrameType) -> None:
         if self._context.private:
-            from pilotlight.plugin import PRIVATE
+            from pilotlight.extension import PRIVATE
 
             PRIVATE.leave(self._private, caller)
         _CONTEXTS.leave(self._open, caller)

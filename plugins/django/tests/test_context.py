@@ -100,7 +100,7 @@ def test_it_crosses_between_sync_and_async():
 
 
 def test_it_holds_for_the_other_doors():
-    from pilotlight.residency import is_private
+    from pilotlight.privacy.residency import is_private
 
     with llm_context(private=True):
         assert is_private()

@@ -33,7 +33,7 @@ from django_pilotlight import carrying, llm, llm_context
 from django_pilotlight.context import NOTHING, LLMContext, current
 from django_pilotlight.middleware import LLMContextMiddleware
 from django_pilotlight.testing import override_llm
-from pilotlight.residency import is_private
+from pilotlight.privacy.residency import is_private
 
 pytestmark = pytest.mark.django_db  # closing a response looks after Django's connections
 HELLO = [{"role": "user", "content": "the patient"}]

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from langchain_core.runnables import Runnable, RunnableBinding
 
 import pilotlight
-from pilotlight.plugin import is_private, within
+from pilotlight.extension import is_private, within
 
 try:  # it has the shapes of a chat model; not in the oldest releases
     from langchain_core.language_models.chat_models import _ChatModelBinding as _ModelBinding

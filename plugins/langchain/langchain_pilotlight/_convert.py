@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from pilotlight import Receipt
-from pilotlight.plugin import AnswerView, Facts
+from pilotlight.extension import AnswerView, Facts
 
 KEY: Final = "pilotlight"  # in `response_metadata` and in an agent's state
 _FINISH: Final = ("finish_reason", "stop_reason", "done_reason")

@@ -24,7 +24,7 @@ from langchain_pilotlight._convert import (
 )
 from langchain_pilotlight._errors import NotAllowed, is_signal
 from langchain_pilotlight._vendors import astray, held, wired
-from pilotlight.plugin import (
+from pilotlight.extension import (
     Adapter,
     Answered,
     Attempt,

@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from langchain_pilotlight._convert import KEY, says, told
 from pilotlight import Receipt
-from pilotlight.plugin import Trip
+from pilotlight.extension import Trip
 
 
 def signed(result: ChatResult, receipt: Receipt, first: str) -> ChatResult:

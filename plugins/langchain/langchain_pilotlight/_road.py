@@ -15,7 +15,7 @@ from langchain_pilotlight._errors import NotAllowed
 from langchain_pilotlight._provider import ModelProvider
 from langchain_pilotlight._vendors import can_be_held, identity, inabilities, marks, unchanged
 from pilotlight import BreakerPolicy, Route
-from pilotlight.plugin import Endpoint, Target, Trip, is_private
+from pilotlight.extension import Endpoint, Target, Trip, is_private
 
 ROUTE: Final = "langchain"
 _ABILITIES: Final[Mapping[str, str]] = {

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import SecretStr
 
 from langchain_pilotlight._errors import NotAllowed
-from pilotlight.plugin import Endpoint
+from pilotlight.extension import Endpoint
 
 if TYPE_CHECKING:
     import httpx

@@ -12,7 +12,7 @@ from langchain_pilotlight._errors import langchain_errors
 from langchain_pilotlight._road import free_name
 from langchain_pilotlight._vendors import can_be_held, held, identity, marks, unchanged, wired
 from pilotlight import BreakerPolicy, ConfigError, ProviderFault, Route
-from pilotlight.plugin import (
+from pilotlight.extension import (
     Adapter,
     Answered,
     AnswerView,

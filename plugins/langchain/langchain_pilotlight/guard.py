@@ -22,7 +22,7 @@ from langchain_pilotlight._relay import arelayed, relayed, signed
 from langchain_pilotlight._road import Road, road
 from langchain_pilotlight._structured import Method, held_to, usual
 from pilotlight import BreakerPolicy, ConfigError
-from pilotlight.plugin import acomplete, astream, complete, stream
+from pilotlight.extension import acomplete, astream, complete, stream
 
 OURS: Final = ("pilotlight", "pilotlight-guard")  # by `_llm_type`
 Fallback = BaseChatModel | Sequence[BaseChatModel]

@@ -13,9 +13,9 @@ import click
 from pilotlight.cli.number import Finite
 
 if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
-    from pilotlight.core.receipt import Receipt
-    from pilotlight.route import Route
+    from pilotlight.app import Pilotlight
+    from pilotlight.routes.route import Route
+    from pilotlight.vocabulary.receipt import Receipt
 
 
 @click.command("ask")
@@ -76,7 +76,7 @@ def _route(app: Pilotlight, name: str | None) -> Route:
 
 def _load_sdk(route: Route, *, stream: bool) -> None:
     """Import litellm, where it will be needed, before the call's clock starts."""
-    from pilotlight.providers.litellm_module import preload
+    from pilotlight.catalog.litellm_module import preload
 
     if stream or not all(target.model.startswith("ollama") for target in route.targets):
         preload().join()
@@ -92,9 +92,9 @@ def _whole(route: Route, messages: list[dict[str, str]], options: dict[str, Any]
 
 
 def _stream(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
-    from pilotlight.answer import chunk_text
     from pilotlight.cli.screen import print_answer, remark
-    from pilotlight.core.steps import StreamRestarted
+    from pilotlight.core.flow.steps import StreamRestarted
+    from pilotlight.routes.answer import chunk_text
 
     begun = False
     with _plainly(), route.stream(messages, **options) as stream:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.facts import RouteFacts, State, Survey, TargetFacts
 from pilotlight.cli.found import DEFAULT_MODEL, ollama
 from pilotlight.cli.setting import Place, config_path
 from pilotlight.cli.words import tokens
+from pilotlight.config.lookup import search_config
 from pilotlight.errors import ConfigError
-from pilotlight.lookup import search_config
-from pilotlight.providers.catalog import CATALOG
-from pilotlight.providers.ollama_names import normalise_host
+from pilotlight.providers.ollama.names import normalise_host
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -167,7 +167,7 @@ def _successor(facts: TargetFacts) -> str:
 
 def _end(facts: TargetFacts) -> Iterator[Check]:
     """Say how many days the model has left, where it is time to act."""
-    from pilotlight.core.lifecycle import WARN_AT
+    from pilotlight.core.health.lifecycle import WARN_AT
 
     end = facts.retirement
     if end.days is None or end.days > max(WARN_AT) or facts.state == "retired":

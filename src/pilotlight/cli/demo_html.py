@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from pilotlight import __version__
 from pilotlight.cli.demo_svg import picture
+from pilotlight.version import __version__
 
 if TYPE_CHECKING:
     from pilotlight.cli.demo_play import Play

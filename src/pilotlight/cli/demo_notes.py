@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pilotlight import events
 
 if TYPE_CHECKING:
-    from pilotlight.core.receipt import Receipt
+    from pilotlight.vocabulary.receipt import Receipt
 
 TARGETS = ("primary", "local")
 

@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pilotlight import events
-from pilotlight.assembly import Pilotlight
+from pilotlight.app import Pilotlight
 from pilotlight.cli import found
 from pilotlight.cli.demo_notes import CallNote, Notes
-from pilotlight.config import load_config
+from pilotlight.config.schema import load_config
 from pilotlight.registry import Registry
 
 if TYPE_CHECKING:
-    from pilotlight.core.receipt import Receipt
+    from pilotlight.vocabulary.receipt import Receipt
 
 FULL = 20.0  # seconds that the numbers below are made for
 TICK = 0.1
@@ -171,7 +171,7 @@ class Play:
 
     def preload(self) -> None:
         """Import litellm."""
-        from pilotlight.providers.litellm_module import preload
+        from pilotlight.catalog.litellm_module import preload
 
         preload().join()
 

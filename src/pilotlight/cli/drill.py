@@ -11,10 +11,10 @@ import click
 from pilotlight.cli.number import Finite
 
 if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
-    from pilotlight.core.gameday import GameDay
-    from pilotlight.drills import DrillFile
-    from pilotlight.state.drills import DrillBoard
+    from pilotlight.app import Pilotlight
+    from pilotlight.core.drills.schedule import GameDay
+    from pilotlight.state.drill_board import DrillBoard
+    from pilotlight.state.drill_file import DrillFile
 
 MOST_MINUTES = 24 * 60
 
@@ -89,7 +89,7 @@ def board_of(app: Pilotlight) -> DrillFile | DrillBoard:
     configuration.  Raises ConfigError for a board that can't be read.
     """
     if app.config.state.shared:
-        from pilotlight.state.drills import DrillBoard
+        from pilotlight.state.drill_board import DrillBoard
 
         board = DrillBoard(app.config.state)
         board.look()

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
+from pilotlight.catalog.providers import CATALOG, ProviderInfo, Spec
 from pilotlight.health.checks import CHECK_TIMEOUTS, LocalCheck, check_local, installed
 from pilotlight.health.server import Server, visiting
-from pilotlight.providers.base import Connection
-from pilotlight.providers.catalog import CATALOG, ProviderInfo, Spec
+from pilotlight.providers.connection import Connection
 
 DEFAULT_MODEL = "llama3.2:3b"  # what to pull when there is nothing
 

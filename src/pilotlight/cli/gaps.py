@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pilotlight.core.needs import ABILITIES
+from pilotlight.core.requirements import ABILITIES
 from pilotlight.providers.abilities import knowledge
 
 if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
+    from pilotlight.app import Pilotlight
     from pilotlight.cli.setting import Place
 
 Learned = Mapping[str, Collection[str]]

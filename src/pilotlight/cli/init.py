@@ -119,7 +119,7 @@ def _checked(text: str) -> None:
     """Make sure that what is written can be read: a model's name is somebody else's text."""
     import tomllib
 
-    from pilotlight.config import parse
+    from pilotlight.config.schema import parse
 
     parse(tomllib.loads(text), "the starter")
 

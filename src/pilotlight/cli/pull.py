@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
+    from pilotlight.app import Pilotlight
     from pilotlight.health.pull import Progress as Progress_
-    from pilotlight.providers.base import Connection
+    from pilotlight.providers.connection import Connection
 
 
 @click.command("pull")
@@ -21,7 +21,7 @@ def command(config: Path | None, name: str | None) -> None:
 
     A pull that was broken off goes on where it stopped.
     """
-    from pilotlight.assembly import load
+    from pilotlight.app import load
     from pilotlight.cli.screen import remark
     from pilotlight.cli.setting import config_path, open_config
 
@@ -38,9 +38,9 @@ def command(config: Path | None, name: str | None) -> None:
 
 def _named(app: Pilotlight, name: str) -> Connection:
     """Return the way to a target, or to any model of the default server."""
+    from pilotlight.catalog.providers import Spec
     from pilotlight.health.server import connection_of
-    from pilotlight.providers.base import Connection
-    from pilotlight.providers.catalog import Spec
+    from pilotlight.providers.connection import Connection
 
     if name not in app.config.targets:
         bare = name.removeprefix("ollama_chat/").removeprefix("ollama/")

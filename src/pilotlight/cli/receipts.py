@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from pilotlight.core.receipt import Outcome
+from pilotlight.vocabulary.receipt import Outcome
 
 if TYPE_CHECKING:
     from pilotlight.records.lines import Kept
@@ -27,7 +27,7 @@ def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
         return None
     from pydantic import TypeAdapter, ValidationError
 
-    from pilotlight.config import Seconds
+    from pilotlight.config.schema import Seconds
 
     try:
         return time.time() - float(TypeAdapter(Seconds).validate_python(value))
@@ -97,7 +97,7 @@ def command(
 
 def configured_log(config: Path | None) -> Path:
     """Return where the receipts are kept; raises ConfigError if they are not."""
-    from pilotlight.config import load_config
+    from pilotlight.config.schema import load_config
     from pilotlight.errors import ConfigError
 
     path = load_config(config).receipts.path

@@ -49,7 +49,7 @@ def command(
     it, and what it would with each --set.  Targets fail and answer as they did then.
     """
     from pilotlight.cli.screen import out, print_json, remark
-    from pilotlight.config import load_config
+    from pilotlight.config.schema import load_config
     from pilotlight.errors import ConfigError
     from pilotlight.records.store import Query, Store
     from pilotlight.replay.engine import play

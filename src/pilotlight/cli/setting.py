@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pilotlight.assembly import Pilotlight, load
-from pilotlight.config import TargetConfig
+from pilotlight.app import Pilotlight, load
+from pilotlight.catalog import providers
+from pilotlight.config.lookup import find_config
+from pilotlight.config.schema import TargetConfig
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
-from pilotlight.lookup import find_config
-from pilotlight.providers import catalog
-from pilotlight.providers.base import Connection
+from pilotlight.providers.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Place:
         """The environment variable in which the key is, or should be."""
         if self.config.api_key.env:
             return self.config.api_key.env
-        names = catalog.info(self.config.provider).keys
+        names = providers.info(self.config.provider).keys
         return next((name for name in names if os.environ.get(name)), names[0] if names else "")
 
     @property

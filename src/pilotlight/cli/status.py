@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
+    from pilotlight.app import Pilotlight
     from pilotlight.cli.facts import Survey
     from pilotlight.cli.setting import Place
 

@@ -36,13 +36,13 @@ from pilotlight.health.lifecycle import outlook
 from pilotlight.health.server import connection_of, visiting
 from pilotlight.health.verdict import Check, learn
 from pilotlight.providers.abilities import from_ollama
-from pilotlight.providers.ollama_context import asked_context
+from pilotlight.providers.ollama.context import asked_context
 from pilotlight.state.facts import FleetFacts
 
 if TYPE_CHECKING:
-    from pilotlight.assembly import Pilotlight
-    from pilotlight.core.gameday import GameDay
-    from pilotlight.providers.base import Connection
+    from pilotlight.app import Pilotlight
+    from pilotlight.core.drills.schedule import GameDay
+    from pilotlight.providers.connection import Connection
 
 PATIENCE: Final = 8.0  # seconds for all looks: a check's own 5, and a name server's silence
 HEAD_START: Final = 1.0  # seconds in which healthy targets have answered
@@ -145,7 +145,7 @@ def litellm_problem(imported: Future[object] | None = None) -> str | None:
 
 
 def _import_litellm() -> object:
-    from pilotlight.providers.litellm_module import litellm
+    from pilotlight.catalog.litellm_module import litellm
 
     return litellm()
 

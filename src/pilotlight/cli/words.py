@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pilotlight.core.faults import Fault
+from pilotlight.vocabulary.faults import Fault
 
 if TYPE_CHECKING:
-    from pilotlight.core.receipt import AttemptRecord, Receipt
     from pilotlight.errors import PilotlightError
+    from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
 
 
 def message_of(error: PilotlightError) -> str:

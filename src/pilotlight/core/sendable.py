@@ -21,8 +21,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pilotlight.core.headers import bad_header
-from pilotlight.core.needs import Operation
 from pilotlight.errors import InvalidCall
+from pilotlight.vocabulary.operations import Operation
 
 DEPTH: Final = 100  # levels; no API takes as many, and the libraries' own recursion ends soon after
 _LARGEST: Final = int(sys.float_info.max)  # what readers of JSON can hold

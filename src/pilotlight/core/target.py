@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pilotlight.core.backoff import RetryPolicy
-from pilotlight.core.boundary import ResidencyRule
-from pilotlight.core.breaker import Breaker
-from pilotlight.core.budget import RetryBudget
-from pilotlight.core.bulkhead import Bulkhead
-from pilotlight.core.lifecycle import Lifecycle
-from pilotlight.core.needs import Operation
-from pilotlight.core.space import Space
-from pilotlight.core.steps import Provider, Timeouts
-from pilotlight.core.told import Told
-from pilotlight.core.usual import Usual
+from pilotlight.core.breaker.breaker import Breaker
+from pilotlight.core.bulkhead.bulkhead import Bulkhead
+from pilotlight.core.embedding_space import Space
+from pilotlight.core.health.lifecycle import Lifecycle
+from pilotlight.core.health.told import Told
+from pilotlight.core.health.usual import Usual
+from pilotlight.core.provider import Provider, Timeouts
+from pilotlight.core.retry.budget import RetryBudget
+from pilotlight.core.retry.policy import RetryPolicy
+from pilotlight.vocabulary.operations import Operation
+from pilotlight.vocabulary.residency_rules import ResidencyRule
 
 
 @dataclass(frozen=True, slots=True)

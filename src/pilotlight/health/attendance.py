@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pilotlight.core import background, breaker
-from pilotlight.core.breaker import Breaker
+from pilotlight.core import background
+from pilotlight.core.breaker import breaker
+from pilotlight.core.breaker.breaker import Breaker
 from pilotlight.core.target import Target
 from pilotlight.health.prober import PROBER
 from pilotlight.health.recovery import RECOVERY

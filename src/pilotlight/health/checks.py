@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pilotlight.core.breaker_policy import HEALTH_CHECK
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.breaker.policy import HEALTH_CHECK
+from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.health.server import Json, NotAsExpected, Server, connection_of, starved, visiting
-from pilotlight.providers.ollama_names import display_name, is_cloud_name
-from pilotlight.providers.typed import MOST
+from pilotlight.providers.ollama.names import display_name, is_cloud_name
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.wire.field_types import MOST
 
 if TYPE_CHECKING:
     import httpx

@@ -13,11 +13,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
-from pilotlight.core.breaker_policy import HEALTH_CHECK
-from pilotlight.core.faults import Fault
+from pilotlight.core.breaker.policy import HEALTH_CHECK
 from pilotlight.health.server import starved
-from pilotlight.providers.base import Connection
-from pilotlight.providers.typed import loads
+from pilotlight.providers.connection import Connection
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.wire.field_types import loads
 
 if TYPE_CHECKING:
     import httpx

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from pilotlight.core.lifecycle import WARN_AT, Notice
+from pilotlight.catalog import retired
+from pilotlight.core.health.lifecycle import WARN_AT, Notice
 from pilotlight.core.target import Target
-from pilotlight.providers import retired
-from pilotlight.providers.notices import notice_in_table
+from pilotlight.diagnosis.retirement_notices import notice_in_table
 
 
 @dataclass(frozen=True, slots=True)

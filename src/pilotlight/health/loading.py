@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.health.checks import CHECK_TIMEOUTS, _entry, embeds
 from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
-from pilotlight.providers.ollama_embed import embed_request
-from pilotlight.providers.ollama_load import load_request
+from pilotlight.providers.ollama.embeddings import embed_request
+from pilotlight.providers.ollama.loading import load_request
 
 HOLD: Final = "15m"  # for a model that is wanted soon; longer than the time until the release
 FOREVER: Final = -1

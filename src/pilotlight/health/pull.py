@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight.core.fork import GATE
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.errors import PullFailed
 from pilotlight.health.server import connection_of, visiting
 from pilotlight.plain import logger
-from pilotlight.providers.base import Connection
-from pilotlight.providers.ollama_names import display_name, is_cloud_name
-from pilotlight.providers.typed import loads
+from pilotlight.providers.connection import Connection
+from pilotlight.providers.ollama.names import display_name, is_cloud_name
+from pilotlight.wire.field_types import loads
 
 if TYPE_CHECKING:
     import httpx

@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final, Literal
 
-from pilotlight.core.breaker import Breaker
-from pilotlight.core.breaker_policy import WORN
-from pilotlight.core.circuit import Open
+from pilotlight.core.breaker.breaker import Breaker
+from pilotlight.core.breaker.policy import WORN
+from pilotlight.core.breaker.states import Open
 from pilotlight.core.fork import GATE
 from pilotlight.core.target import Target
 from pilotlight.health.checks import CHECK_TIMEOUTS

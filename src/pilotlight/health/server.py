@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Target
-from pilotlight.providers.base import Connection, listening, new_tap
-from pilotlight.providers.tap import current_tap
-from pilotlight.providers.typed import loads
+from pilotlight.providers.connection import Connection
+from pilotlight.wire.field_types import loads
+from pilotlight.wire.tap import current_tap, listening, new_tap
 
 if TYPE_CHECKING:
     import httpx

@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
-from pilotlight.core.breaker import Permit
-from pilotlight.core.breaker_policy import HEALTH_CHECK, WORN
+from pilotlight.core.breaker.breaker import Permit
+from pilotlight.core.breaker.policy import HEALTH_CHECK, WORN
 from pilotlight.core.fork import GATE
-from pilotlight.core.lifecycle import Notice
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.health.lifecycle import Notice
+from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Health, Target
 from pilotlight.errors import CircuitOpen
 from pilotlight.health.checks import LocalCheck, embeds
 from pilotlight.health.hosted import HostedCheck
 from pilotlight.health.server import NotAsExpected, Server, connection_of, visiting
 from pilotlight.plain import logger
-from pilotlight.providers.ollama_embed import embed_request
-from pilotlight.providers.ollama_load import load_request
+from pilotlight.providers.ollama.embeddings import embed_request
+from pilotlight.providers.ollama.loading import load_request
 
 if TYPE_CHECKING:
-    from pilotlight.providers.base import Connection
+    from pilotlight.providers.connection import Connection
 
 Check = LocalCheck | HostedCheck
 

@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pilotlight import events
-from pilotlight.core.breaker import Breaker
+from pilotlight.core.breaker.breaker import Breaker
 from pilotlight.core.fork import GATE
-from pilotlight.core.steps import Timeouts
+from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Target
 from pilotlight.health import loading
 from pilotlight.health.checks import LocalCheck, check_target
 from pilotlight.health.server import connection_of
 from pilotlight.plain import logger
-from pilotlight.providers.ollama_names import display_name
+from pilotlight.providers.ollama.names import display_name
 
 HALF: Final = 0.5  # of the way to the trip
 FRESH: Final = 240.0  # seconds for which a load needs no repeating, less than a keep_alive

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotlight.core.needs import ABILITIES
-from pilotlight.providers import model_table
+from pilotlight.catalog import models
+from pilotlight.core.requirements import ABILITIES
 
 if TYPE_CHECKING:
-    from pilotlight.providers.base import Connection
+    from pilotlight.providers.connection import Connection
 
 
 _FLAGS: Final[Mapping[str, str]] = {
@@ -82,7 +82,7 @@ def _row(connection: Connection) -> Mapping[str, Any]:
     At an address of the user's own, and on Azure, a name may stand for anything.
     The table is not read for it: the first call of a hosted model does that.
     """
-    table = model_table.known()
+    table = models.known()
     if table is None or connection.given_base or connection.spec.provider.startswith("azure"):
         return {}
     spec = connection.spec

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from pilotlight.providers.litellm_module import litellm
+from pilotlight.catalog.litellm_module import litellm
 from pilotlight.providers.shapes import litellm_loaded
 
 if TYPE_CHECKING:
-    from pilotlight.providers.post import Said
+    from pilotlight.wire.http import Said
 
 
 def status_error(said: Said, url: str, provider: str, model: str) -> Exception:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from pilotlight.core.faults import Fault
-from pilotlight.core.steps import Attempt, Call
+from pilotlight.core.provider import Attempt, Call
+from pilotlight.diagnosis.evidence import evidence
+from pilotlight.diagnosis.prompt_texts import Texts
+from pilotlight.diagnosis.verdict import Verdict
 from pilotlight.providers import shapes
-from pilotlight.providers.base import Texts
-from pilotlight.providers.evidence import evidence
-from pilotlight.providers.tap import Tap
-from pilotlight.providers.typed import dict_in, of, refusal_in, text_in
-from pilotlight.providers.verdict import Verdict
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.wire.field_types import dict_in, of, refusal_in, text_in
+from pilotlight.wire.tap import Tap
 
 if TYPE_CHECKING:
     from litellm import EmbeddingResponse, ImageResponse, ModelResponse
@@ -153,7 +153,7 @@ def judge_vectors(
 
     `asked` is the length that the call or the target's options name (`dimensions`).
     """
-    from pilotlight.providers.classify import judge_wire
+    from pilotlight.diagnosis.classify import judge_wire
 
     if tap.requests and (verdict := judge_wire(tap, Texts(call.messages))) is not None:
         return verdict
@@ -206,7 +206,7 @@ def images_in(data: Sequence[Any] | None) -> list[Image]:
 
 def judge_images(call: Call, tap: Tap, images: list[Image]) -> Verdict | None:
     """Return what is wrong with the images of a success; None if nothing is."""
-    from pilotlight.providers.classify import judge_wire
+    from pilotlight.diagnosis.classify import judge_wire
 
     if tap.requests and (verdict := judge_wire(tap, Texts(call.messages))) is not None:
         return verdict

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pilotlight.providers.replies import flattened
-from pilotlight.providers.typed import count_in, dict_in, list_in, name_in, of, text_in
+from pilotlight.wire.field_types import count_in, dict_in, list_in, name_in, of, text_in
 
 Json = dict[str, Any]
 _FINISH: Final[Mapping[str | None, str]] = {

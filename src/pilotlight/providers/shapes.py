@@ -22,7 +22,7 @@ from contextlib import suppress
 from operator import is_
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
-from pilotlight.providers.litellm_module import shut_network_traps
+from pilotlight.catalog.litellm_module import shut_network_traps
 
 if TYPE_CHECKING:
     from litellm.types.utils import (

@@ -16,9 +16,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from pilotlight.core.receipt import Receipt
 from pilotlight.files import make_folder, make_own, open_own
 from pilotlight.records.lines import encode
+from pilotlight.vocabulary.receipt import Receipt
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock

@@ -13,7 +13,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from pilotlight.core.receipt import AttemptRecord, Receipt, SkipRecord
+from pilotlight.vocabulary.receipt import AttemptRecord, Receipt, SkipRecord
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -17,9 +17,9 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from pilotlight import events
-from pilotlight.core.receipt import Receipt
 from pilotlight.plain import logger
 from pilotlight.records.files import Sink, sink
+from pilotlight.vocabulary.receipt import Receipt
 
 LIMIT: Final = 10_000  # receipts that wait for the disk; more are dropped
 BATCH: Final = 500  # written at once, at most

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from pilotlight import __version__
 from pilotlight.records.summary import Summary
 from pilotlight.records.svg import COLOURS, bars, latencies, over_time, tone
 from pilotlight.records.words import calls, cost, escape, facts, money
+from pilotlight.version import __version__
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #5b6570; --line: #d9dee4;

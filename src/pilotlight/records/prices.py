@@ -33,7 +33,7 @@ class PriceMap:
     def table(self) -> Mapping[str, Any]:
         """The map itself."""
         if self._table is None:
-            from pilotlight.providers.model_table import table
+            from pilotlight.catalog.models import table
 
             self._table = table()
         return self._table
@@ -41,6 +41,6 @@ class PriceMap:
 
 def is_local(model: str) -> bool:
     """Tell whether a model runs at home, as far as its name tells."""
-    from pilotlight.providers.ollama_names import is_cloud_name
+    from pilotlight.providers.ollama.names import is_cloud_name
 
     return model.startswith("ollama") and not is_cloud_name(model)

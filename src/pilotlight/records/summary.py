@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from pilotlight.core.receipt import AttemptRecord, Receipt
 from pilotlight.records.prices import Prices
+from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
 
 ANSWERED: Final = ("primary", "failover")
 UNANSWERED: Final = ("exhausted", "interrupted")  # all others were ended by their caller

@@ -19,39 +19,36 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from pilotlight.assembly import Pilotlight
-from pilotlight.config import Config
-from pilotlight.core import backoff
-from pilotlight.core.faults import RULES, Effect, Fault
-from pilotlight.core.flow import failover_flow
-from pilotlight.core.receipt import AttemptRecord, Journal, Receipt
-from pilotlight.core.steps import (
+from pilotlight.app import Pilotlight
+from pilotlight.config.schema import Config
+from pilotlight.core.flow.context import Trip
+from pilotlight.core.flow.failover import failover_flow
+from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.steps import Flow, Outcome, Pause, Queue, Relay, Step
+from pilotlight.core.provider import (
     Answered,
     Attempt,
     Call,
     Facts,
     Failed,
-    Flow,
     Opened,
-    Outcome,
-    Pause,
-    Queue,
-    Relay,
     Report,
-    Step,
 )
+from pilotlight.core.retry import policy
+from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.core.target import Target
-from pilotlight.core.trip import Trip
 from pilotlight.errors import PilotlightError, ProviderFault
 from pilotlight.records.lines import Kept
 from pilotlight.registry import Registry
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from pilotlight.testing import FakeClock
+from pilotlight.vocabulary.faults import RULES, Effect, Fault
+from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
 
 CUT = ("abandoned", "cancelled", "raised")  # ended by the caller, with an attempt under way
 FACTS_OF_THE_CALL = ("unsupported", "retired")  # skips that no policy changes
@@ -107,19 +104,20 @@ class _Part:
     receipt: Kept
     journal: Journal
     left: dict[str, deque[AttemptRecord]]  # its own attempts that have not been played, by target
+    retries: Mapping[str, RetryPolicy]  # by target
     flow: Flow = field(init=False)
-    asked: Target | None = None
+    asked: str | None = None  # the target of the last attempt
     last: AttemptRecord | None = None
     after_relay: Outcome | None = None
     waits: int = 0  # counted, so that a wake-up that comes too late is known
 
     def fraction(self) -> float:
         """Return how much of its longest pause the retry took that is to be decided on."""
-        ahead = self.left.get(self.asked.name) if self.asked else None
+        ahead = self.left.get(self.asked) if self.asked else None
         if not ahead or self.asked is None or self.last is None or ahead[0].number == 0:
             return HALF
         pause = ahead[0].began - self.last.began - self.last.duration
-        longest = backoff.delay(self.asked.retry, self.last.number, lambda: 1.0)
+        longest = policy.delay(self.retries[self.asked], self.last.number, lambda: 1.0)
         return HALF if pause < 0 else min(1.0, pause / longest)
 
 
@@ -198,7 +196,7 @@ class _Theatre:
         left: dict[str, deque[AttemptRecord]] = {}
         for each in receipt.attempts:
             left.setdefault(each.target, deque()).append(each)
-        part = _Part(receipt, journal, left)
+        part = _Part(receipt, journal, left, {each.name: each.retry for each in targets})
         trip = Trip(call, targets, route.policy, self.clock, journal, part.fraction)
         part.flow = failover_flow(trip)
         return part
@@ -257,7 +255,7 @@ class _Theatre:
             record = self.outcomes.nearest(name, now)
             self.assumed += record is not None
             self.unknown += record is None
-        part.asked, part.last = step.target, record
+        part.asked, part.last = name, record
         takes, outcome = _came_of(record, step)
         if part.receipt.outcome == "interrupted" and record is part.receipt.attempts[-1]:
             part.after_relay, outcome = outcome, Opened()

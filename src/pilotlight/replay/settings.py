@@ -8,10 +8,10 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Any
 
-from pilotlight.config import Config, parse
-from pilotlight.core.receipt import Receipt
+from pilotlight.config.messages import nearest
+from pilotlight.config.schema import Config, parse
 from pilotlight.errors import ConfigError
-from pilotlight.wording import nearest
+from pilotlight.vocabulary.receipt import Receipt
 
 ADHOC = " > "  # between the models of a route that is not configured
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pilotlight.core.faults import RULES, Effect
-from pilotlight.core.receipt import Receipt
 from pilotlight.records.summary import UNANSWERED, time_lost
+from pilotlight.vocabulary.faults import RULES, Effect
+from pilotlight.vocabulary.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True)

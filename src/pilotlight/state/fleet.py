@@ -19,14 +19,14 @@ from contextlib import suppress
 from typing import Final
 
 from pilotlight import events
-from pilotlight.core import breaker
-from pilotlight.core.breaker import Breaker
+from pilotlight.core.breaker import breaker
+from pilotlight.core.breaker.breaker import Breaker
+from pilotlight.core.drills.schedule import GameDays
 from pilotlight.core.fork import GATE
-from pilotlight.core.gameday import GameDays
 from pilotlight.core.target import Health
 from pilotlight.plain import logger
 from pilotlight.state.board import Board
-from pilotlight.state.drills import Drills
+from pilotlight.state.drill_board import Drills
 from pilotlight.state.member import REFRESH, Member
 from pilotlight.state.url import StateUrl, open_board
 

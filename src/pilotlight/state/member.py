@@ -23,13 +23,13 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pilotlight.core.breaker import Breaker
-from pilotlight.core.circuit import HalfOpen, Open
-from pilotlight.core.faults import RULES
+from pilotlight.core.breaker.breaker import Breaker
+from pilotlight.core.breaker.states import HalfOpen, Open
+from pilotlight.core.breaker.turn import Turn
 from pilotlight.core.target import Health
-from pilotlight.core.turn import Turn
 from pilotlight.state.board import Entry, Errand, claim, drop, put
 from pilotlight.state.notice import KEEP, LONGEST_BREAK, Notice, Retirement, dump, read
+from pilotlight.vocabulary.faults import RULES
 
 REFRESH: Final = 1.0  # seconds between two exchanges, at most
 LEASE: Final = 5.0  # seconds that a lease outlives the process that holds it
@@ -79,7 +79,7 @@ class Member:
     # In the calls' threads.
 
     def wait(self, now: float, until: float) -> float | None:
-        """See `core.circuit.Leave`."""
+        """See `core.breaker.states.Leave`."""
         if now < until:
             return until - now
         if now < self._leased_until or now - self._heard > LOST_AFTER:
@@ -87,7 +87,7 @@ class Member:
         return REFRESH
 
     def asked(self, now: float, until: float) -> None:
-        """See `core.circuit.Leave`."""
+        """See `core.breaker.states.Leave`."""
         self._asked = now
         waits = now >= until - AHEAD and now >= self._leased_until
         self._owed |= waits and now >= until
@@ -96,7 +96,7 @@ class Member:
             self._refused += 1
 
     def turn(self, now: float, until: float) -> Turn | None:
-        """See `core.circuit.Leave`: of one call at a time, where nobody has the lease."""
+        """See `core.breaker.states.Leave`: of one call at a time, where nobody has the lease."""
         hopeless = now < until or self._taken or self.wait(now, until) is None
         waiting = self._turn is not None and not self._turn.over and now < self._turn_ends
         if hopeless or waiting:

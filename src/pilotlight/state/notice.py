@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final, Literal, TypeVar
 
-from pilotlight.core.lifecycle import Notice as EndNotice
+from pilotlight.core.health.lifecycle import Notice as EndNotice
 from pilotlight.plain import logger, plain
 from pilotlight.state.board import Entry
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pilotlight.answer import chunk_text
-from pilotlight.core.steps import Call
+from pilotlight.core.provider import Call
+from pilotlight.routes.answer import chunk_text
 from pilotlight.telemetry import names
 
 VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"

@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from pilotlight.core.target import Health
-from pilotlight.providers.notices import notice_in_table
+from pilotlight.diagnosis.retirement_notices import notice_in_table
 from pilotlight.registry import Registry
 from pilotlight.telemetry import names
 from pilotlight.telemetry.words import PLACES, STATES, state

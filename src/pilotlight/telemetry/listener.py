@@ -7,10 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
-from pilotlight.core.receipt import Journal
-from pilotlight.core.shield import Bare
-from pilotlight.core.trip import Trip
-from pilotlight.telemetry import switch, targets
+from pilotlight.core.flow.context import Trip
+from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.provider import Bare
+from pilotlight.telemetry import environment, targets
 from pilotlight.telemetry.watch import Watch
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _REFUSED: Final = _Refused()
 def awaken() -> bool:
     """Begin to listen, unless that has been done or the environment forbids it; tell if we do."""
     if listen not in events.listeners:
-        if switch.switched_off():  # slow to ask: only until we are awake
+        if environment.switched_off():  # slow to ask: only until we are awake
             return False
         events.listeners.append(listen)
     return True

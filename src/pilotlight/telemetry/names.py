@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pilotlight.core.needs import Operation
+from pilotlight.vocabulary.operations import Operation
 
 SCOPE: Final = "pilotlight"
 SCHEMA: Final = "https://opentelemetry.io/schemas/1.41.0"

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight.errors import ConfigError
-from pilotlight.telemetry import listener, names, switch, targets
+from pilotlight.telemetry import environment, listener, names, targets
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -76,7 +76,7 @@ def configure_telemetry(
     settings = Settings(
         service_name, otlp_endpoint, prometheus_port, json_logs, openinference, trace_health_checks
     )
-    if not switch.switched_off():
+    if not environment.switched_off():
         apply(settings)
 
 
@@ -115,7 +115,7 @@ def apply(settings: Settings) -> None:
         _write_json()
     targets.trace_checks |= settings.trace_health_checks
     listener.awaken()
-    switch.signals()  # what is looked at is there to be seen before the first call
+    environment.signals()  # what is looked at is there to be seen before the first call
     _applied.append(settings)
 
 
@@ -126,7 +126,7 @@ _KEPT: Final = (
 
 
 def _set_already(provider: object) -> bool:
-    return type(provider).__name__ not in switch.IDLE
+    return type(provider).__name__ not in environment.IDLE
 
 
 def _parts(settings: Settings) -> tuple[list[Callable[[], Any]], list[Any]]:

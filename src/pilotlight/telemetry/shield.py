@@ -20,14 +20,14 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, Span
 
-from pilotlight.providers.traceparent import AT_HOME
+from pilotlight.wire.trace_context import AT_HOME
 
 if TYPE_CHECKING:
     from contextvars import Token
 
     from opentelemetry.trace import SpanContext
 
-    from pilotlight.core.steps import AsyncSource, Source
+    from pilotlight.core.provider import AsyncSource, Source
     from pilotlight.telemetry.content import Content
 
 OPENLLMETRY: Final = "suppress_language_model_instrumentation"

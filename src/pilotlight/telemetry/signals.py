@@ -26,9 +26,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import StatusCode
 
-from pilotlight import __version__
-from pilotlight.core.breaker import Breaker
-from pilotlight.core.needs import Operation
+from pilotlight.core.breaker.breaker import Breaker
 from pilotlight.core.target import Target
 from pilotlight.registry import REGISTRY, Registry
 from pilotlight.telemetry import names
@@ -36,13 +34,15 @@ from pilotlight.telemetry.content import Capture
 from pilotlight.telemetry.gauges import observe
 from pilotlight.telemetry.shield import exemplar_context
 from pilotlight.telemetry.words import provider_name
+from pilotlight.version import __version__
+from pilotlight.vocabulary.operations import Operation
 
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import SpanContext, TracerProvider
 
-    from pilotlight.telemetry.legs import LegEnd
+    from pilotlight.telemetry.leg_end import LegEnd
 
 SPAN_EVENTS: Final = "PILOTLIGHT_SPAN_EVENTS"  # in the environment; "0": log lines only
 MODELS_AT_MOST: Final = 16  # of one target that metrics tell apart: a provider may name any

@@ -19,15 +19,15 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
-from pilotlight.core.receipt import AttemptRecord, Receipt
-from pilotlight.core.steps import Call
+from pilotlight.core.flow.context import Trip
+from pilotlight.core.provider import Call
 from pilotlight.core.target import Target
-from pilotlight.core.trip import Trip
 from pilotlight.telemetry import names, words
 from pilotlight.telemetry.content import Content, as_json
-from pilotlight.telemetry.legs import LegEnd
+from pilotlight.telemetry.leg_end import LegEnd
 from pilotlight.telemetry.shield import SPAN, provider_context
 from pilotlight.telemetry.signals import Facts, Signals, call_labels
+from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
 
 
 @dataclass(slots=True)

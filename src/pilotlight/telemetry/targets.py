@@ -6,7 +6,7 @@ import logging
 from typing import Any, Final
 
 from pilotlight import events
-from pilotlight.telemetry import logs, names, switch, words
+from pilotlight.telemetry import environment, logs, names, words
 
 trace_checks = False  # `configure_telemetry(trace_health_checks=True)`
 _ill: Final[set[str]] = set()  # who failed the last check: a line is written when that changes
@@ -22,7 +22,7 @@ def breaker_changed(event: events.BreakerChanged) -> None:
     }
     level = logging.WARNING if event.new == "open" else None
     logs.say(names.TRANSITION, told, level)
-    if (signals := switch.signals()) is not None:
+    if (signals := environment.signals()) is not None:
         labels = {names.TRANSITION.keys[key]: value for key, value in told.items()}
         signals.transitions.add(1, labels)
 
@@ -44,7 +44,7 @@ def health_checked(event: events.HealthChecked) -> None:
         else:
             _ill.add(event.target)
             logs.say(names.CHECK_FAILED, told | {"error_type": error})
-    if (signals := switch.signals()) is not None:
+    if (signals := environment.signals()) is not None:
         labels = {names.TARGET: event.target} | ({names.ERROR: error} if error else {})
         signals.checks.record(event.duration, labels)
         if trace_checks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from pilotlight.core.steps import Answered, AsyncSource, Attempt, Failed, Source
+from pilotlight.core.provider import Answered, AsyncSource, Attempt, Failed, Source
 from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, attached
 from pilotlight.telemetry.spans import LegSpan
 from pilotlight.telemetry.watch import Watch

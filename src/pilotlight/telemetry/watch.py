@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
-from pilotlight.core.receipt import AttemptRecord
-from pilotlight.core.shield import Bare
-from pilotlight.core.trip import Trip
+from pilotlight.core.flow.context import Trip
+from pilotlight.core.provider import Bare
 from pilotlight.telemetry import logs, names, words
-from pilotlight.telemetry.legs import Leg, LegEnd
+from pilotlight.telemetry.leg_end import LegEnd
+from pilotlight.telemetry.legs import Leg
 from pilotlight.telemetry.names import Happening
+from pilotlight.vocabulary.receipt import AttemptRecord
 
 if TYPE_CHECKING:
     from pilotlight.telemetry.spans import CallSpans

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from pilotlight.core.faults import RULES, Effect, Fault
+from pilotlight.vocabulary.faults import RULES, Effect, Fault
 
 if TYPE_CHECKING:
-    from pilotlight.core.receipt import AttemptRecord, Receipt
+    from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
 
 OTHER: Final = "other"
 OTHER_ERROR: Final = "_OTHER"

@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI
 import pilotlight
 from langchain_pilotlight import guard
 from langchain_pilotlight._vendors import identity, wired
-from pilotlight.plugin import Endpoint
+from pilotlight.extension import Endpoint
 
 MODELS = [
     (lambda: ChatOpenAI(model="gpt-4o", api_key="k"), "openai/gpt-4o", {"api_key": "k"}),

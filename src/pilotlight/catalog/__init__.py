@@ -1,0 +1,1 @@
+"""What is known of providers and models before anybody is asked."""

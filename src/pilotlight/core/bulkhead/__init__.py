@@ -1,0 +1,1 @@
+"""How many calls a target carries at once, and who waits."""

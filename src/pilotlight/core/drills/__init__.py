@@ -1,0 +1,1 @@
+"""Faults forced on purpose: in tests, and on game days."""

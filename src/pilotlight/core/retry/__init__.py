@@ -1,0 +1,1 @@
+"""When the same target is asked again, and what pays for it."""

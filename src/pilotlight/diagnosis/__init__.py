@@ -1,0 +1,1 @@
+"""What went wrong: a fault, found from bytes and exceptions."""

@@ -1,0 +1,1 @@
+"""The ways in: the decorator, and the drop-in for litellm."""

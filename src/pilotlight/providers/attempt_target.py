@@ -1,0 +1,153 @@
+"""What a decorated function is given: the target of this attempt, ready for any SDK."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pilotlight.catalog import providers
+from pilotlight.core.provider import Attempt
+from pilotlight.errors import ConfigError
+from pilotlight.providers.connection import Connection
+from pilotlight.wire.tap import Tap, new_tap
+
+if TYPE_CHECKING:
+    import httpx
+
+LOCAL_KEY = "ollama"  # the SDKs insist on a key, Ollama ignores it
+
+
+class AttemptTarget:
+    """The target of one attempt.
+
+    Whatever SDK the function uses, give it one of
+
+        litellm.completion(**target.litellm_kwargs, messages=...)
+        openai.OpenAI(**target.openai_kwargs).chat.completions.create(model=target.model, ...)
+        httpx: target.http_client()     async: target.ahttp_client()
+
+    so that hidden retries are off, the attempt's clocks hold, the truth on the wire
+    is seen, and no host but the target's can be reached.  `timeout` is the total
+    in seconds that this attempt may take (None: no limit).
+    """
+
+    def __init__(self, connection: Connection, attempt: Attempt, asynchronous: bool) -> None:
+        self._connection = connection
+        self._asynchronous = asynchronous
+        self._attempt = attempt
+        self.tap: Tap = new_tap(connection.wire, attempt.timeouts)
+        self.name = attempt.target.name
+        self.model = connection.spec.bare_model
+        self.local = attempt.target.local
+        self.attempt = attempt.number
+        self.timeout = attempt.timeouts.total
+
+    def __repr__(self) -> str:
+        return f"<target {self.name!r}: {self._connection.spec.model}>"
+
+    @property
+    def provider(self) -> str:
+        """The litellm prefix, such as `openai` or `ollama`."""
+        return self._connection.spec.provider
+
+    @property
+    def api_base(self) -> str:
+        """The address of the endpoint, as an OpenAI-style client wants it where it can be one."""
+        connection = self._connection
+        if connection.wire == "ollama":
+            return f"{connection.base_url}/v1"
+        return connection.given_base or connection.base_url
+
+    @property
+    def api_key(self) -> str:
+        """The key itself; empty when there is none."""
+        return self._connection.api_key or (LOCAL_KEY if self._connection.wire == "ollama" else "")
+
+    def http_client(self) -> httpx.Client:
+        """Return an httpx client for this attempt; closing it is allowed and not needed."""
+        client: httpx.Client = self._pool().bound(self.tap)
+        self.tap.watched = True
+        return client
+
+    def ahttp_client(self) -> httpx.AsyncClient:
+        """Return an async httpx client for this attempt."""
+        client: httpx.AsyncClient = self._pool().abound(self.tap)
+        self.tap.watched = True
+        return client
+
+    @cached_property
+    def litellm_kwargs(self) -> dict[str, Any]:
+        """Everything `litellm.completion` or `acompletion` needs but the messages.
+
+        An Ollama model is asked through the server's own OpenAI door (`/v1`):
+        litellm's Ollama path would ask other hosts behind one's back.
+        """
+        from pilotlight.catalog.litellm_module import litellm
+        from pilotlight.catalog.providers import NO_KEY_NEEDED
+
+        if "litellm" not in sys.modules:
+            litellm()
+            self.tap.restart()  # the seconds of its first import are not theirs
+        self.tap.keeps_lines = True
+        litellm()  # shuts its network traps, whoever has imported it
+        local = self._connection.wire == "ollama"
+        kwargs: dict[str, Any] = {
+            **self._connection.spec.options,
+            "model": f"openai/{self.model}" if local else self._connection.spec.model,
+            "api_key": self.api_key or NO_KEY_NEEDED,
+            "timeout": self.timeout,
+            "num_retries": 0,
+            "max_retries": 0,
+        }
+        if local or self._connection.given_base or self._connection.wire == "openai":
+            kwargs["api_base"] = self.api_base
+        if (client := self._litellm_client(kwargs["api_key"])) is not None:
+            kwargs["client"] = client
+        return kwargs
+
+    @cached_property
+    def openai_kwargs(self) -> dict[str, Any]:
+        """Everything `openai.OpenAI` or `AsyncOpenAI` needs; the model is `target.model`.
+
+        Raises ConfigError for a provider that the openai SDK can't reach.
+        """
+        base = self.api_base
+        if not self._connection.given_base and self._connection.wire != "ollama":
+            known = providers.info(self.provider).openai_url
+            if not known:
+                raise ConfigError(
+                    f"target {self.name!r}: {self.provider} does not speak the openai SDK's "
+                    "language; use target.litellm_kwargs"
+                )
+            base = known
+        return {
+            "base_url": base,
+            "api_key": self.api_key or "not-needed",
+            "timeout": self.timeout,
+            "max_retries": 0,
+            "http_client": self.ahttp_client() if self._asynchronous else self.http_client(),
+        }
+
+    def _litellm_client(self, api_key: str) -> object | None:
+        if self._connection.pool is None:
+            return None
+        from pilotlight.providers.litellm.clients import litellm_client
+
+        return litellm_client(
+            self.ahttp_client() if self._asynchronous else self.http_client(),
+            "openai" if self._connection.wire == "ollama" else self.provider,
+            asynchronous=self._asynchronous,
+            api_key=api_key,
+            base_url=self.api_base or None,
+            api_version=self._connection.spec.options.get("api_version"),
+        )
+
+    def _pool(self) -> Any:
+        pool = self._connection.pool
+        if pool is None:
+            raise ConfigError(
+                f"target {self.name!r}: the address of {self.provider} is not known; "
+                f"set targets.{self.name}.api_base"
+            )
+        return pool

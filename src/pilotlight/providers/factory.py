@@ -1,0 +1,24 @@
+"""Which provider asks an endpoint: the only file that knows all of them."""
+
+from __future__ import annotations
+
+from pilotlight.core.provider import Provider
+from pilotlight.providers.connection import Connection
+
+
+def provider_for(connection: Connection) -> Provider:
+    """Return who asks this endpoint; nobody is contacted."""
+    if connection.wire == "ollama":
+        from pilotlight.providers.ollama.provider import OllamaProvider
+
+        return OllamaProvider(connection)
+    if connection.base_url and connection.spec.via is None:
+        from pilotlight.providers.openai.rules import dialect_of
+
+        if (dialect := dialect_of(connection.spec, bool(connection.given_base))) is not None:
+            from pilotlight.providers.openai.provider import DirectProvider
+
+            return DirectProvider(connection, dialect)
+    from pilotlight.providers.litellm.provider import LiteLLMProvider
+
+    return LiteLLMProvider(connection)

@@ -1,0 +1,1 @@
+"""Closed and hosted models by way of litellm."""

@@ -1,0 +1,1 @@
+"""OpenAI-style servers, asked directly."""

@@ -1,0 +1,237 @@
+"""A stream of an OpenAI-style server, read without litellm: event by event, as it was sent."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from pilotlight.core.provider import Attempt, Call, Ended, Failed
+from pilotlight.diagnosis.answer_view import ChunkNotes, facts_of
+from pilotlight.diagnosis.prompt_texts import Texts
+from pilotlight.diagnosis.report import failure, verdict_failure
+from pilotlight.errors import ProviderFault
+from pilotlight.providers import shapes
+from pilotlight.providers.own_errors import in_band_error
+from pilotlight.providers.replies import flattened
+from pilotlight.wire.event_forms import FORMS, odd, odd_evidence
+from pilotlight.wire.server_sent_events import EventDecoder, read_event
+from pilotlight.wire.tap import new_tap
+from pilotlight.wire.trace_context import trace_headers
+
+if TYPE_CHECKING:
+    from pilotlight.providers.connection import Connection
+    from pilotlight.wire.http import Post, Said
+
+LAST_WORD: Final = b"[DONE]"
+PATIENCE: Final = 0.25  # seconds for HTTP's own end after the last word, for the connection's sake
+_UNKNOWN_OPTION: Final = re.compile(
+    r"stream_options|include_usage|(?:un(?:known|recogni[sz]ed|expected|supported)|extra|additional)"
+    r"\W+(?:\w+\W+)?(?:field|param|argument|input|propert|option|key)",
+    re.IGNORECASE,
+)
+_FORM: Final = FORMS["openai"]
+
+
+class Server(Protocol):
+    """The server that a stream is read from, as its provider knows it."""
+
+    counts: bool | None  # whether it counts tokens when asked to; None: not known yet
+
+    @property
+    def connection(self) -> Connection: ...
+
+    @property
+    def place(self) -> Post: ...
+
+    def asks_for_count(self, call: Call) -> bool: ...
+
+    def body(self, call: Call, *, counted: bool = True) -> bytes | None: ...
+
+    def refusal(self, said: Said) -> Exception: ...
+
+
+class _Source:
+    """What the two colours of stream share: what has been read, and how it is judged."""
+
+    def __init__(self, provider: Server, call: Call, attempt: Attempt, body: bytes) -> None:
+        self._provider = provider
+        self._call = call
+        self._attempt = attempt
+        self._body = body
+        self._asks = provider.asks_for_count(call)
+        self._tap = new_tap("openai", attempt.timeouts, watched=True, checks=False)
+        spec = provider.connection.spec
+        self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
+        self._events = EventDecoder()
+        self._said_done = False  # the last word was read
+        self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
+        self._wants_usage = bool((call.options.get("stream_options") or {}).get("include_usage"))
+
+    def commits(self, chunk: Any) -> bool:
+        """Tell whether this chunk carries text or a tool call."""
+        return self._notes.committed
+
+    def failed(self, error: Exception) -> Ended | Failed:
+        """Diagnose what interrupted the stream; what comes after the last word did not."""
+        target, notes = self._attempt.target, self._notes
+        if notes.whole and not self._tap.in_band_error:
+            return self.ended()
+        said, tools = notes.text, notes.tool_calls
+        return failure(target, self._tap, error, self._call.messages, said, tools, own=True)
+
+    def ended(self) -> Ended | Failed:
+        """Judge a stream that ran out: complete, truncated, empty."""
+        from pilotlight.diagnosis.classify import judge
+
+        tap, notes = self._tap, self._notes
+        counted = self._said_done and notes.usage is not None  # instead of a reason
+        tap.terminal = bool(notes.finish_reason) or counted
+        view = notes.view(tap)
+        if (verdict := judge(tap, view, prompt_texts=Texts(self._call.messages))) is not None:
+            return verdict_failure(self._attempt.target, verdict, notes.text, notes.tool_calls)
+        return Ended(facts_of(view, tap, notes))
+
+    def _uncounted(self, said: Said) -> bytes | None:
+        """Return the request to send instead where our own wish may be what was refused.
+
+        Some servers refuse what they don't know; then they are not asked for it again.
+        """
+        known = not self._asks or self._provider.counts is not None
+        if known or said.status_code not in (400, 422) or not _UNKNOWN_OPTION.search(said.text):
+            return None
+        return self._provider.body(self._call, counted=False)
+
+    def _accepted(self, said: Said, counted: bool) -> None:
+        if not said.is_success:
+            raise self._provider.refusal(said)
+        if self._asks:
+            self._provider.counts = counted
+
+    def _take(self, data: bytes) -> Any | None:
+        """Return the chunk of an event, or None for one that is to be left out."""
+        try:
+            return self._chunk(data)
+        except ProviderFault as broken:
+            if self._notes.whole or self._tap.in_band_error:
+                raise
+            if not self._call.skip_broken:
+                self._tap.garble(broken.evidence, begun=self._notes.committed)
+                raise
+            self._tap.skipped += 1
+            return None
+
+    def _chunk(self, data: bytes) -> Any | None:
+        """Return the chunk of an event, or None if it has nothing to say to a reader."""
+        said = read_event(data)
+        wordless = not said.get("choices")
+        if wordless and said.get("error"):
+            spec = self._provider.connection.spec
+            raise in_band_error(said, self._provider.place.url, spec.provider, spec.bare_model)
+        if name := odd(said, _FORM):
+            raise ProviderFault("malformed_response", evidence=odd_evidence(name))
+        if wordless and not said.get("usage"):
+            return None
+        if wordless:  # code for litellm's chunks expects a choice in each
+            said["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
+        for choice in said["choices"]:
+            if choice.get("delta", choice) is None:  # whoever reads it expects an object
+                choice["delta"] = {}
+        chunk = shapes.Shape(flattened(said, "delta"))
+        self._notes.add(chunk)
+        if self._notes.whole:
+            self._tap.body.settle()
+        return None if wordless and not self._wants_usage else chunk
+
+
+class DirectSource(_Source):
+    """A stream read from the server, in plain iteration."""
+
+    _pieces: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        while True:
+            while not self._ready:
+                self._read_on()
+            data = self._ready.popleft()
+            if data == LAST_WORD:
+                self._said_done = True
+                self._tap.body.rest(PATIENCE)
+                raise StopIteration
+            if (chunk := self._take(data)) is not None:
+                return chunk
+
+    def _read_on(self) -> None:
+        if self._pieces is None:
+            said = self._send(self._body)
+            if (plain := self._uncounted(said)) is not None:
+                said = self._send(plain)
+            self._accepted(said, counted=plain is None)
+            self._pieces = said.iter_bytes()
+        try:
+            self._ready.extend(self._events.feed(next(self._pieces)))
+        except StopIteration:
+            if not (rest := self._events.finish()):
+                raise
+            self._ready.extend(rest)
+
+    def _send(self, body: bytes) -> Said:
+        place = self._provider.place
+        said = place.send(body, self._tap, streaming=True, more=trace_headers())
+        if not said.is_success:
+            said.read()
+        return said
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._tap.close()
+
+
+class AsyncDirectSource(_Source):
+    """A stream read from the server, in async iteration."""
+
+    _pieces: AsyncIterator[bytes] | None = None
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        while True:
+            while not self._ready:
+                await self._read_on()
+            data = self._ready.popleft()
+            if data == LAST_WORD:
+                self._said_done = True
+                await self._tap.body.arest(PATIENCE)
+                raise StopAsyncIteration
+            if (chunk := self._take(data)) is not None:
+                return chunk
+
+    async def _read_on(self) -> None:
+        if self._pieces is None:
+            said = await self._send(self._body)
+            if (plain := self._uncounted(said)) is not None:
+                said = await self._send(plain)
+            self._accepted(said, counted=plain is None)
+            self._pieces = said.aiter_bytes()
+        try:
+            self._ready.extend(self._events.feed(await anext(self._pieces)))
+        except StopAsyncIteration:
+            if not (rest := self._events.finish()):
+                raise
+            self._ready.extend(rest)
+
+    async def _send(self, body: bytes) -> Said:
+        place = self._provider.place
+        said = await place.asend(body, self._tap, streaming=True, more=trace_headers())
+        if not said.is_success:
+            await said.aread()
+        return said
+
+    async def aclose(self) -> None:
+        """Give the connection back."""
+        await self._tap.aclose()

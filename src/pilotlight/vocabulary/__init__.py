@@ -1,0 +1,1 @@
+"""The words as data: faults, receipts, operations, the rules of residency.  Imports no room."""

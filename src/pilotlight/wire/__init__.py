@@ -1,0 +1,1 @@
+"""Bytes over sockets: connections, clocks, the record of what was said, and its limits."""

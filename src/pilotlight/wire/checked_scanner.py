@@ -1,0 +1,170 @@
+"""A scanner that reads each event as well: for streams that somebody else's code reads.
+
+Libraries pass over an event that they can't read, or make nothing of it, and the text goes on
+without it.  Whether they do is theirs; that there was such an event before the end mark is
+seen here, and from then on nothing counts as an end.  Our own readers read every event
+themselves and need no second look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pilotlight.errors import ProviderFault
+from pilotlight.wire.event_forms import odd_event, odd_evidence
+from pilotlight.wire.marks import ANTHROPIC, GEMINI, OPENAI
+from pilotlight.wire.scanner import ERROR_LIMIT, Scanner
+from pilotlight.wire.server_sent_events import FIELDS, MAX_LINE, TOO_LONG, LineEnds, read_event
+from pilotlight.wire.tap import Wire
+
+_NO_DATA: Final = "an event without its data"
+_STRAY: Final = "a line that belongs to no event"
+_PULSE: Final = (b"ping", b"alive", b"heartbeat")  # in the names of events that may be empty
+
+
+class CheckedScanner(Scanner):
+    """What can be told of a stream, and whether each of its events can be read.
+
+    `several`: more than one answer was asked for, so that the end of one is not the end.
+    `skip`: the user wants broken events left out; they are only counted.
+    """
+
+    __slots__ = ("_data", "_framed", "_line_feeds", "_named", "_several", "_skip", "_wire")
+
+    def __init__(self, wire: Wire, *, several: bool = False, skip: bool = False) -> None:
+        super().__init__(wire)
+        self._wire = wire
+        self._several = several
+        self._skip = skip
+        self._line_feeds = LineEnds()
+        self._framed: bool | None = None  # whether these are events; None: nothing came yet
+        self._named: bytes | None = None  # the name of an event whose data has not come
+        self._data: list[bytes] = []  # of the event that has not ended yet
+
+    def feed(self, data: bytes) -> int:
+        """Take the next bytes; return how many signs of life were in them."""
+        if self.broken:
+            return 1
+        before = self.contents
+        if not self._dialect.ndjson:
+            data = self._line_feeds(data)
+            if data[-2:] == b"\n\n" and data[:5] == b"data:" and self._is_one_event(data):
+                self._read(data[5:-2].strip())
+                return self.contents - before
+        for line in self._whole_lines(data).split(b"\n")[:-1]:
+            if not self.broken:
+                self._take(line)
+        return self.contents - before
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Tell the usual case: one event of one line, whole, with nothing left over before it."""
+        begun = self._carry or self._data or self._bare or not self._framed
+        return not begun and self._named is None and data.count(b"\n") == 2
+
+    def finish(self) -> None:
+        """Take note that the body ended: the last event may lack its line ends."""
+        rest = bytes(self._carry)
+        self._carry.clear()
+        if self.broken:
+            return
+        if rest:
+            self._take(rest)
+        if self._framed:
+            self._dispatch()
+            self._end_bare()
+
+    def _piece(self) -> None:
+        """Keep an overlong line, as its reader does, to a bound."""
+        self.contents += 1
+        if len(self._carry) > MAX_LINE:
+            self._carry.clear()
+            self._skip, self.over = False, False
+            self._break(TOO_LONG)
+
+    def _take(self, line: bytes) -> None:
+        """Take one line of an event, or the empty one that ends it."""
+        if self._dialect.ndjson:
+            if line.strip():
+                self._read(line)
+        elif line.startswith(b"data:"):
+            self._framed = True
+            self._end_bare()
+            self._data.append(line[5:].strip())
+        elif not line:
+            self._dispatch()
+        elif line.startswith(b"event:"):
+            self._framed = True
+            self._begin(line[6:].strip())
+        elif not line.startswith(FIELDS):
+            self._stray(line)
+
+    def _begin(self, name: bytes) -> None:
+        if self._named is not None:
+            self._break(_NO_DATA)
+        self._name(name)
+        strict = self._dialect is ANTHROPIC or name.startswith(b"response.")
+        self._named = name if strict and not any(each in name for each in _PULSE) else None
+
+    def _stray(self, line: bytes) -> None:
+        """Take a line that is no field: JSON without a frame, or what is left of an event."""
+        bare = self._bare or line.lstrip()[:1] in (b"{", b"[")
+        if self._framed is None and line.strip():
+            self._framed = not bare
+        if not self._framed:
+            self._line(line)
+        elif bare:  # a gateway's error, as it will turn out, or else nothing that anybody reads
+            self._bare_json(line)
+        else:
+            self._break(_STRAY)
+
+    def _end_bare(self) -> None:
+        if self._bare and not self.error:
+            self._bare = b""
+            self._break(_STRAY)
+
+    def _dispatch(self) -> None:
+        """Take the end of an event."""
+        name, self._named = self._named, None
+        if self._data:
+            data, self._data = b"\n".join(self._data), []
+            self._read(data, name)
+        elif name is not None:
+            self._break(_NO_DATA)
+
+    def _read(self, data: bytes, name: bytes | None = None) -> None:
+        if self._error_event or data == b"[DONE]":  # an error may be said in any words
+            self._event(data)
+            return
+        try:
+            event = read_event(data)
+        except ProviderFault as fault:
+            self._break(fault.evidence)
+            return
+        odd = odd_event(event, self._wire)
+        if not odd and name and event.get("type") not in (None, name.decode("utf-8", "replace")):
+            odd = "name"
+        if odd and not _is_error(event):
+            self._break(odd_evidence(odd))
+            return
+        went_on = self.contents > 0 and not self.terminal
+        self._event(data)
+        if odd:
+            self.error = self.error or data[:ERROR_LIMIT]
+        if self.terminal and not self._several:
+            # Gemini's end has no event of its own: some servers name one with every piece.
+            self.over |= self._dialect is OPENAI or (self._dialect is GEMINI and went_on)
+
+    def _break(self, what: str) -> None:
+        """Note an event that can't be read: no end after it counts."""
+        self.troubled = True
+        if self.over:
+            self.late = what
+        elif self._skip:
+            self.skipped += 1
+        elif not self.broken:
+            self.broken, self.terminal = what, False
+
+
+def _is_error(event: Mapping[str, Any]) -> bool:
+    return bool(event.get("error")) or event.get("type") == "error"

@@ -1,0 +1,125 @@
+"""What an event must look like so that nobody who reads it can lose a word of it.
+
+Libraries pass over, or turn into nothing, what stands in the wrong place: a text that is a
+number, a list that is a word.  What is null is absent, and what has no place in a form is
+nobody's business.  Sources: the API references of OpenAI (chat completion chunks, Responses
+events), Anthropic (streaming messages), Google (GenerateContentResponse), and Ollama's
+`api.ChatResponse`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pilotlight.wire.tap import Wire
+
+Form = Any
+"""The types of a plain value, a dict of forms by name, a list with the form of its items, or
+a function from an object to its form."""
+
+_TEXT: Final = (str,)
+_NUMBER: Final = (int,)
+_YES_OR_NO: Final = (bool,)
+_PARTS: Final[Form] = [{"text": _TEXT}]
+
+
+def _content(said: Any) -> Form:
+    """A text, or parts as Mistral's reasoning models send them."""
+    return _PARTS if type(said) is list else _TEXT
+
+
+_CALL: Final[Form] = {"function": {"name": _TEXT, "arguments": (str, dict)}}
+_DELTA: Final[Form] = {
+    "content": _content,
+    "reasoning_content": _TEXT,
+    "refusal": _TEXT,
+    "tool_calls": [_CALL],
+}
+_CHOICE: Final[Form] = {
+    "index": _NUMBER,
+    "finish_reason": _TEXT,
+    "delta": _DELTA,
+    "text": _TEXT,
+}
+_OPENAI: Final[Form] = {"choices": [_CHOICE], "type": _TEXT}
+_BLOCK: Final[Form] = {
+    "type": _TEXT,
+    "text": _TEXT,
+    "partial_json": _TEXT,
+    "thinking": _TEXT,
+    "stop_reason": _TEXT,
+}
+_ANTHROPIC: Final[Form] = {"type": _TEXT, "delta": _BLOCK, "content_block": _BLOCK}
+_PART: Final[Form] = {"text": _TEXT, "functionCall": {"name": _TEXT}}
+_GEMINI: Final[Form] = {
+    "candidates": [{"index": _NUMBER, "finishReason": _TEXT, "content": {"parts": [_PART]}}]
+}
+_MESSAGE: Final[Form] = {"content": _TEXT, "thinking": _TEXT, "tool_calls": [_CALL]}
+_OLLAMA: Final[Form] = {"message": _MESSAGE, "response": _TEXT, "done": _YES_OR_NO}
+FORMS: Final[Mapping[Wire, Form]] = {
+    "openai": _OPENAI,
+    "anthropic": _ANTHROPIC,
+    "gemini": _GEMINI,
+    "ollama": _OLLAMA,
+}
+# What a delta of Anthropic's must hold, by its type.
+_SAID: Final[Mapping[str, str]] = {
+    "text_delta": "text",
+    "input_json_delta": "partial_json",
+    "thinking_delta": "thinking",
+}
+
+
+def odd(event: Mapping[str, Any], form: Form) -> str:
+    """Return the name of what does not have its form; "" if everything has."""
+    for name, value in event.items():
+        inner = form.get(name)
+        if inner is not None and value is not None and (found := _odd(value, inner)) is not None:
+            return found or name
+    return ""
+
+
+def _odd(value: Any, form: Form) -> str | None:
+    """Return what is odd inside a value; "" for the value itself, None for nothing."""
+    if type(form) is tuple:
+        return None if type(value) in form else ""
+    if type(form) is dict:
+        return (odd(value, form) or None) if type(value) is dict else ""
+    if type(form) is not list:
+        return _odd(value, form(value))
+    if type(value) is not list:
+        return ""
+    for item in value:
+        if (found := _odd(item, form[0])) is not None:
+            return found
+    return None
+
+
+def odd_evidence(name: str) -> str:
+    """Return the words for it."""
+    return f"an event with an odd {name}"
+
+
+def odd_event(event: Mapping[str, Any], wire: Wire) -> str:
+    """Return what is odd about an event for readers other than ours; "" for nothing.
+
+    They take for granted what the API promises: a list of choices, a delta in each.
+    """
+    found = odd(event, FORMS[wire]) or ("delta" if _lacks_delta(event, wire) else "")
+    if found or wire != "openai" or "choices" not in event:
+        return found
+    choices = event["choices"]
+    if choices is None:
+        return "choices"
+    return "delta" if any(choice.get("delta", choice) is None for choice in choices) else ""
+
+
+def _lacks_delta(event: Mapping[str, Any], wire: Wire) -> bool:
+    kind, delta = event.get("type") or "", event.get("delta")
+    if wire == "openai":
+        return kind.endswith("text.delta") and type(delta) is not str
+    if wire != "anthropic" or kind != "content_block_delta":
+        return False
+    said = None if delta is None else _SAID.get(delta.get("type") or "")
+    return delta is None or (said is not None and delta.get(said) is None)

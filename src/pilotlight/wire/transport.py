@@ -1,0 +1,325 @@
+"""httpx transports that keep the attempt's record while the bytes go by."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
+
+import httpcore
+import httpx
+
+from pilotlight.wire.clocks import Watch, asks_for_several, asks_for_stream
+from pilotlight.wire.content_coding import (
+    MAX_BODY,
+    TOO_LARGE,
+    Headers,
+    Inflater,
+    UnfitBody,
+    coding_of,
+    inflated_headers,
+)
+from pilotlight.wire.field_types import DEEPEST, too_deep
+from pilotlight.wire.network import Refused, Strayed
+from pilotlight.wire.socket_operation import Allowance
+from pilotlight.wire.tap import Tap, current_tap
+
+if TYPE_CHECKING:
+    from pilotlight.wire.connections import AsyncConnections, Connections
+
+
+HTTPCORE_ERRORS: Final = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+TOO_DEEP: Final = f"JSON nested deeper than {DEEPEST}"
+
+
+class HostRefused(httpx.ConnectError):
+    """The request was for a host that is not the target's; nothing was sent, nor looked up."""
+
+
+class Origin(Protocol):
+    """Where requests may go, and the connections to it (`wire.pool.Pool`)."""
+
+    allowed_hosts: frozenset[str]
+
+    def connections(self) -> Connections:
+        """Return the connections that the threads share."""
+
+    async def aconnections(self) -> AsyncConnections:
+        """Return the connections of the running loop."""
+
+
+class WireTransport(httpx.BaseTransport):
+    """Sends over the pool's connections; closing it leaves them open."""
+
+    def __init__(self, pool: Origin, tap: Tap | None = None) -> None:
+        self._pool = pool
+        self._tap = tap
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and note the head of its response."""
+        watch = _begin(self._pool, request, self._tap)
+        try:
+            response = self._pool.connections().handle_request(_outgoing(request, watch))
+        except HTTPCORE_ERRORS as error:
+            reraise(error, watch)
+        return _incoming(response, Body(response, watch), watch)
+
+
+class AsyncWireTransport(httpx.AsyncBaseTransport):
+    """The same for async; serves every event loop with connections of its own."""
+
+    def __init__(self, pool: Origin, tap: Tap | None = None) -> None:
+        self._pool = pool
+        self._tap = tap
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and note the head of its response."""
+        watch = _begin(self._pool, request, self._tap)
+        connections = await self._pool.aconnections()
+        try:
+            response = await connections.handle_async_request(_outgoing(request, watch))
+        except HTTPCORE_ERRORS as error:
+            reraise(error, watch)
+        return _incoming(response, AsyncBody(response, watch), watch)
+
+
+class _Body:
+    """What the two colours of body share: how much may come, and what becomes of it."""
+
+    def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
+        self._stream = cast("Any", response.stream)
+        self._watch = watch
+        self._coding = coding_of(response.headers)
+        self._inflater: Inflater | None = None
+        asked = watch is not None and watch.streaming  # for a stream: nobody keeps it whole
+        self._room = inf if asked and response.status < 400 else MAX_BODY
+
+    @property
+    def coded(self) -> bool:
+        """Whether the body comes in another form than it is handed on."""
+        return bool(self._coding)
+
+    def _open(self) -> None:
+        if self._coding:
+            try:
+                self._inflater = Inflater(self._coding)
+            except UnfitBody as error:
+                self._refuse(str(error))
+
+    def _count(self, piece: bytes) -> bytes:
+        self._room -= len(piece)
+        if self._room < 0:
+            raise UnfitBody(TOO_LARGE)
+        return piece
+
+    def _end(self) -> None:
+        """Take note that the body ended as HTTP says it should."""
+        if self._inflater is not None and self._inflater.cut:
+            self._refuse("a compressed body that breaks off")
+        if self._watch is not None:
+            self._watch.ended()
+            if too_deep(self._watch.tap.whole):  # a parser of somebody else's would take seconds
+                self._refuse(TOO_DEEP)
+
+    def settle(self) -> None:
+        """Take note of the reader's word that the answer is over."""
+        if self._watch is not None and not self._watch.settled:
+            self._watch.settle()
+
+    def _is_over(self) -> bool:
+        """Tell whether an error may end the body: after the end of the answer it says nothing."""
+        watch = self._watch
+        if watch is None or not watch.settled:
+            return False
+        watch.tap.expired, watch.tap.starved = None, False
+        return True
+
+    def _broke(self, error: Exception) -> NoReturn:
+        if self._watch is not None:
+            self._watch.tap.broken = True
+        reraise(error, self._watch)
+
+    def _refuse(self, why: str) -> NoReturn:
+        if self._watch is not None:
+            self._watch.tap.broken = True
+            self._watch.tap.unfit = why
+        raise UnfitBody(why)
+
+
+class Body(_Body, httpx.SyncByteStream):
+    """A response body on its way to the consumer."""
+
+    _pieces: Iterator[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._open()
+        self._pieces = iter(self._stream)
+        return self
+
+    def __next__(self) -> bytes:
+        assert self._pieces is not None
+        watch = self._watch
+        if watch is not None:
+            watch.resume()
+        try:
+            piece = self._count(next(self._pieces) if self._inflater is None else self._inflated())
+        except StopIteration:
+            self._end()
+            raise
+        except UnfitBody as error:
+            self._refuse(str(error))
+        except HTTPCORE_ERRORS as error:
+            if self._is_over():
+                raise StopIteration from None
+            self._broke(error)
+        if watch is not None:
+            watch.saw(piece)
+            if watch.kept is not None:
+                return watch.kept(piece)
+        return piece
+
+    def _inflated(self) -> bytes:
+        assert self._pieces is not None
+        assert self._inflater is not None
+        while not (piece := self._inflater.step()):
+            self._inflater.put(next(self._pieces))
+        return piece
+
+    def rest(self, seconds: float) -> None:
+        """Read what is left after the last word: read to its end, a connection can be used again.
+
+        For so long at most, and a failure says nothing any more.
+        """
+        if self._watch is not None:
+            self._watch.hurry(seconds)
+        with suppress(Exception):
+            while True:
+                next(self._pieces or iter(()))
+
+    def close(self) -> None:
+        """Give the connection back, or up if the body was not read to its end."""
+        self._stream.close()
+
+
+class AsyncBody(_Body, httpx.AsyncByteStream):
+    """The same for async."""
+
+    _pieces: AsyncIterator[bytes] | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._open()
+        self._pieces = aiter(self._stream)
+        return self
+
+    async def __anext__(self) -> bytes:
+        assert self._pieces is not None
+        watch = self._watch
+        if watch is not None:
+            watch.resume()
+        try:
+            if self._inflater is None:
+                piece = self._count(await anext(self._pieces))
+            else:
+                piece = self._count(await self._inflated())
+        except StopAsyncIteration:
+            self._end()
+            raise
+        except UnfitBody as error:
+            self._refuse(str(error))
+        except HTTPCORE_ERRORS as error:
+            if self._is_over():
+                raise StopAsyncIteration from None
+            self._broke(error)
+        if watch is not None:
+            watch.saw(piece)
+            if watch.kept is not None:
+                return watch.kept(piece)
+        return piece
+
+    async def _inflated(self) -> bytes:
+        assert self._pieces is not None
+        assert self._inflater is not None
+        while not (piece := self._inflater.step()):
+            self._inflater.put(await anext(self._pieces))
+        return piece
+
+    async def arest(self, seconds: float) -> None:
+        """The same for async."""
+        if self._watch is not None:
+            self._watch.hurry(seconds)
+        with suppress(Exception):
+            while self._pieces is not None:
+                await anext(self._pieces)
+
+    async def aclose(self) -> None:
+        """Give the connection back, or up if the body was not read to its end."""
+        await self._stream.aclose()
+
+
+def _begin(pool: Origin, request: httpx.Request, tap: Tap | None) -> Watch | None:
+    """Refuse a foreign host before anything else; then open the attempt's record, if any."""
+    tap = tap or current_tap.get()
+    host = request.url.raw_host.decode("ascii")
+    if host not in pool.allowed_hosts:
+        if tap is not None:
+            tap.refused_host = host
+        raise HostRefused(f"{host} is not one of this target's hosts")
+    if tap is None:
+        return None
+    streaming = asks_for_stream(request, tap.wire)
+    several = streaming and asks_for_several(request)
+    watch = Watch(tap, request.url.path, streaming=streaming, several=several)
+    watch.check()
+    return watch
+
+
+def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
+    url = request.url
+    extensions: dict[str, Any] = request.extensions
+    if watch is not None:
+        extensions = {**extensions, "timeout": limits(extensions.get("timeout") or {}, watch)}
+    return httpcore.Request(
+        method=request.method,
+        url=httpcore.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        ),
+        headers=request.headers.raw,
+        content=request.stream,
+        extensions=extensions,
+    )
+
+
+def limits(own: Mapping[str, float | None], watch: Watch) -> dict[str, float | None]:
+    """Send the attempt's clocks along with the client's own limits."""
+    return {name: Allowance(own.get(name), watch) for name in ("connect", "read", "write")}
+
+
+def _incoming(
+    response: httpcore.Response, body: Body | AsyncBody, watch: Watch | None
+) -> httpx.Response:
+    if watch is not None:
+        watch.answered(response.status, response.headers, body)
+    headers: Headers = response.headers
+    return httpx.Response(
+        status_code=response.status,
+        headers=inflated_headers(headers) if body.coded else headers,
+        stream=body,
+        extensions=cast("Any", response.extensions),
+    )
+
+
+def reraise(error: Exception, watch: Watch | None) -> NoReturn:
+    """Raise httpx's exception of the same name as httpcore's."""
+    if isinstance(error, Strayed) and watch is not None:
+        watch.tap.strayed = str(error)
+    twin = HostRefused if isinstance(error, Refused) else getattr(httpx, type(error).__name__)
+    raise twin(str(error)) from error
