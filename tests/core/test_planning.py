@@ -43,7 +43,7 @@ class Lease:
 def broken(name, clock, *, ours):
     """A target whose breaker has just opened, in a fleet where the trial is ours or not."""
     made = target(name, clock, breaker=QUICK)
-    made.health.breaker.leave = Lease(ours)
+    made.health.breaker.gate = Lease(ours)
     made.health.breaker.trip("server_error", BREAK)
     return made
 
@@ -60,7 +60,7 @@ def test_a_healthy_primary_wants_no_trial_of_its_fallbacks(clock, deadline, ours
     with pytest.raises(StopIteration):
         talk.send(Answered("well"))
     assert journal.receipt().outcome == "primary"
-    assert [each.health.breaker.leave.asked_at for each in behind] == [[], []]
+    assert [each.health.breaker.gate.asked_at for each in behind] == [[], []]
     assert {each.health.breaker.state.name for each in behind} == {"open"}
 
 
@@ -78,7 +78,7 @@ def test_a_call_at_the_door_asks_once(clock, deadline, ours, passed):
             step = talk.send(fails(Fault.TIMEOUT))
     except AllTargetsFailed:
         pass
-    assert [each.health.breaker.leave.asked_at for each in behind] == [[clock()], [clock()]]
+    assert [each.health.breaker.gate.asked_at for each in behind] == [[clock()], [clock()]]
 
 
 @pytest.mark.parametrize("comes", [True, False])
@@ -87,7 +87,7 @@ def test_a_call_may_wait_a_moment_for_its_fleets_trial(clock, deadline, waits, c
     """Not at the expense of the others' reserve: of 0.9 s a quarter is kept for the next one."""
     a = broken("a", clock, ours=False)
     clock.advance(BREAK)
-    lease = a.health.breaker.leave
+    lease = a.health.breaker.gate
     lease.hope = Turn(0.8)
     until = None if deadline is None else clock() + deadline
     talk, _ = flow([a, target("b", clock)], clock, deadline=until)
@@ -104,11 +104,11 @@ def test_a_call_may_wait_a_moment_for_its_fleets_trial(clock, deadline, waits, c
 def test_a_call_that_is_cancelled_while_it_waits_waits_no_more(clock):
     a = broken("a", clock, ours=False)
     clock.advance(BREAK)
-    a.health.breaker.leave.hope = Turn(0.8)
+    a.health.breaker.gate.hope = Turn(0.8)
     talk, journal = flow([a], clock)
     next(talk)
     talk.close()
-    assert a.health.breaker.leave.hope.over
+    assert a.health.breaker.gate.hope.over
     assert journal.receipt().outcome == "cancelled"
 
 
@@ -120,7 +120,7 @@ def seen(one):
         for name, value in vars(state).items()
         if name not in ("_breaker", "window")
     }
-    leave = one.health.breaker.leave
+    leave = one.health.breaker.gate
     return (state, facts, None if leave is None else list(leave.asked_at))
 
 
@@ -132,7 +132,7 @@ def test_whatever_state_a_target_is_in_planning_leaves_it_so(data):
     for name in "abc":
         one = target(name, clock, breaker=QUICK, local=data.draw(st.booleans()))
         if data.draw(st.booleans()):
-            one.health.breaker.leave = Lease(data.draw(st.booleans()))
+            one.health.breaker.gate = Lease(data.draw(st.booleans()))
         targets.append(one)
         match data.draw(st.sampled_from(["well", "open", "over", "trial", "lost trial"])):
             case "open":
@@ -141,7 +141,7 @@ def test_whatever_state_a_target_is_in_planning_leaves_it_so(data):
                 one.health.breaker.trip("server_error", 0.0)
             case "trial" | "lost trial" as state:
                 one.health.breaker.trip("server_error", 0.0)
-                one.health.breaker.leave = None
+                one.health.breaker.gate = None
                 one.health.breaker.acquire(1.0)
                 one.health.breaker.acquire(1.0)
                 clock.advance(1e3 if state == "lost trial" else 0.0)

@@ -523,11 +523,11 @@ def test_a_breaker_joins_once(clock, board):
     a = Process(clock, board)
     other = Fleet(lambda: board)
     other.join("another", a.health)
-    assert not other.has(a.breaker.leave)
+    assert not other.has(a.breaker.gate)
 
 
 def test_without_a_fleet_a_breaker_asks_nobody(clock):
-    assert Breaker("gpt", clock=clock).leave is None
+    assert Breaker("gpt", clock=clock).gate is None
 
 
 def test_errands_do_what_they_say(board, clock):

@@ -66,7 +66,7 @@ def test_never_more_than_twice_a_second(clock):
 
 def test_a_broken_round_is_not_the_last(clock, monkeypatch, caplog):
     process = Process(clock, MemoryBoard(clock))
-    monkeypatch.setattr(process.breaker.leave, "take", lambda *_: 1 / 0)
+    monkeypatch.setattr(process.breaker.gate, "take", lambda *_: 1 / 0)
     _, gaps = looked(process)
     assert len(gaps) == 5
     assert "failed to work" in caplog.text
@@ -88,7 +88,7 @@ def test_a_breaker_that_moves_wakes_its_own_fleet(clock, monkeypatch, moved):
 def test_many_first_calls_start_one_thread(clock):
     made = Fleet(lambda: MemoryBoard(clock))
     process = Process(clock, MemoryBoard(clock))
-    process.breaker.leave = None
+    process.breaker.gate = None
     made.join("endpoint", process.health)
     start = threading.Barrier(8)
 

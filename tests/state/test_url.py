@@ -15,7 +15,7 @@ def test_by_default_nothing_is_shared():
     assert not Config().state.shared
     app = pilotlight.load({"targets": {"gpt": {"model": "openai/gpt-4o"}}})
     assert app.target("gpt").health.attend is None
-    assert app.target("gpt").health.breaker.leave is None
+    assert app.target("gpt").health.breaker.gate is None
 
 
 @pytest.mark.parametrize(

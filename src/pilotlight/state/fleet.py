@@ -71,7 +71,7 @@ class Fleet:
     def join(self, key: str, health: Health) -> None:
         """Share an endpoint's state; `key` is its name on the board (`Endpoint.board_key`)."""
         with self._lock:
-            if health.breaker.leave is None:
+            if health.breaker.gate is None:
                 self._members.append(Member(key, health, self.wake))
                 health.attend = self.attend
 
@@ -216,7 +216,7 @@ def reset(patience: float = 20.0) -> None:
 
 def _moved(changed: Breaker) -> None:
     """A breaker has counted a failure or changed its state: if it is ours, tell the others soon."""
-    member = changed.leave
+    member = changed.gate
     if isinstance(member, Member) and member.has_news:
         for each in tuple(_fleets.values()):
             if each.has(member):

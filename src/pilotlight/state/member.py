@@ -44,7 +44,7 @@ END_STANDS: Final = 7200.0  # seconds that a retirement stands; prolonged while 
 
 
 class Member:
-    """The leave that an endpoint's breaker asks for trials; times by the breaker's clock."""
+    """The gate that an endpoint's breaker asks before trials; times by the breaker's clock."""
 
     def __init__(self, key: str, health: Health, wake: Callable[[], None]) -> None:
         self.key = key
@@ -62,7 +62,7 @@ class Member:
         self._end_stands = False  # that one, or another process's, for long enough
         self._end_lapses = math.inf
         self.begin_afresh()
-        breaker.leave = self
+        breaker.gate = self
 
     def begin_afresh(self) -> None:
         """Start without a lease, as in a forked child."""
@@ -79,7 +79,7 @@ class Member:
     # In the calls' threads.
 
     def wait(self, now: float, until: float) -> float | None:
-        """See `core.breaker.states.Leave`."""
+        """See `core.breaker.states.TrialGate`."""
         if now < until:
             return until - now
         if now < self._leased_until or now - self._heard > LOST_AFTER:
@@ -87,7 +87,7 @@ class Member:
         return REFRESH
 
     def asked(self, now: float, until: float) -> None:
-        """See `core.breaker.states.Leave`."""
+        """See `core.breaker.states.TrialGate`."""
         self._asked = now
         waits = now >= until - AHEAD and now >= self._leased_until
         self._owed |= waits and now >= until
@@ -96,7 +96,7 @@ class Member:
             self._refused += 1
 
     def turn(self, now: float, until: float) -> Turn | None:
-        """See `core.breaker.states.Leave`: of one call at a time, where nobody has the lease."""
+        """See `core.breaker.states.TrialGate`: for one call at a time, where nobody is trying."""
         hopeless = now < until or self._taken or self.wait(now, until) is None
         waiting = self._turn is not None and not self._turn.over and now < self._turn_ends
         if hopeless or waiting:

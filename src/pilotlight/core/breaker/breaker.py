@@ -5,10 +5,10 @@
 
 Both are plain methods that never wait, so threads and tasks share one object.
 
-Three states, each an object that owns only its data: `Closed` a window of
-outcomes, `Open` the moment it ends, `HalfOpen` the places for trial calls.  A
-permit remembers the state that issued it; if the circuit has moved on since, its
-outcome is ignored.  Listeners are called after the lock has been let go.
+The three states are pure and say which transition follows (`core/breaker/states.py`); it is
+carried out here, with the lock held.  A permit remembers the state that issued it; if the
+circuit has moved on since, its outcome is ignored.  Listeners are called after the lock has
+been let go.
 
 What stays pybreaker's: listeners, storages, `exclude`, `CircuitBreakerError`,
 `open() half_open() close()`, `fail_counter`.  What is replaced: its call path,
@@ -26,22 +26,28 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import Any, Final, cast
 
 import pybreaker
 
 from pilotlight.core.breaker.permit import Permit
 from pilotlight.core.breaker.policy import DEAR, JITTER, WORN, BreakerPolicy
-from pilotlight.core.breaker.states import Closed, HalfOpen, Leave, Open, Rules
+from pilotlight.core.breaker.states import (
+    CircuitState,
+    Closed,
+    HalfOpen,
+    Open,
+    StateName,
+    Transition,
+    TrialGate,
+)
 from pilotlight.core.breaker.turn import Turn
 from pilotlight.core.breaker.window import Window
 from pilotlight.core.fork import GATE
 from pilotlight.errors import CircuitOpen, TargetSkipped
 from pilotlight.plain import logger
 
-State = Literal["closed", "open", "half-open"]
-
-__all__ = ["Breaker", "BreakerPolicy", "Permit", "State"]
+__all__ = ["Breaker", "BreakerPolicy", "Permit", "StateName"]
 
 SUSPECTED: Final = "suspected"  # the reason of a `TargetSkipped`
 
@@ -98,12 +104,6 @@ outside the lock, so they must be quick.  A success costs nothing.
 class Breaker(pybreaker.CircuitBreaker):
     """pybreaker's listeners, storages and exclusions; our permits, window and clock."""
 
-    _STATES: ClassVar[dict[str, type[Any]]] = {
-        "closed": Closed,
-        "open": Open,
-        "half-open": HalfOpen,
-    }
-
     def __init__(
         self,
         name: str,
@@ -121,7 +121,7 @@ class Breaker(pybreaker.CircuitBreaker):
         self._next_break = self.policy.reset_timeout
         self._next_reason = "failure_rate"
         self._failed_trials = 0
-        self.leave: Leave | None = None  # whose leave a trial needs besides; None: nobody's
+        self.gate: TrialGate | None = None  # who else has a say in trials; None: nobody
         self._learning = False
         self._guard = _Lock()
         super().__init__(
@@ -141,7 +141,7 @@ class Breaker(pybreaker.CircuitBreaker):
     def forked(self) -> None:
         """In a child: trials under way, and what is still to be told of, are the parent's."""
         self._guard.renew()
-        self._rules.forked()
+        self._rules.forked(self.clock())
 
     # The two questions.
 
@@ -156,34 +156,88 @@ class Breaker(pybreaker.CircuitBreaker):
         the calls at a provider that seems to have died (`core/breaker/suspicion.py`).
         """
         with self._guard:
-            now, state = self.clock(), self._current()
-            state.wanted(now)
-            if (wait := state.refusal(now)) is not None:
+            now, policy = self.clock(), self.policy
+            self._current().wanted(now, policy, self.gate)
+            if (wait := self._refusal(now)) is not None:
                 raise CircuitOpen(str(self.name), wait, self.reason)
-            suspected = wary and self._rules.suspected(now)
-            if suspected and not self._rules.overruled(now):
+            suspected = wary and self._rules.suspected(now, policy)
+            if suspected and not self._rules.overruled(now, policy):
                 raise TargetSkipped(str(self.name), SUSPECTED)
             permit = self._admit(now, lease, patience)
             permit.trial = permit.trial or suspected
             return permit
 
+    def _refusal(self, now: float) -> float | None:
+        """Return None to admit a call, or the seconds to wait; expects the lock."""
+        if (move := self._rules.due(now, self.gate)) is not None:
+            self._move(move)
+        return self._rules.refusal(now, self.policy, self.gate)
+
     def _admit(self, now: float, lease: float = 0.0, patience: float = math.inf) -> Permit:
         """Return a permit of the state as it is now; expects the lock."""
         state = self._rules
         permit = Permit(self, state, now, lease, patience)
-        state.admitted(permit, lease)
+        state.admitted(permit, now, self.policy, lease)
         return permit
 
-    def _hand_in(self, permit: Permit) -> Rules | None:
+    # What permits tell (`core/breaker/permit.py`).
+
+    def heard(self, permit: Permit) -> None:
+        """Take note that a call has had its first token."""
+        with self._guard:
+            if not permit.settled and permit.issued_by is self._rules:
+                self._rules.heard(permit, self.clock())
+
+    def succeeded(self, permit: Permit, duration: float) -> None:
+        """Take the permit of a call that went well."""
+        with self._guard:
+            if (state := self._settle(permit)) is not None:
+                self._note_success()
+                now = self.clock()
+                while (move := state.succeeded(now, self.policy, duration)) is not None:
+                    self._move(move)
+                    permit.moved, state = True, self._rules
+                    if not move.repeat:
+                        break
+
+    def failed(self, permit: Permit, error: BaseException | None) -> None:
+        """Take the permit of a call that failed; an excluded error counts as a success."""
+        if error is not None and not self.is_system_error(error):
+            self.succeeded(permit, 0.0)
+            return
+        with self._guard:
+            if (state := self._settle(permit)) is not None:
+                self._note_failure(error or RuntimeError("failed"))
+                now = self.clock()
+                if (move := state.failed(now, self.policy, now - permit.began)) is not None:
+                    self._move(move)
+                    permit.moved = True
+
+    def tripped(self, permit: Permit, reason: str, seconds: float | None) -> bool:
+        """Take a permit and open for this reason; False: it was out of date."""
+        with self._guard:
+            if self._settle(permit) is None:
+                return False
+            self._note_failure(RuntimeError(reason))
+            self._open(reason, seconds, self.clock() - permit.began)
+            permit.moved = True
+            return True
+
+    def released(self, permit: Permit) -> None:
+        """Take a permit that counts for nothing."""
+        with self._guard:
+            self._settle(permit)
+
+    def _settle(self, permit: Permit) -> CircuitState | None:
         """Settle a permit; return the state that listens to its outcome, if any.
 
         Expects the lock to be held.
         """
-        if permit._settled:
+        if permit.settled:
             return None
-        permit._settled = True
-        state = permit._state
-        if state is not self._rules:
+        permit.settled = True
+        state = self._rules
+        if permit.issued_by is not state:
             return None  # began under an earlier state: no say in this one
         state.returned(permit)
         return state
@@ -212,13 +266,12 @@ class Breaker(pybreaker.CircuitBreaker):
         Asking takes no permit and changes nothing.
         """
         with self._guard:
-            state, now = self._current(), self.clock()
-            return state.wait(now) if isinstance(state, Open) else state.refusal(now)
+            return self._current().refusal(self.clock(), self.policy, self.gate)
 
     def ask(self) -> float | None:
         """As `retry_after`, for a call: a fleet lets him try who has calls."""
         with self._guard:
-            self._current().wanted(self.clock())
+            self._current().wanted(self.clock(), self.policy, self.gate)
             return self.retry_after
 
     def turn(self) -> Turn | None:
@@ -227,7 +280,7 @@ class Breaker(pybreaker.CircuitBreaker):
         A fleet may give it the trial that nobody else is making.
         """
         with self._guard:
-            return self._current().turn(self.clock())
+            return self._current().turn(self.clock(), self.policy, self.gate)
 
     @property
     def reason(self) -> str:
@@ -239,13 +292,13 @@ class Breaker(pybreaker.CircuitBreaker):
         """How near the circuit is to opening: 0 all well, 1 open."""
         with self._guard:
             state = self._current()
-            return state.strain(self.clock()) if isinstance(state, Closed) else 1.0
+            return state.strain(self.clock(), self.policy) if isinstance(state, Closed) else 1.0
 
     @property
     def suspected(self) -> bool:
         """Whether the target seems to have died, and enough calls are finding out."""
         with self._guard:
-            return self._current().suspected(self.clock())
+            return self._current().suspected(self.clock(), self.policy)
 
     @property
     def idle(self) -> bool:
@@ -353,7 +406,7 @@ class Breaker(pybreaker.CircuitBreaker):
             if isinstance(state, Open):
                 self.half_open()
             state = self._rules
-            if isinstance(state, HalfOpen) and state.full(self.clock()) is not None:
+            if isinstance(state, HalfOpen) and state.full(self.clock(), self.policy) is not None:
                 return None
             return self._admit(self.clock())
 
@@ -365,7 +418,8 @@ class Breaker(pybreaker.CircuitBreaker):
         """
         with self._guard:
             now = self.clock()
-            admitted = self._current().refusal(now) is None
+            self._current()
+            admitted = self._refusal(now) is None
             state = self._rules
             desperate = isinstance(state, Open) and state.desperate(now)
             return self._admit(now, lease) if admitted or desperate else None
@@ -376,6 +430,15 @@ class Breaker(pybreaker.CircuitBreaker):
         with self._guard:
             state, now = self._current(), self.clock()
             return state.desperate(now) if isinstance(state, Open) else self.retry_after is None
+
+    def _move(self, to: Transition) -> None:
+        """Carry out a transition; expects the lock."""
+        if to.to == "open":
+            self._open(to.reason, to.seconds, to.cost)
+        elif to.to == "closed":
+            self.close()
+        else:
+            self.half_open()
 
     def _open(self, reason: str, seconds: float | None, cost: float = 0.0) -> None:
         """Open for a time, None: the usual after a failure of this cost; expects the lock."""
@@ -428,11 +491,15 @@ class Breaker(pybreaker.CircuitBreaker):
     def _create_new_state(
         self, new_state: str, prev_state: Any = None, notify: bool = False
     ) -> Any:
-        try:
-            kind = self._STATES[new_state]
-        except KeyError:
-            raise ValueError(f"unknown breaker state {new_state!r}") from None
-        state = kind(self, prev_state, notify=False)
+        state: CircuitState
+        if new_state == "closed":
+            state = Closed(self.clock(), self.policy.window)
+        elif new_state == "open":
+            state = Open(self.clock(), self._next_break, self._next_reason)
+        elif new_state == "half-open":
+            state = HalfOpen(self._next_reason)
+        else:
+            raise ValueError(f"unknown breaker state {new_state!r}")
         state.learned = self._learning
         if notify:
             self._state_storage.reset_counter()
@@ -453,10 +520,10 @@ class Breaker(pybreaker.CircuitBreaker):
         pybreaker.CircuitBreaker.state.fset(self, name)  # type: ignore[attr-defined]
 
     @property
-    def _rules(self) -> Rules:
-        return cast("Rules", self._state)
+    def _rules(self) -> CircuitState:
+        return cast("CircuitState", self._state)
 
-    def _current(self) -> Rules:
+    def _current(self) -> CircuitState:
         """Return the state, first looking at a storage that others may have changed."""
         if self._shared and self._state_storage.state != self._state.name:
             # Moved by somebody else: for how long and why is not known here.

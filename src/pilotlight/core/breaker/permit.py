@@ -3,38 +3,65 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Protocol, Self
 
 from pilotlight.core.health.usual import TIMES
 
-if TYPE_CHECKING:
-    from pilotlight.core.breaker.breaker import Breaker
-    from pilotlight.core.breaker.states import Rules
-
 UNLIMITED: Final = 600.0  # seconds that a call without a limit counts as being in flight
+
+
+class IssuingState(Protocol):
+    """The state of the circuit that has issued a permit."""
+
+    @property
+    def name(self) -> str:
+        """`closed`, `open` or `half-open`."""
+
+    @property
+    def trial(self) -> bool:
+        """Whether its calls are trials."""
+
+
+class Issuer(Protocol):
+    """Who has issued permits and takes them back: the breaker."""
+
+    def heard(self, permit: Permit) -> None:
+        """Take note that the provider has begun to answer."""
+
+    def succeeded(self, permit: Permit, duration: float) -> None:
+        """Take a permit back: the provider answered, after `duration` seconds."""
+
+    def failed(self, permit: Permit, error: BaseException | None) -> None:
+        """Take a permit back: the provider failed."""
+
+    def tripped(self, permit: Permit, reason: str, seconds: float | None) -> bool:
+        """Take a permit back and open the circuit; tell whether this permit has opened it."""
+
+    def released(self, permit: Permit) -> None:
+        """Take a permit back that counts for nothing."""
 
 
 class Permit:
     """Leave for one call.  Settling it a second time does nothing."""
 
     __slots__ = (
-        "_breaker",
-        "_settled",
-        "_state",
+        "_issuer",
         "began",
+        "issued_by",
         "late",
         "lost",
         "moved",
         "overdue",
+        "settled",
         "trial",
     )
 
     def __init__(
-        self, breaker: Breaker, state: Rules, began: float, lease: float, patience: float
+        self, issuer: Issuer, state: IssuingState, began: float, lease: float, patience: float
     ) -> None:
-        self._breaker = breaker
-        self._state = state
-        self._settled = False
+        self._issuer = issuer
+        self.issued_by = state
+        self.settled = False
         self.trial = state.trial
         self.moved = False  # whether its verdict has opened or closed the circuit
         self.began = began
@@ -45,55 +72,31 @@ class Permit:
     @property
     def state(self) -> str:
         """The state that admitted the call: `closed`, `half-open`, or `open` for a last resort."""
-        return self._state.name
+        return self.issued_by.name
 
     def heard(self) -> None:
         """The provider has begun to answer: it lives, whatever comes of it."""
-        breaker = self._breaker
-        with breaker._guard:
-            if not self._settled and self._state is breaker._rules:
-                self._state.on_heard(self, breaker.clock())
+        self._issuer.heard(self)
 
     def success(self, duration: float = 0.0) -> None:
         """The provider answered, after `duration` seconds."""
-        breaker = self._breaker
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_success()
-                state.on_success(duration)
-                self.moved = breaker._rules is not state
+        self._issuer.succeeded(self, duration)
 
     def failure(self, error: BaseException | None = None) -> None:
         """The provider failed; an excluded error still counts as a success."""
-        breaker = self._breaker
-        if error is not None and not breaker.is_system_error(error):
-            self.success()
-            return
-        with breaker._guard:
-            if (state := breaker._hand_in(self)) is not None:
-                breaker._note_failure(error or RuntimeError("failed"))
-                state.on_failed(breaker.clock() - self.began)
-                self.moved = breaker._rules is not state
+        self._issuer.failed(self, error)
 
     def trip(self, reason: str, seconds: float | None = None) -> bool:
         """Open the circuit for a reason and a time; None: the usual break.
 
         Returns whether this permit opened it: False when it was out of date.
         """
-        breaker = self._breaker
-        with breaker._guard:
-            if breaker._hand_in(self) is None:
-                return False
-            breaker._note_failure(RuntimeError(reason))
-            breaker._open(reason, seconds, breaker.clock() - self.began)
-            self.moved = True
-            return True
+        return self._issuer.tripped(self, reason, seconds)
 
     def release(self) -> None:
         """Give the permit back uncounted: cancelled, abandoned, or no fault of the provider."""
-        if not self._settled:
-            with self._breaker._guard:
-                self._breaker._hand_in(self)
+        if not self.settled:
+            self._issuer.released(self)
 
     def __enter__(self) -> Self:
         return self

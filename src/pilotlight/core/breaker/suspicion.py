@@ -19,11 +19,10 @@ Every method is called with the breaker's lock held, and none waits.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from pilotlight.core.breaker.permit import Permit
-    from pilotlight.core.breaker.window import Window
+from pilotlight.core.breaker.permit import Permit
+from pilotlight.core.breaker.window import Window
 
 DOUBT: Final = 2  # failures: one may be a blip
 RUN: Final = 10  # calls without a sign of life
