@@ -1,6 +1,6 @@
 """The record of one attempt: what was really said on the wire.
 
-The transport (`wire.py`) writes it while the bytes go by; `classify.py` reads
+The transport (`transport.py`) writes it while the bytes go by; `classify.py` reads
 it.  litellm and the SDKs rewrite statuses, drop headers and make up finish
 reasons, so this is the first witness and their exception only the second.
 """
