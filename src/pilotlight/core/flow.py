@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pilotlight import events
 from pilotlight.core import drill
-from pilotlight.core.admission import doubted, hope, permit_for, trial_limits
+from pilotlight.core.admission import doubted, gathers, hope, permit_for, trial_limits
 from pilotlight.core.breaker import Permit
 from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_final
@@ -50,6 +51,7 @@ from pilotlight.core.steps import (
     Relay,
     Step,
     StreamRestarted,
+    Timeouts,
 )
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Again, Left, Policy, Stop, Trip
@@ -185,21 +187,22 @@ def _attempt(
             if ticket.state != "granted" or remaining(trip) <= 0:
                 return _skip(trip, target, saturated(target, ticket))
         allowed = limits(trip, target, behind)
-        admitted = permit_for(trip, target, behind, allowed, worn=worn)
+        streamed = trip.call.stream or gathers(trip, target, behind)
+        admitted = permit_for(trip, target, behind, allowed, worn=worn, streamed=streamed)
         if isinstance(admitted, TargetSkipped):
             return _skip(trip, target, admitted)
         permit = admitted
         if permit.trial:
-            allowed = trial_limits(trip, target, behind, allowed)
+            streamed = streamed or gathers(trip, target, behind, trial=True)
+            allowed = trial_limits(trip, target, behind, allowed, streamed=streamed)
         trip.journal.starting(target, number, permit.state)
         began = trip.clock()
         outcome: Outcome | None = drill.outcome_for(target) if drill.active else None
         if outcome is None:
-            outcome = yield Attempt(target, allowed, number, trip.journal.shield)
+            outcome = yield _asking(trip, target, allowed, number, permit, streamed=streamed)
         shown = isinstance(outcome, Opened)
         if shown:
-            permit.heard()
-            target.health.usual.first_token.note(trip.clock() - began)
+            _heard(trip, target, permit, began)
             trip.journal.opened(target, began)
             outcome = yield Relay(restarted)
         outcome = judged(trip, target, outcome)
@@ -211,6 +214,23 @@ def _attempt(
             permit.release()  # nothing left to give back, unless the call was abandoned
         if ticket is not None:
             ticket.release()
+
+
+def _asking(
+    trip: Trip, target: Target, allowed: Timeouts, number: int, permit: Permit, *, streamed: bool
+) -> Attempt:
+    """Return what the driver is to do; of an answer that is gathered it is told when it begins."""
+    shield = trip.journal.shield
+    if not streamed or trip.call.stream:
+        return Attempt(target, allowed, number, shield)
+    heard = partial(_heard, trip, target, permit, trip.clock())
+    return Attempt(target, allowed, number, shield, gather=True, heard=heard)
+
+
+def _heard(trip: Trip, target: Target, permit: Permit, began: float) -> None:
+    """Take note of the first token."""
+    permit.heard()
+    target.health.usual.first_token.note(trip.clock() - began)
 
 
 def _door(
@@ -250,7 +270,8 @@ def _settle(
     """Give the breaker its verdict and write the attempt down."""
     state = permit.state
     if not isinstance(outcome, Failed):
-        permit.success(seconds := max(0.0, trip.clock() - began - outcome.facts.own))
+        target.health.answered_at = now = trip.clock()
+        permit.success(seconds := max(0.0, now - began - outcome.facts.own))
         if not shown:
             target.health.usual.answer.note(seconds)
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)

@@ -12,7 +12,7 @@ All of them are frozen, so a conversation can be compared with `==` in a test.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -105,14 +105,24 @@ class Facts:
 # What the flow asks for.
 
 
+def _nobody_asks() -> None:
+    """Nobody asks when the first token came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one target, within these limits; the provider's code runs inside `shield`."""
+    """One try at one target, within these limits; the provider's code runs inside `shield`.
+
+    `gather`: the call is unstreamed, and is to be streamed underneath: the provider puts the
+    answer together, and calls `heard` when its first token has come.
+    """
 
     target: Target
     timeouts: Timeouts
     number: int = 0  # 0 for the first try at this target, 1 for its retry
     shield: Shield = field(default=BARE, compare=False, repr=False)
+    gather: bool = False
+    heard: Callable[[], object] = field(default=_nobody_asks, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

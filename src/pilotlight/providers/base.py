@@ -18,6 +18,7 @@ from pilotlight.errors import ConfigError, InvalidCall, PilotlightError, Provide
 from pilotlight.providers import catalog, retired
 from pilotlight.providers.catalog import Spec
 from pilotlight.providers.ollama_context import asked_context
+from pilotlight.providers.streamable import Streamable
 from pilotlight.providers.tap import Tap, Wire, current_tap
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Connection:
         else:
             self.base_url = self.given_base or known.base_url
         self.provider: Provider = _provider(self)
+        self.streamable = Streamable(self)
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None
@@ -201,9 +203,11 @@ def new_tap(
     watched: bool = False,
     checks: bool = True,
     skips: bool = False,
+    gathers: bool = False,
 ) -> Tap:
     """Return the record of an attempt that starts now; the flags are those of `Tap`."""
-    return Tap(wire, timeouts, time.monotonic, watched=watched, checks=checks, skips=skips)
+    clock = time.monotonic
+    return Tap(wire, timeouts, clock, checks, skips=skips, watched=watched, gathers=gathers)
 
 
 def failure(

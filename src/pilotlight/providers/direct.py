@@ -26,6 +26,7 @@ from pilotlight.providers.base import (
 )
 from pilotlight.providers.direct_rules import Dialect, body_of, litellm_has_hooks
 from pilotlight.providers.direct_stream import AsyncDirectSource, DirectSource
+from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.litellm import NO_KEY_NEEDED, LiteLLMProvider
 from pilotlight.providers.litellm_clients import kind_of
@@ -56,6 +57,8 @@ class DirectProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return gather(self, call, attempt)
         if (body := self.body(call)) is None:
             return self._litellm.complete(call, attempt)
         if (mend := self.connection.keyless) is not None:
@@ -70,6 +73,8 @@ class DirectProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return await agather(self, call, attempt)
         if (body := self.body(call)) is None:
             return await self._litellm.acomplete(call, attempt)
         if (mend := self.connection.keyless) is not None:

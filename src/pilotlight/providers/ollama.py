@@ -34,6 +34,7 @@ from pilotlight.providers.base import (
     new_tap,
     verdict_failure,
 )
+from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.handle import AttemptTarget
 from pilotlight.providers.ollama_context import cut
 from pilotlight.providers.ollama_embed import TOO_OLD, embed_request, embedding_from, too_old
@@ -63,6 +64,8 @@ class OllamaProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return gather(self, call, attempt)
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
@@ -77,6 +80,8 @@ class OllamaProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return await agather(self, call, attempt)
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
@@ -315,7 +320,9 @@ class _Source:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._tap = new_tap("ollama", attempt.timeouts, watched=True, checks=False)
+        self.tap = self._tap = new_tap(
+            "ollama", attempt.timeouts, watched=True, checks=False, gathers=attempt.gather
+        )
         usage = (call.options.get("stream_options") or {}).get("include_usage", False)
         self._built = ChunkBuilder(
             provider.model, created=int(time.time()), id=_new_id(), include_usage=bool(usage)
