@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import fails, flow, returned, target
 
-from pilotlight.core.admission import LATELY, QUICK
+from pilotlight.core.admission import QUICK
 from pilotlight.core.faults import Fault
 from pilotlight.core.flow import Policy
+from pilotlight.core.gather import LATELY
 from pilotlight.core.steps import Answered, Attempt, Facts, Timeouts
 from pilotlight.core.suspicion import DOUBT
 from pilotlight.testing import FakeClock

@@ -19,7 +19,6 @@ from pilotlight.errors import CircuitOpen, TargetSkipped
 
 QUICK: Final = 2.0  # seconds that a trial may take in any case
 LONG: Final = 15.0  # seconds that none takes, unless the target is usually so slow
-LATELY: Final = 30.0  # seconds for which an answer shows that a target is well
 SILENT_AT_MOST: Final = 1 / 3  # of its limit, before a call of an unknown target is a bad sign
 
 
@@ -70,27 +69,6 @@ def doubted(trip: Trip, target: Target, behind: Sequence[Target]) -> TargetSkipp
 def any_able(trip: Trip, behind: Sequence[Target]) -> bool:
     """Tell whether one of those behind could be asked now."""
     return any(refusal(trip, target) is None for target in behind)
-
-
-def gathers(trip: Trip, target: Target, behind: Sequence[Target], *, trial: bool = False) -> bool:
-    """Tell whether this unstreamed chat is streamed underneath and its answer put together.
-
-    So a silent target costs its caller `first_token`, and not `total`.  By itself ("auto") it
-    is done only where that can help and has a reason: others could answer, and the target has
-    not answered lately, or seems to be dying, or is on trial.  A target that is known to be well
-    costs no chunk.
-    """
-    call, wish = trip.call, trip.policy.gather
-    if wish == "never" or call.stream or call.operation != "chat" or not call.messages:
-        return False
-    if wish == "auto":
-        health = target.health
-        lately = trip.clock() - health.answered_at < LATELY
-        if lately and not trial and not health.breaker.doubtful:
-            return False
-        if not any_able(trip, behind):
-            return False
-    return target.gathers(call, wish == "always")
 
 
 def trial_limits(

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from functools import partial
 
 from pilotlight import events
 from pilotlight.core import drill
-from pilotlight.core.admission import doubted, gathers, hope, permit_for, trial_limits
+from pilotlight.core.admission import doubted, hope, permit_for, trial_limits
 from pilotlight.core.breaker import Permit
 from pilotlight.core.bulkhead import Ticket
 from pilotlight.core.endings import raise_all_failed, raise_deadline, raise_if_final
 from pilotlight.core.faults import RULES, Effect, Fault
+from pilotlight.core.gather import asking, gathers, heard
 from pilotlight.core.receipt import SkipRecord
 from pilotlight.core.rulings import (
     allowance,
@@ -39,7 +39,6 @@ from pilotlight.core.rulings import (
 )
 from pilotlight.core.steps import (
     Answered,
-    Attempt,
     Ended,
     Facts,
     Failed,
@@ -51,7 +50,6 @@ from pilotlight.core.steps import (
     Relay,
     Step,
     StreamRestarted,
-    Timeouts,
 )
 from pilotlight.core.target import Target
 from pilotlight.core.trip import Again, Left, Policy, Stop, Trip
@@ -199,10 +197,10 @@ def _attempt(
         began = trip.clock()
         outcome: Outcome | None = drill.outcome_for(target) if drill.active else None
         if outcome is None:
-            outcome = yield _asking(trip, target, allowed, number, permit, streamed=streamed)
+            outcome = yield asking(trip, target, allowed, number, permit, streamed=streamed)
         shown = isinstance(outcome, Opened)
         if shown:
-            _heard(trip, target, permit, began)
+            heard(trip, target, permit, began)
             trip.journal.opened(target, began)
             outcome = yield Relay(restarted)
         outcome = judged(trip, target, outcome)
@@ -214,23 +212,6 @@ def _attempt(
             permit.release()  # nothing left to give back, unless the call was abandoned
         if ticket is not None:
             ticket.release()
-
-
-def _asking(
-    trip: Trip, target: Target, allowed: Timeouts, number: int, permit: Permit, *, streamed: bool
-) -> Attempt:
-    """Return what the driver is to do; of an answer that is gathered it is told when it begins."""
-    shield = trip.journal.shield
-    if not streamed or trip.call.stream:
-        return Attempt(target, allowed, number, shield)
-    heard = partial(_heard, trip, target, permit, trip.clock())
-    return Attempt(target, allowed, number, shield, gather=True, heard=heard)
-
-
-def _heard(trip: Trip, target: Target, permit: Permit, began: float) -> None:
-    """Take note of the first token."""
-    permit.heard()
-    target.health.usual.first_token.note(trip.clock() - began)
 
 
 def _door(

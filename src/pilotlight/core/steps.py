@@ -35,7 +35,8 @@ class Timeouts:
 
     `connect` bounds the TCP and TLS handshake, `first_token` the wait for the
     first content of a stream, `between_tokens` the silence between two pieces
-    of content (keep-alives do not count), `total` the whole attempt.
+    of content (keep-alives do not count), `total` the whole attempt.  An answer that is
+    gathered (`Attempt.gather`) is a stream to them.
     """
 
     connect: float | None = 5.0

@@ -26,7 +26,7 @@ class Policy:
     waited for when nobody else can answer; `sit_out` the longest for which the first target is
     waited for although others could.  `accept` may refuse an answer, which then counts as a
     fault.  `gather` says when an unstreamed chat is streamed underneath, so that the clocks of a
-    stream hold (`core.admission.gathers`).
+    stream hold (`core/gather.py`).
     """
 
     on_interrupt: Literal["raise", "restart"] = "raise"

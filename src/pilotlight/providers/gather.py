@@ -46,7 +46,7 @@ class Gatherer(Provider, Protocol):
 def gather(provider: Gatherer, call: Call, attempt: Attempt) -> Answered | Failed:
     """Ask once, as a stream, and judge the answer; plainly where the server won't stream it."""
     answer = _Answer(provider.connection, call, attempt)
-    source: Any = provider.stream(replace(call, stream=True), attempt)
+    source: Any = provider.stream(_streamed(call), attempt)
     try:
         try:
             for chunk in source:
@@ -66,7 +66,7 @@ def gather(provider: Gatherer, call: Call, attempt: Attempt) -> Answered | Faile
 async def agather(provider: Gatherer, call: Call, attempt: Attempt) -> Answered | Failed:
     """As `gather`, for async."""
     answer = _Answer(provider.connection, call, attempt)
-    source: Any = provider.astream(replace(call, stream=True), attempt)
+    source: Any = provider.astream(_streamed(call), attempt)
     try:
         try:
             async for chunk in source:
@@ -81,6 +81,11 @@ async def agather(provider: Gatherer, call: Call, attempt: Attempt) -> Answered 
     if (plainly := answer.refused(source.tap, outcome)) is not None:
         return await provider.acomplete(call, plainly)
     return answer.judged(source.tap, outcome)
+
+
+def _streamed(call: Call) -> Call:
+    """Return the call as a stream; a whole answer has no holes, whatever the route allows."""
+    return replace(call, stream=True, skip_broken=False)
 
 
 class _Answer:

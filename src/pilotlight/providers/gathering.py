@@ -20,7 +20,10 @@ _IN_PIECES: Final = frozenset(
     summary
     """.split()  # noqa: SIM905 - a list of them reads worse
 )
-_OF_A_CHUNK: Final = frozenset({"choices", "object"})
+# The last two are padding, against who measures packets (OpenAI's and Mistral's).
+_OF_A_CHUNK: Final = frozenset({"choices", "object", "obfuscation", "p"})
+# Perplexity's have a `message` besides, with all that was said so far.
+_OF_A_PIECE: Final = frozenset({"delta", "index", "message"})
 
 
 def gathered(chunks: Iterable[Mapping[str, Any]]) -> Json:
@@ -47,7 +50,7 @@ class Gathering:
             choice = self._choices.setdefault(piece.get("index") or 0, {})
             if isinstance(delta := piece.get("delta"), Mapping):
                 _merge(choice.setdefault("message", {}), delta)
-            _merge(choice, {key: piece[key] for key in piece if key not in ("delta", "index")})
+            _merge(choice, {key: piece[key] for key in piece if key not in _OF_A_PIECE})
 
     def answer(self) -> Json:
         """Return what has been said; nothing can be added afterwards."""
@@ -123,10 +126,15 @@ def _begun(items: list[Any], item: Mapping[str, Any]) -> Json | None:
     if type(at := item.get("index")) is not int:
         return last if last is not None and _goes_on(last, item) else None
     found = (one for one in reversed(items) if isinstance(one, dict) and one.get("index") == at)
+    # Some servers give all tool calls the place 0, and each an id of its own; OpenRouter gives
+    # one place to a thought and to its seal.
     before = next(found, None)
-    # Some servers give all tool calls the place 0, and each an id of its own.
-    other = before is not None and item.get("id") and before.get("id") not in (None, item["id"])
+    other = before is not None and (_differ(before, item, "id") or _differ(before, item, "type"))
     return None if other else before
+
+
+def _differ(one: Json, other: Mapping[str, Any], name: str) -> bool:
+    return bool(one.get(name) and other.get(name) and one[name] != other[name])
 
 
 def _goes_on(last: Json, item: Mapping[str, Any]) -> bool:
