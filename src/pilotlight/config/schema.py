@@ -264,6 +264,7 @@ class RouteConfig(_Table):
     fail_over_on: tuple[str, ...] = ()
     rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST)] = 5.0
     sit_out: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST)] = 0.0
+    gather: Literal["auto", "always", "never"] = "auto"
 
 
 class ReceiptsTable(_Table):

@@ -14,6 +14,7 @@ from pilotlight.core.fork import GATE
 from pilotlight.core.headers import clean_key
 from pilotlight.errors import ConfigError
 from pilotlight.providers.ollama.context import asked_context
+from pilotlight.providers.streamable import Streamable
 from pilotlight.wire.tap import Wire
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Connection:
             self.base_url = normalise_host(spec.api_base)
         else:
             self.base_url = self.given_base or known.base_url
+        self.streamable = Streamable(self)
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None

@@ -32,7 +32,7 @@ _STREAM_TRUE: Final = re.compile(rb'"stream":\s*true').search
 _STREAM_FALSE: Final = re.compile(rb'"stream":\s*false').search
 _SEVERAL: Final = re.compile(rb'"(?:n|candidateCount)":\s*(?:[2-9]|1\d)').search
 _NO_EVENTS: Final = ("audio/", "image/", "video/", "application/octet-stream")
-_STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
+STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
 
 
 def asks_for_stream(request: httpx.Request, wire: str) -> bool:
@@ -216,7 +216,7 @@ class Watch:
         tap.headers = names = _lower(headers)
         kind = names.get("content-type", "")
         # An error is answered plainly whatever was asked for.
-        tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
+        tap.streaming = kind.startswith(STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
         self._scanner = self._scanner_for(kind)
         if tap.streaming and tap.keeps_lines:
@@ -244,7 +244,7 @@ class Watch:
         tap.received += len(data)
         if len(tap.head) < HEAD_LIMIT:
             tap.head += data[: HEAD_LIMIT - len(tap.head)]
-        if not tap.streaming:
+        if tap.gathers or not tap.streaming:
             tap.pieces.append(data)
         scanner = self._scanner
         assert scanner is not None

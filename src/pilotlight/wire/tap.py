@@ -38,6 +38,7 @@ class Tap:
     checks: bool = True  # whether each event is read in passing; our own readers do it themselves
     keeps_lines: bool = False  # whether the reader has to be kept from cutting events in two
     skips: bool = False  # whether a broken event is left out, as the route's user wants it
+    gathers: bool = False  # whether the stream is put together to one answer, and kept for that
     started: float = field(init=False)
     ledger: Ledger = field(init=False)  # whose time it was
 
@@ -47,7 +48,7 @@ class Tap:
     status: int | None = None  # the true status of the last response
     headers: Mapping[str, str] = field(default_factory=dict)  # of that response, names lower-case
     head: bytes = b""  # the first kilobytes of its body
-    pieces: list[bytes] = field(default_factory=list, repr=False)  # of a plain body, all of it
+    pieces: list[bytes] = field(default_factory=list, repr=False)  # of a body that is kept
     first_byte_at: float | None = None
     streaming: bool = False  # the response is an event stream or NDJSON
     contents: int = 0  # content events seen in a stream (not keep-alives, not pings)
@@ -78,7 +79,7 @@ class Tap:
     @property
     def whole(self) -> bytes:
         """A plain body that has been read to its end; empty otherwise."""
-        return b"".join(self.pieces) if self.complete else b""
+        return b"".join(self.pieces) if self.complete and not self.streaming else b""
 
     @property
     def spoilt(self) -> str:
@@ -158,6 +159,8 @@ def new_tap(
     watched: bool = False,
     checks: bool = True,
     skips: bool = False,
+    gathers: bool = False,
 ) -> Tap:
     """Return the record of an attempt that starts now; the flags are those of `Tap`."""
-    return Tap(wire, timeouts, time.monotonic, watched=watched, checks=checks, skips=skips)
+    clock = time.monotonic
+    return Tap(wire, timeouts, clock, checks, skips=skips, watched=watched, gathers=gathers)

@@ -100,8 +100,8 @@ class _Body:
         self._watch = watch
         self._coding = coding_of(response.headers)
         self._inflater: Inflater | None = None
-        asked = watch is not None and watch.streaming  # for a stream: nobody keeps it whole
-        self._room = inf if asked and response.status < 400 else MAX_BODY
+        asked = watch is not None and watch.streaming and not watch.tap.gathers
+        self._room = inf if asked and response.status < 400 else MAX_BODY  # nobody keeps it whole
 
     @property
     def coded(self) -> bool:

@@ -301,6 +301,15 @@ class Breaker(pybreaker.CircuitBreaker):
             return self._current().suspected(self.clock(), self.policy)
 
     @property
+    def doubtful(self) -> bool:
+        """Whether its circuit is closed, and its last calls are a reason to watch the next."""
+        state = self._rules
+        if not isinstance(state, Closed) or not state.suspicion.awake(self.clock()):
+            return False  # nearly always, and without the lock
+        with self._guard:
+            return state.suspicion.founded(self.clock(), state.window)
+
+    @property
     def idle(self) -> bool:
         """Whether the circuit is closed and no call has ended within the window."""
         with self._guard:

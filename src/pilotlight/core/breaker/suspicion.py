@@ -78,6 +78,11 @@ class Suspicion:
         failures = min(self._failures, window.in_a_row) + self._overdue(now)
         return failures >= DOUBT or self._fell_silent(now, window)
 
+    def founded(self, now: float, window: Window) -> bool:
+        """Tell whether there is reason to doubt: failures, a call that is overdue, or silence."""
+        doubts = self._failures >= DOUBT or self._overdue(now) > 0
+        return doubts or self._fell_silent(now, window)
+
     def overruled(self, now: float, pause: float) -> bool:
         """Tell whether one call may go all the same: there is none for `pause` seconds.
 

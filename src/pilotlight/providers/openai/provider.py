@@ -22,6 +22,7 @@ from pilotlight.diagnosis.prompt_texts import Texts
 from pilotlight.diagnosis.report import failure, keyless_failure, verdict_failure
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
+from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.litellm.clients import kind_of
 from pilotlight.providers.litellm.provider import LiteLLMProvider
 from pilotlight.providers.openai.rules import Dialect, body_of, litellm_has_hooks
@@ -52,6 +53,8 @@ class DirectProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return gather(self, call, attempt)
         if (body := self.body(call)) is None:
             return self._litellm.complete(call, attempt)
         if (mend := self.connection.keyless) is not None:
@@ -66,6 +69,8 @@ class DirectProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return await agather(self, call, attempt)
         if (body := self.body(call)) is None:
             return await self._litellm.acomplete(call, attempt)
         if (mend := self.connection.keyless) is not None:

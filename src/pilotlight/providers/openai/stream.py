@@ -61,13 +61,16 @@ class _Source:
         self._attempt = attempt
         self._body = body
         self._asks = provider.asks_for_count(call)
-        self._tap = new_tap("openai", attempt.timeouts, watched=True, checks=False)
+        self.tap = self._tap = new_tap(
+            "openai", attempt.timeouts, watched=True, checks=False, gathers=attempt.gather
+        )
         spec = provider.connection.spec
         self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
         self._events = EventDecoder()
         self._said_done = False  # the last word was read
         self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
-        self._wants_usage = bool((call.options.get("stream_options") or {}).get("include_usage"))
+        options = call.options.get("stream_options") or {}
+        self._wants_usage = attempt.gather or bool(options.get("include_usage"))
 
     def commits(self, chunk: Any) -> bool:
         """Tell whether this chunk carries text or a tool call."""
@@ -98,7 +101,7 @@ class _Source:
 
         Some servers refuse what they don't know; then they are not asked for it again.
         """
-        known = not self._asks or self._provider.counts is not None
+        known = not self._asks or self._provider.counts is not None or self._attempt.gather
         if known or said.status_code not in (400, 422) or not _UNKNOWN_OPTION.search(said.text):
             return None
         return self._provider.body(self._call, counted=False)
@@ -108,6 +111,7 @@ class _Source:
             raise self._provider.refusal(said)
         if self._asks:
             self._provider.counts = counted
+            self._provider.connection.streamable.lossy |= not counted
 
     def _take(self, data: bytes) -> Any | None:
         """Return the chunk of an event, or None for one that is to be left out."""
