@@ -68,6 +68,7 @@ class World:
         self.board = MemoryBoard(self.clock)
         self.sick = sick
         self.calls: list[Made] = []
+        self.served: list[Made] = []  # by the endpoint, in the order of its answers
         self.trying: dict[int, float] = {}  # the trials under way: call, since when
         self.most_trying = 0
         self.last_break = 0.0  # the latest end of any break so far
@@ -109,7 +110,7 @@ class World:
 
     def served_after(self, moment: float) -> Made | None:
         """The first call that asked the endpoint after a moment and was served by it."""
-        return next((m for m in self.calls if m.served and m.asked[-1] >= moment), None)
+        return next((m for m in self.served if m.asked[-1] >= moment), None)
 
 
 class _Simulated:
@@ -203,18 +204,16 @@ class _Simulated:
             if self.dead:
                 return
             world.trying.pop(id(made), None)
-            made.served = well
+            if well:
+                made.served = True
+                world.served.append(made)
             error = ProviderFault(Fault.SERVER_ERROR, "shared")
             outcome = Answered("well") if well else Failed(Report(Fault.SERVER_ERROR, error))
             self._go_on(made, flow, outcome)
-            self.note_break()
+            until = getattr(self.process.breaker.state, "until", 0.0) - self.ahead
+            world.last_break = max(world.last_break, until)
 
         world.after(sick.answer_takes if well else sick.failing_takes, ended)
-
-    def note_break(self) -> None:
-        """Keep the end of its break, by the clock of the world, if it is the latest."""
-        until = getattr(self.process.breaker.state, "until", 0.0) - self.ahead
-        self.world.last_break = max(self.world.last_break, until)
 
     def die(self) -> None:
         """Fall silent, as after kill -9: what it had in flight is nobody's any more."""
