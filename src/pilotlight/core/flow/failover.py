@@ -212,9 +212,8 @@ def _door(
     target.health.breaker.ask()  # its fleet hears that a trial is wanted here
     if (turn := target.health.breaker.turn()) is None:
         return refused
-    try:
-        if turn.patience < allowance(trip, behind):
-            yield Queue(turn, turn.patience)
+    try:  # a trial needs its time as well
+        yield Queue(turn, min(turn.patience, allowance(trip, behind) / 2))
     finally:
         turn.release()
     return refusal(trip, target)
