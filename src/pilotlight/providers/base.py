@@ -166,6 +166,10 @@ def _provider(connection: Connection) -> Provider:
         from pilotlight.providers.ollama import OllamaProvider
 
         return OllamaProvider(connection)
+    if connection.wire == "cohere" and connection.spec.via is None:
+        from pilotlight.providers.direct_cohere import CohereProvider
+
+        return CohereProvider(connection)
     if connection.base_url and connection.spec.via is None:
         from pilotlight.providers.direct_rules import dialect_of
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from pilotlight.core.steps import Timeouts
 from pilotlight.providers.ledger import Ledger
 
-Wire = Literal["openai", "anthropic", "gemini", "ollama", "stability", "other"]
+Wire = Literal["openai", "anthropic", "gemini", "cohere", "ollama", "stability", "other"]
 """The dialect spoken; "openai" also covers Mistral, Groq and every compatible server."""
 
 Clock = Literal["connect", "first_token", "between_tokens", "total"]
