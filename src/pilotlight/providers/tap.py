@@ -37,6 +37,7 @@ class Tap:
     clock: Callable[[], float] = time.monotonic
     checks: bool = True  # whether each event is read in passing; our own readers do it themselves
     keeps_lines: bool = False  # whether the reader has to be kept from cutting events in two
+    json_only: bool = False  # whether a large body that is no JSON is kept from the reader
     skips: bool = False  # whether a broken event is left out, as the route's user wants it
     started: float = field(init=False)
     ledger: Ledger = field(init=False)  # whose time it was

@@ -21,6 +21,7 @@ from pilotlight.providers.coding import (
     coding_of,
     inflated_headers,
 )
+from pilotlight.providers.garbage import ERROR_BODY, NO_JSON, is_garbage, is_unasked
 from pilotlight.providers.operation import Allowance
 from pilotlight.providers.tap import Tap, current_tap
 from pilotlight.providers.typed import DEEPEST, too_deep
@@ -89,7 +90,9 @@ class _Body:
         self._coding = coding_of(response.headers)
         self._inflater: Inflater | None = None
         asked = watch is not None and watch.streaming  # for a stream: nobody keeps it whole
-        self._room = inf if asked and response.status < 400 else MAX_BODY
+        self._useless = response.status >= 400 or (not asked and is_unasked(response, watch))
+        self._room = ERROR_BODY if self._useless else inf if asked else MAX_BODY
+        self._over = False  # more came than is read of what is no answer
 
     @property
     def coded(self) -> bool:
@@ -105,9 +108,12 @@ class _Body:
 
     def _count(self, piece: bytes) -> bytes:
         self._room -= len(piece)
-        if self._room < 0:
+        if self._room >= 0:
+            return piece
+        if not self._useless:
             raise UnfitBody(TOO_LARGE)
-        return piece
+        self._over = True
+        return piece[: int(self._room)]
 
     def _end(self) -> None:
         """Take note that the body ended as HTTP says it should."""
@@ -117,6 +123,8 @@ class _Body:
             self._watch.ended()
             if too_deep(self._watch.tap.whole):  # a parser of somebody else's would take seconds
                 self._refuse(TOO_DEEP)
+            if self._watch.tap.json_only and is_garbage(self._watch.tap):
+                self._refuse(NO_JSON)
 
     def settle(self) -> None:
         """Take note of the reader's word that the answer is over."""
@@ -155,6 +163,8 @@ class Body(_Body, httpx.SyncByteStream):
 
     def __next__(self) -> bytes:
         assert self._pieces is not None
+        if self._over:
+            raise StopIteration
         watch = self._watch
         if watch is not None:
             watch.resume()
@@ -210,6 +220,8 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         assert self._pieces is not None
+        if self._over:
+            raise StopAsyncIteration
         watch = self._watch
         if watch is not None:
             watch.resume()
