@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
+from pilotlight.core.faults import Fault
 from pilotlight.core.rulings import NO_SPACE, may_fail_over
 from pilotlight.core.steps import Report
 from pilotlight.core.target import Target
@@ -49,6 +50,9 @@ def raise_all_failed(trip: Trip) -> NoReturn:
             f"; ask again in {retry_after:.1f} s, or give {' and '.join(full)} more "
             "`concurrency` or `queue` if the machine can carry it"
         )
+    for attempt in receipt.attempts:
+        if attempt.fault == Fault.AUTH_FAILED and attempt.status is None and attempt.evidence:
+            mend += f"; {attempt.target}: {attempt.evidence}"  # it was not asked: no key
     if any(skip.detail == NO_SPACE for skip in receipt.skipped):
         mend += (
             "; for embeddings a target stands in for the first only where both declare the same "

@@ -43,6 +43,7 @@ class Spec:
     context: int | None = None
     keep_alive: str | float | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a secret
+    key_variable: str | None = None  # the environment variable that should hold the key
     via: Literal["litellm"] | None = None  # None: straight, where that is the same
 
     @property
