@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from pilotlight import Pilotlight, PilotlightError, Route, StreamInterrupted, receipts
 from pilotlight.config import parse
 from pilotlight.core.faults import Fault
+from pilotlight.core.steps import Timeouts
 from pilotlight.errors import ProviderFault
 from pilotlight.providers import cohere
+from pilotlight.providers.clocks import Watch
 from pilotlight.providers.events import read_event
+from pilotlight.providers.tap import Tap
 from pilotlight.providers.typed import choices_of
 from pilotlight.registry import Registry
 from tests.providers.loopback import Loopback, reply, said
@@ -383,3 +386,12 @@ def test_a_stream_shows_its_tokens_only_to_who_asks() -> None:
         wanted = route.stream(CHAT, stream_options={"include_usage": True})
         assert [chunk.usage.total_tokens for chunk in wanted if chunk.get("usage")] == [4]
     assert "stream_options" not in json.loads(server.asked[-1][1])
+
+
+@pytest.mark.parametrize(
+    ("path", "wire"), [("/v1/chat", "other"), ("/v2/chat", "cohere"), ("/any/path", "cohere")]
+)
+def test_its_older_api_is_not_held_to_the_end_of_the_newer(path: str, wire: str) -> None:
+    tap = Tap("cohere", Timeouts())
+    Watch(tap, path, streaming=True)
+    assert tap.wire == wire
