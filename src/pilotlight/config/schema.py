@@ -240,6 +240,7 @@ class TargetConfig(_Table):
             model=self.model,
             api_base=self.api_base,
             api_key=self.api_key.reveal(),
+            key_variable=self.api_key.env,
             context=self.context,
             keep_alive=self.keep_alive,
             options=self.options,

@@ -68,6 +68,8 @@ _PATHS: Final[tuple[tuple[str, Wire], ...]] = (
 
 def dialect(path: str, wire: Wire) -> Wire:
     """Return the dialect of one request: Ollama and Gemini also have a door like OpenAI's."""
+    if wire == "cohere" and path.endswith("/v1/chat"):  # its older API, of which no end is known
+        return "other"
     return next((spoken for end, spoken in _PATHS if path.endswith(end)), wire)
 
 
@@ -101,6 +103,8 @@ class Watch:
         limits = tap.timeouts
         self.tap = tap
         self._dialect = dialect(path, tap.wire)
+        if self._dialect == "other":
+            tap.wire = "other"
         self.streaming = streaming
         self._several = several
         self.kept: LineKeeper | None = None  # what the reader is given is to go through it

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from pilotlight.core.provider import Timeouts
 from pilotlight.wire.time_ledger import Ledger
 
-Wire = Literal["openai", "anthropic", "gemini", "ollama", "stability", "other"]
+Wire = Literal["openai", "anthropic", "gemini", "cohere", "ollama", "stability", "other"]
 """The dialect spoken; "openai" also covers Mistral, Groq and every compatible server."""
 
 Clock = Literal["connect", "first_token", "between_tokens", "total"]
@@ -37,6 +37,7 @@ class Tap:
     clock: Callable[[], float] = time.monotonic
     checks: bool = True  # whether each event is read in passing; our own readers do it themselves
     keeps_lines: bool = False  # whether the reader has to be kept from cutting events in two
+    json_only: bool = False  # whether a large body that is no JSON is kept from the reader
     skips: bool = False  # whether a broken event is left out, as the route's user wants it
     gathers: bool = False  # whether the stream is put together to one answer, and kept for that
     started: float = field(init=False)

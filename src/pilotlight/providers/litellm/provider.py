@@ -115,13 +115,15 @@ class LiteLLMProvider:
         connection = self.connection
         known = kind_of(connection.spec.provider, call.operation) is not None
         watched = known and connection.pool is not None
-        return new_tap(
+        tap = new_tap(
             connection.wire,
             attempt.timeouts,
             watched=watched,
             skips=call.skip_broken,
             gathers=attempt.gather,
         )
+        tap.json_only = True
+        return tap
 
     def kwargs(self, call: Call, attempt: Attempt, asynchronous: bool) -> dict[str, Any]:
         """Return everything that litellm is to be called with.
