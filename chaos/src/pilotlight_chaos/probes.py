@@ -67,12 +67,12 @@ def added_ms(percent: int = 90, since: str = FAULT, most_tries: int = 100) -> fl
 
 
 def refusal_ms(percent: int = 90, since: str = FAULT) -> int:
-    """Return a percentile of how long the calls took that were not answered.
+    """Return a percentile of how long the calls took that ended without an answer.
 
-    0 of fewer than ten.
+    0 of fewer than ten.  One that waits in a queue may be answered yet: `longest_ms` sees it.
     """
     now = current().now()
-    took = [call.took(now) for call in calls_since(since) if not call.answered]
+    took = [call.took(now) for call in calls_since(since) if call.error]
     return round(1000 * percentile(took, percent)) if len(took) >= ENOUGH / 2 else 0
 
 
