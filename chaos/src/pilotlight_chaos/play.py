@@ -123,7 +123,8 @@ class Player:
         if fault is not None:
             body = fault.instead(dialect, ask, dumps(dialect.whole(ask, answer)))
         if body is None:
-            return dialect.script(ask, answer)
+            script = dialect.script(ask, answer)
+            return script if fault is None else fault.mangle(script, dialect)
         if isinstance(body, Reply):
             return body
         if isinstance(body, str):

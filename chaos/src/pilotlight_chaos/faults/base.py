@@ -4,7 +4,8 @@ Owns the interface of the faults beside this file, one a file.  A fault is a fro
 needs of the server is handed to it.  It is one of these:
 
 * `Delay`: the answer comes late or slowly.  Goes together with any other fault.
-* `Act`: the answer becomes another one.  `refuse`, `alter`, `headers` or `instead` says which.
+* `Act`: the answer becomes another one.  `refuse`, `alter`, `headers`, `instead` or `mangle` says
+  which.
 * `Transfer`: an act on the connection.  `break_off` ends it, after what is `spared`.
 * `Transport`: a transfer that is the same below any protocol, so that the TCP proxy has it too.
 * `Standing`: a state of the Ollama that is played, not an act.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 if TYPE_CHECKING:
     from ..answers import Answer, Ask
     from ..dialects import Dialect
+    from ..dialects.base import Script
     from ..http import Json, Reply
 
 HOSTED = frozenset({"openai", "anthropic", "gemini"})
@@ -112,6 +114,10 @@ class Act(Fault):
         A text is that too, but unfinished: a stream then lacks its end.
         """
         return None
+
+    def mangle(self, script: Script, dialect: Dialect) -> Script:
+        """Return the events that are sent in place of a good stream's."""
+        return script
 
 
 class Refusal(Act):
