@@ -174,3 +174,24 @@ def test_one_that_dies_is_waited_for_until_its_lease_is_over(traffic, who, after
 def test_calls_that_can_hardly_wait_and_looks_that_come_late_are_no_livelock(traffic, **more):
     """Each call that came too early for the lease lengthens the time that it is kept for calls."""
     play(ill(**more), traffic)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seconds=st.floats(0.5, 4.0),
+    after=st.floats(0.1, 3.0),
+    gaps=st.lists(st.sampled_from([0.1, 0.5, 1.0, 2.0]), min_size=6, max_size=12),
+    seed=st.integers(0, 10_000),
+)
+def test_a_longer_break_elsewhere_makes_no_second_trial_while_one_is_on_the_wire(
+    seconds, after, gaps, seed
+):
+    world = ill(2, answer_takes=6.0, seed=seed)
+    world.run(world.last_break + SPREAD)
+    world.call(0)
+    world.run(world.clock() + after)
+    world.members[1].process.breaker.prolong(seconds)
+    for gap in gaps:
+        world.run(world.clock() + gap)
+        world.call(1)
+        assert world.most_trying <= 1

@@ -75,6 +75,7 @@ class Report:
     error_type: str = ""  # of what `error` stands for; empty: of `error` itself
     rule: ResidencyRule | None = None  # where residency refused, at the socket or the answer
     window: int | None = None
+    own: float = field(default=0.0, compare=False)  # seconds that this process took for itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Member:
         self._taken = False  # another has the lease
         self._called = self._claiming = False  # a call met a lease that was free; it is claimed
         self._turn: Turn | None = None  # the call that waits for it
+        self._tried: HalfOpen | None = None  # the last state here that has had trials
         self._keep = FRESH  # seconds since the last call for which it is kept
 
     # In the calls' threads.
@@ -142,18 +143,23 @@ class Member:
         return []
 
     def _trial(self, state: Any, me: str) -> list[Errand]:
-        """Claim, prolong or leave the lease for trials."""
+        """Claim, prolong or leave the lease for trials.
+
+        While a trial is on the wire it is kept, even if the circuit has been told to stay open.
+        """
         now, lease = self._sent_at, f"trial:{self.key}"
         until = state.until if isinstance(state, Open) else now
         due = isinstance(state, Open | HalfOpen) and until - now <= AHEAD
         if not due:
             self._called, self._keep = False, FRESH
         holding, silence = now < self._leased_until, now - self._asked
-        trying = isinstance(state, HalfOpen) and bool(state.places) and now < state.lease_ends
+        if isinstance(state, HalfOpen):
+            self._tried = state
+        trying = self._tried is not None and self._tried.trying(now)
         kept = silence <= (self._keep if holding else FRESH) and (holding or now < until)
         self._claiming = self._called
         self.in_haste = due and (holding or silence <= FRESH)
-        if due and (trying or self._called or kept):
+        if trying or (due and (self._called or kept)):
             return [(put if self._squatted else claim)(lease, me, LEASE)]
         self._leased_until = -math.inf
         return [drop(lease, me)] if holding else []

@@ -251,7 +251,7 @@ def _settle(
     if report.window is not None:
         target.health.limit(report.window)
     if rule.breaker is Effect.COUNTS:
-        permit.failure(report.error)
+        permit.failure(report.error, report.own)
         if report.retry_after is not None:
             target.health.hold(report.retry_after)
     elif rule.breaker is Effect.OPENS:
