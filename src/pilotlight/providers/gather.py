@@ -20,7 +20,6 @@ from pilotlight.core.steps import (
     Provider,
     Source,
 )
-from pilotlight.errors import ProviderFault
 from pilotlight.providers.base import Connection, failure
 from pilotlight.providers.clocks import STREAM_TYPES
 from pilotlight.providers.dialects import search_for
@@ -136,7 +135,7 @@ class _Answer:
                 return self._whole(tap, outcome)
             if not tap.streaming and (plain := self._plain(tap)) is not None:
                 return plain
-        except ProviderFault as odd:
+        except Exception as odd:  # chunks of kinds that nobody promised
             return failure(self._attempt.target, tap, odd, self._call.messages, own=True)
         report = outcome.report
         if tap.expired in ("first_token", "between_tokens"):
