@@ -163,6 +163,8 @@ def test_the_answer_is_the_one_that_would_have_come_whole(way, colour):
         plain = ask(asked, colour)
     assert primary.asked == [True, False]
     assert gathered.text == plain.text == TEXT
+    usual = asked.targets[0].health.usual
+    assert usual.first_token.far is not None and usual.answer.far is not None
     one, other = gathered.response, plain.response
     assert one.choices[0].message.content == TEXT
     assert one.choices[0].finish_reason == other.choices[0].finish_reason == "stop"
