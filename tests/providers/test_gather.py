@@ -12,13 +12,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from broken_streams import STREAMS, TEXT, WORDS
+from broken_streams import STREAMS, TEXT, WORDS, broken_streams
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pilotlight import AllTargetsFailed, Answer, Fault
 from pilotlight.app import Pilotlight
 from pilotlight.config.schema import parse
 from pilotlight.registry import Registry
 from pilotlight.routes.route import Route
+from pilotlight.assembly import Pilotlight
+from pilotlight.config import parse
+from pilotlight.records.lines import encode
+from pilotlight.registry import Registry
+from pilotlight.route import Route
+from tests.anyjson import ANY, places, put, written
 from tests.providers.loopback import Loopback, reply, said
 
 ASK = [{"role": "user", "content": "hi"}]
@@ -159,6 +167,8 @@ def test_the_answer_is_the_one_that_would_have_come_whole(way, colour):
         plain = ask(asked, colour)
     assert primary.asked == [True, False]
     assert gathered.text == plain.text == TEXT
+    usual = asked.targets[0].health.usual
+    assert usual.first_token.far is not None and usual.answer.far is not None
     one, other = gathered.response, plain.response
     assert one.choices[0].message.content == TEXT
     assert one.choices[0].finish_reason == other.choices[0].finish_reason == "stop"
@@ -355,3 +365,80 @@ def _always() -> Any:
     from pilotlight.core.flow.failover import Policy
 
     return Policy(gather="always")
+
+
+# A stream in which something is odd.
+
+
+class Stage:
+    """A target whose streams are odd, always gathered, and a spare that is well."""
+
+    def __init__(self, way: str) -> None:
+        self.wire = WIRES[way]
+        self.body = b""
+        self.server = Loopback(self.say).__enter__()
+        quick = {"retry": {"attempts": 0}, "breaker": {"consecutive_failures": 10**6}}
+        quick["breaker"] |= {"minimum_calls": 10**6, "suspicion": False}
+        first = {**TARGETS[way], **quick, "timeout": PATIENT}
+        first["api_base"] = first["api_base"].format(self.server.url)
+        if way != "ollama":
+            first["api_key"] = "k"
+        spare = {"model": "openai/m", "api_base": f"{self.server.url}/spare/v1", "api_key": "s"}
+        data = {
+            "targets": {"first": first, "spare": spare},
+            "routes": {"r": {"targets": ["first", "spare"], "gather": "always"}},
+        }
+        self.app = Pilotlight(parse(data, "test"), registry=Registry())
+
+    def say(self, path: str, _: bytes) -> bytes:
+        return said(FROM_SPARE) if "/spare/" in path else reply(self.body, kind=kind(self.wire))
+
+    def ask(self, body: bytes, colour: str) -> Answer:
+        self.body = body
+        route = self.app.route("r")
+        streamable = route.targets[0].provider.connection.streamable
+        streamable.lossy = False
+        streamable._refused.clear()
+        return ask(route, colour)
+
+
+@pytest.fixture(scope="module")
+def stages() -> Iterator[dict[str, Stage]]:
+    made = {way: Stage(way) for way in TARGETS}
+    yield made
+    for stage in made.values():
+        stage.app.close()
+        stage.server.__exit__()
+
+
+@WAYS
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_with_a_broken_event_it_is_whole_or_another_answers(stages, way, data):
+    sent = data.draw(broken_streams(WIRES[way]))
+    answer = stages[way].ask(sent.body, data.draw(st.sampled_from(["sync", "async"])))
+    assert answer.text in (TEXT, "spare")
+
+
+@WAYS
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_json_in_a_stream_is_an_answer_or_a_fault(stages, way, data):
+    wire = WIRES[way]
+    made = events(wire)
+    able = [n for n, one in enumerate(made) if b"{" in one]
+    place = data.draw(st.sampled_from(able))
+    head, brace, rest = made[place].partition(b"{")
+    event = json.loads(brace + rest)
+    odd = put(event, data.draw(st.sampled_from(list(places(event)))), data.draw(ANY))
+    end = b"\n" if wire == "ollama" else b"\n\n"
+    made[place] = head + written(odd).encode("utf-8", "surrogatepass") + end
+    try:
+        answer = stages[way].ask(b"".join(made), data.draw(st.sampled_from(["sync", "async"])))
+    except Exception as error:
+        assert "content_blocked" in repr(error)
+        return
+    assert isinstance(answer.text, str)
+    answer.text.encode()
+    json.dumps(answer.response.model_dump()).encode()
+    encode(answer.receipt, "p")

@@ -22,6 +22,9 @@ from pilotlight.core.provider import (
 from pilotlight.diagnosis.report import failure
 from pilotlight.errors import ProviderFault
 from pilotlight.providers.connection import Connection
+from pilotlight.providers.connection import Connection, failure
+from pilotlight.wire.clocks import STREAM_TYPES
+from pilotlight.wire.marks import search_for
 from pilotlight.providers.gathering import Gathering
 from pilotlight.providers.litellm.operations import reread
 from pilotlight.providers.replies import ChatReply
@@ -137,7 +140,7 @@ class _Answer:
                 return self._whole(tap, outcome)
             if not tap.streaming and (plain := self._plain(tap)) is not None:
                 return plain
-        except ProviderFault as odd:
+        except Exception as odd:  # chunks of kinds that nobody promised
             return failure(self._attempt.target, tap, odd, self._call.messages, own=True)
         report = outcome.report
         if tap.expired in ("first_token", "between_tokens"):

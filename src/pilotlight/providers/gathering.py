@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pilotlight.errors import ProviderFault
+from pilotlight.wire.field_types import DEEPEST
+
 Json = dict[str, Any]
 
 # Texts that come in pieces; any other text is said once, or again as a whole.
@@ -53,9 +56,12 @@ class Gathering:
             _merge(choice, {key: piece[key] for key in piece if key not in _OF_A_PIECE})
 
     def answer(self) -> Json:
-        """Return what has been said; nothing can be added afterwards."""
+        """Return what has been said; nothing can be added afterwards.
+
+        Raises ProviderFault (malformed_response) for what is nested too deep.
+        """
         choices = [_whole(index, self._choices[index]) for index in sorted(self._choices)]
-        return {**self._head, "choices": choices}
+        return {**_joined(self._head), "choices": choices}
 
 
 class _Pieces(list[str]):
@@ -142,11 +148,13 @@ def _goes_on(last: Json, item: Mapping[str, Any]) -> bool:
     return last.get("type") == item.get("type") == "thinking" and not last.get("signature")
 
 
-def _joined(value: Any) -> Any:
-    """Return the value with every text in one piece."""
+def _joined(value: Any, levels: int = DEEPEST) -> Any:
+    """Return the value with every text in one piece; refuse what is nested too deep to read on."""
+    if not levels:
+        raise ProviderFault("malformed_response", evidence=f"JSON nested deeper than {DEEPEST}")
     if isinstance(value, _Pieces):
         # Two chunks may have the halves of one character, which JSON writes as two escapes.
         return "".join(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {key: _joined(each) for key, each in value.items()}
-    return [_joined(each) for each in value] if isinstance(value, list) else value
+        return {key: _joined(each, levels - 1) for key, each in value.items()}
+    return [_joined(each, levels - 1) for each in value] if isinstance(value, list) else value
