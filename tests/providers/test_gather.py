@@ -19,13 +19,9 @@ from hypothesis import strategies as st
 from pilotlight import AllTargetsFailed, Answer, Fault
 from pilotlight.app import Pilotlight
 from pilotlight.config.schema import parse
-from pilotlight.registry import Registry
-from pilotlight.routes.route import Route
-from pilotlight.assembly import Pilotlight
-from pilotlight.config import parse
 from pilotlight.records.lines import encode
 from pilotlight.registry import Registry
-from pilotlight.route import Route
+from pilotlight.routes.route import Route
 from tests.anyjson import ANY, places, put, written
 from tests.providers.loopback import Loopback, reply, said
 

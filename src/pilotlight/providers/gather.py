@@ -20,11 +20,7 @@ from pilotlight.core.provider import (
     Source,
 )
 from pilotlight.diagnosis.report import failure
-from pilotlight.errors import ProviderFault
 from pilotlight.providers.connection import Connection
-from pilotlight.providers.connection import Connection, failure
-from pilotlight.wire.clocks import STREAM_TYPES
-from pilotlight.wire.marks import search_for
 from pilotlight.providers.gathering import Gathering
 from pilotlight.providers.litellm.operations import reread
 from pilotlight.providers.replies import ChatReply
