@@ -57,7 +57,7 @@ def _settings(primary: ChaosServer, backup: ChaosServer, state: str) -> dict[str
             "gpt": {"api_base": primary.base("primary"), **common},
             "local": {"api_base": backup.base("backup"), **common},
         },
-        "ROUTES": {"default": {"targets": ["gpt", "local"], "deadline": 30}},
+        "ROUTES": {"default": {"targets": ["gpt", "local"], "total_timeout": 30}},
         "RETRY": {"attempts": 0},
     }
 

@@ -20,7 +20,7 @@ from pilotlight_chaos import ChaosServer
 
 SIZES = (1, 4, 16)
 PACE = 0.25  # seconds between two calls of a worker
-BREAKER = {"minimum_calls": 5, "window": 2.0, "reset_timeout": 0.5, "max_break": 0.5}
+BREAKER = {"minimum_calls": 5, "window": 2.0, "reset_timeout": 0.5, "max_reset_timeout": 0.5}
 BREAKS = 4  # that are looked at
 CLOSED_WITHIN = 2.0  # seconds from the provider's healing
 IN_TURN = 0.95 * BREAKER["reset_timeout"]  # seconds between two trials of the fleet
@@ -63,7 +63,7 @@ def _crew(number: int, state: str) -> Iterator[tuple[Crew, ChaosServer]]:
             "health": "off",
             "warm": "never",
             "breaker": BREAKER,
-            "retry": {"attempts": 0},
+            "retry": {"max_retries": 0},
         }
         targets = {
             "primary": {"api_base": primary.base("primary"), **common},

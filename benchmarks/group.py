@@ -18,7 +18,7 @@ GROUPS = (
     "outage",
     "herd",
     "recovery",
-    "deadline",
+    "total_timeout",
     "surge",
     "telemetry",
     "fleet",

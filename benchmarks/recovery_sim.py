@@ -21,8 +21,8 @@ from typing import Any, Final, Literal
 
 from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
 from pilotlight.core.bulkhead.bulkhead import Bulkhead
-from pilotlight.core.flow.failover import Policy, Trip, failover_flow
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.flow.steps import Outcome, Pause, Queue, Relay
 from pilotlight.core.provider import Answered, Attempt, Call, Ended, Failed, Opened, Report
 from pilotlight.core.retry.budget import RetryBudget
@@ -151,7 +151,7 @@ class World:
         breaker = Breaker(name, policy, clock=self.clock, chance=self.random.random)
         retry = RetryPolicy()
         bulkhead = None if concurrency is None else Bulkhead(concurrency, 16, self.clock)
-        health = Health(breaker, RetryBudget(retry.budget, retry.reserve), bulkhead)
+        health = Health(breaker, RetryBudget(retry.budget_ratio, retry.budget_reserve), bulkhead)
         target = Target(name, f"simulated/{name}", None, health, retry=retry)  # type: ignore[arg-type]
         made = Provider(target, model, outages, self.clock, self.random)
         self._providers[target] = made
@@ -204,16 +204,16 @@ class World:
     ) -> None:
         """Make one call now."""
         targets = tuple(each.target for each in chain)
-        journal = Journal("chat", targets[0].name, False, self.clock, started_at=self.clock())
-        trip = Trip(
+        recorder = CallRecorder("chat", targets[0].name, False, self.clock, started_at=self.clock())
+        ctx = CallContext(
             Call("chat", stream=stream),
             targets,
             Policy(),
             self.clock,
-            journal,
+            recorder,
             self.random.random,
         )
-        self._go_on(_Talk(failover_flow(trip), journal, stream, then), None)
+        self._go_on(_Talk(failover_flow(ctx), recorder, stream, then), None)
 
     def run(self, until: float) -> None:
         """Let time pass up to a moment."""
@@ -230,7 +230,7 @@ class World:
             step = talk.flow.send(outcome)
         except (StopIteration, PilotlightError):
             talk.flow.close()
-            self.calls.append(talk.journal.receipt())
+            self.calls.append(talk.recorder.receipt())
             if talk.then is not None:
                 self.at(self.clock(), talk.then)
             return
@@ -265,7 +265,7 @@ class _Talk:
     """One call on its way."""
 
     flow: Any
-    journal: Journal
+    recorder: CallRecorder
     stream: bool
     then: Callable[[], None] | None
     later: list[tuple[float, Outcome]] = field(default_factory=list)

@@ -43,7 +43,7 @@ class Plan:
     door: str
     route: str
     shape: Shape
-    deadline: float
+    total_timeout: float
     way: Way
     patience: float  # seconds until a cancelled task is cancelled
     pieces: int  # of a stream that is left half-way
@@ -88,8 +88,8 @@ def configuration(server: Server) -> dict[str, Any]:
     """Return a configuration over the server, with clocks and breaks that suit short calls."""
     common = {
         "timeout": {"connect": 1.0, "first_token": 0.5, "between_tokens": 0.3, "total": 1.0},
-        "breaker": {"reset_timeout": 0.3, "max_break": 2.0},
-        "retry": {"base": 0.05, "cap": 0.2},
+        "breaker": {"reset_timeout": 0.3, "max_reset_timeout": 2.0},
+        "retry": {"wait_initial": 0.05, "wait_max": 0.2},
     }
     key = {"api_key": "sk-soak", **common}
     targets = {
@@ -132,7 +132,9 @@ class Doors:
     def __init__(self, app: Pilotlight) -> None:
         self._routes = app.routes
         self._decorated = {
-            (shape, seconds): pilotlight.failover(app.route("wire"), deadline=seconds)(function)
+            (shape, seconds): pilotlight.failover(app.route("wire"), total_timeout=seconds)(
+                function
+            )
             for shape, function in FUNCTIONS.items()
             for seconds in DEADLINES
         }
@@ -140,13 +142,13 @@ class Doors:
     def open(self, plan: Plan) -> Any:
         """Make the call: return the answer, the coroutine, the stream or the async stream."""
         if plan.door == "decorator":
-            return self._decorated[plan.shape, plan.deadline]()
+            return self._decorated[plan.shape, plan.total_timeout]()
         if plan.door == "route":
             ask = getattr(self._routes[plan.route], plan.shape)
-            return ask(ASK, deadline=plan.deadline, private=plan.private or None)
+            return ask(ASK, total_timeout=plan.total_timeout, private=plan.private or None)
         litellms = pilotlight.acompletion if plan.shape[0] == "a" else pilotlight.completion
         stream = plan.shape.endswith("stream")
-        return litellms(plan.route, ASK, timeout=plan.deadline, stream=stream)
+        return litellms(plan.route, ASK, timeout=plan.total_timeout, stream=stream)
 
 
 def run(doors: Doors, plan: Plan, clock: Callable[[], float] = time.monotonic) -> Ended:
@@ -159,7 +161,7 @@ def run(doors: Doors, plan: Plan, clock: Callable[[], float] = time.monotonic) -
         outcome, typed = ("left" if plan.way == "leave" else "answered"), True
     except Exception as error:
         outcome, typed = type(error).__name__, is_typed(error)
-    return Ended(outcome, typed, clock() - began - plan.deadline)
+    return Ended(outcome, typed, clock() - began - plan.total_timeout)
 
 
 def _read(stream: Any, plan: Plan) -> None:
@@ -187,7 +189,7 @@ async def arun(doors: Doors, plan: Plan, clock: Callable[[], float] = time.monot
         outcome, typed = "cancelled", plan.way == "cancel"
     except Exception as error:
         outcome, typed = type(error).__name__, is_typed(error)
-    return Ended(outcome, typed, clock() - began - plan.deadline)
+    return Ended(outcome, typed, clock() - began - plan.total_timeout)
 
 
 async def _call(doors: Doors, plan: Plan) -> None:

@@ -18,7 +18,7 @@ SHARE_ILL: Final = 0.6  # of the servers have something, in each batch
 PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "rate_limit": {"retry_after": 0.2},
     "slow": {"seconds": 0.25, "per_token": 0.02},
-    "cold": {"seconds": 0.3},
+    "installed": {"seconds": 0.3},
     "stall": {"after": 2},
     "keepalive_stall": {"after": 1, "every": 0.05},
     "cut": {"after": 2},
@@ -29,7 +29,7 @@ PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "drip": {"bytes_per_second": 4000.0},
     "flapping": {"down": 0.3, "up": 0.3},
 }
-SLOW_KINDS: Final = frozenset({"hang", "stall", "keepalive_stall", "slow", "cold"})
+SLOW_KINDS: Final = frozenset({"hang", "stall", "keepalive_stall", "slow", "installed"})
 
 
 class Server:

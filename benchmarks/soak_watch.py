@@ -25,7 +25,7 @@ from benchmarks.soak_faults import Server
 from pilotlight.app import Pilotlight
 from pilotlight.core.breaker.permit import Permit
 from pilotlight.core.breaker.states import HalfOpen
-from pilotlight.core.flow.context import Trip
+from pilotlight.core.flow.context import CallContext
 
 PATIENCE: Final = 10.0  # seconds in which abandoned streams and their server come to rest
 SLOPE: Final = 1.0  # MiB per 10,000 calls: the most that the interval's upper end may say
@@ -120,7 +120,7 @@ def _count(calls: int, app: Pilotlight, loop: asyncio.AbstractEventLoop, server:
         trials=sum(len(state.places) for state in states if isinstance(state, HalfOpen)),
         inside=sum(queue.inside for queue in queues),
         waiting=sum(queue.waiting for queue in queues),
-        trips=sum(isinstance(each, Trip) for each in alive),
+        trips=sum(isinstance(each, CallContext) for each in alive),
         at_server=server.busy_with(),
     )
 

@@ -43,7 +43,7 @@ class Note:
     """One call of the surge; moments in seconds from its start; None where none."""
 
     number: int
-    deadline: float
+    total_timeout: float
     priority: Priority
     began: float = 0.0
     admitted: float | None = None
@@ -165,7 +165,7 @@ def _thread(route: Route, notes: Notes, note: Note) -> None:
     _number.set(note.number)
     note.began = notes.now()
     try:
-        route.complete(ASK, deadline=note.deadline, priority=note.priority)
+        route.complete(ASK, total_timeout=note.total_timeout, priority=note.priority)
     except PilotlightError as error:
         _failed(note, error)
     else:
@@ -177,7 +177,7 @@ async def _task(route: Route, notes: Notes, note: Note) -> None:
     _number.set(note.number)
     note.began = notes.now()
     try:
-        await route.acomplete(ASK, deadline=note.deadline, priority=note.priority)
+        await route.acomplete(ASK, total_timeout=note.total_timeout, priority=note.priority)
     except PilotlightError as error:
         _failed(note, error)
     else:
@@ -202,7 +202,7 @@ def _counters(base: str) -> dict[str, Any]:
 def _told(notes: Notes, counters: dict[str, Any], left: tuple[int, int]) -> list[Row]:
     served = [note for note in notes.calls if note.outcome == "served"]
     shed = [note for note in notes.calls if note.outcome == "shed"]
-    late = [note for note in served if note.ended - note.began > note.deadline]
+    late = [note for note in served if note.ended - note.began > note.total_timeout]
     waits = sorted(note.shed_after for note in shed)
     p50, p99, worst = (
         value * 1000
@@ -211,7 +211,7 @@ def _told(notes: Notes, counters: dict[str, Any], left: tuple[int, int]) -> list
     told = [note for note in shed if note.retry_after]
     displaced = sum(note.displaced is not None for note in shed)
     longest = max(waiting for _, _, waiting in notes.trace)
-    spare = min(note.deadline - (note.ended - note.began) for note in served)
+    spare = min(note.total_timeout - (note.ended - note.began) for note in served)
     sent = counters["requests"] - 2 * WARM
     lost = CALLS - len(served) - len(shed)
     head = f"surge of {CALLS} on {SLOTS} places, {SERVICE * 1000:.0f} ms each"

@@ -91,7 +91,7 @@ def _served(panel: Panel, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from _named(panel, "served", "by priority")
     yield from _legend(
         panel.top - 14,
-        [("queued", "in the queue"), ("served", "being served"), ("until", "deadline")],
+        [("queued", "in the queue"), ("served", "being served"), ("until", "total_timeout")],
     )
     yield from panel.ruled(0.25, "s")
     for index, call in enumerate(calls):
@@ -99,7 +99,7 @@ def _served(panel: Panel, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         began, admitted, ended = (panel.x(call[key]) for key in ("began", "admitted", "ended"))
         yield _rect("queued", began, y + 1.5, admitted - began, BAR - 3)
         yield _rect("served", admitted, y + 1.5, ended - admitted, BAR - 3)
-        if (until := call["began"] + call["deadline"]) <= panel.across:
+        if (until := call["began"] + call["total_timeout"]) <= panel.across:
             yield _line("until", panel.x(until), y, panel.x(until), y + BAR)
         yield _text(LEFT - 8, y + BAR - 3, str(call["priority"]), "end")
 

@@ -62,7 +62,7 @@ def rows() -> list[Row]:
         "bare": partial(each, partial(_two_spans, tracers.get_tracer("bare")), TIMES),
     }
     for shape, call in shapes.items():
-        cases[f"without {shape}"] = partial(_case, call, attend=lambda _trip: None)
+        cases[f"without {shape}"] = partial(_case, call, attend=lambda _ctx: None)
         cases[f"asleep {shape}"] = partial(_case, call)
         cases[f"whole {shape}"] = partial(_measured, call, lambda: whole, reader, collected)
     settle()

@@ -26,7 +26,7 @@ def configuration(server: ChaosServer) -> dict:
                 "context": 8192,
             },
         },
-        "routes": {"chat": {"targets": ["gpt", "local"], "deadline": 30}},
+        "routes": {"chat": {"targets": ["gpt", "local"], "total_timeout": 30}},
     }
 
 

@@ -16,7 +16,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-@failover("openai/gpt-4o", "anthropic/claude-sonnet-4-5", "ollama/llama3.2", deadline=10)
+@failover("openai/gpt-4o", "anthropic/claude-sonnet-4-5", "ollama/llama3.2", total_timeout=10)
 def translate(text: str, *, target) -> str:
     """Translate a text; runs once for each attempt."""
     import litellm

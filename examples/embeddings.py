@@ -26,7 +26,7 @@ def configuration(server: ChaosServer) -> dict:
             "spare": hosted("openai/gpt-image-1", "spare"),
         },
         "routes": {
-            "index": {"targets": ["hosted", "local"], "deadline": 30},
+            "index": {"targets": ["hosted", "local"], "total_timeout": 30},
             "pictures": {"targets": ["painter", "spare"]},
         },
     }

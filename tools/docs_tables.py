@@ -100,7 +100,7 @@ MEANING: Mapping[str, str] = {
     "files embeddings image_generation`; "
     "not set: what its server or litellm's table says, the rest is assumed",
     "targets.keep_alive": "Ollama only: how long the model stays loaded after a call",
-    "targets.reserve": "time kept free for this target while earlier ones are asked; "
+    "targets.time_reserve": "time kept free for this target while earlier ones are asked; "
     "not set: a quarter of what is left",
     "targets.local_addresses": "hosts that are yours, so that this target counts as local",
     "targets.health": "whether the target is checked between calls: `on`, `off`, or for a closed "
@@ -143,17 +143,17 @@ MEANING: Mapping[str, str] = {
     "breaker.minimum_calls": "never opens by a rate on fewer calls in the window",
     "breaker.window": "how far back calls are counted",
     "breaker.reset_timeout": "length of a break after a failure that came fast",
-    "breaker.max_break": "the longest break after failures that made callers wait",
+    "breaker.max_reset_timeout": "the longest break after failures that made callers wait",
     "breaker.trial_calls": "calls admitted when a break is over; all must succeed",
-    "breaker.slow_call": "a success that takes this long counts as slow; not set: none does",
+    "breaker.slow_call_duration": "a success that takes so long counts as slow; not set: none does",
     "breaker.slow_call_rate": "opens at this share of slow calls",
     "breaker.suspicion": "after two failures in a row, spare it calls that others can answer",
     "breaker.consecutive_failures": "opens when so many calls in a row have failed",
-    "retry.attempts": "retries at one target within one call, at most; 0: never",
-    "retry.base": "the first pause is random between 0 and this; doubled for each further one",
-    "retry.cap": "the longest pause",
-    "retry.budget": "the share of successes that may be spent on retries",
-    "retry.reserve": "retries in hand at the start",
+    "retry.max_retries": "retries at one target within one call, at most; 0: never",
+    "retry.wait_initial": "the first pause is random from 0 to this; doubled for each further one",
+    "retry.wait_max": "the longest pause",
+    "retry.budget_ratio": "the share of successes that may be spent on retries",
+    "retry.budget_reserve": "retries in hand at the start",
     "retry.only_under": "what took longer than this, or than a tenth of the time left, is not "
     "tried again while another target could answer",
     "receipts.path": "the file, as seen from the configuration's folder; it ends in `.jsonl`, or "
@@ -295,7 +295,7 @@ def _effects(rule: Rule) -> list[str]:
         usual = rule.break_for is None
         breaker = "opens for a break" if usual else f"opens for {_lasting(rule.break_for)}"
     elsewhere = {Elsewhere.YES: "yes", Elsewhere.NO: "no: raised"}.get(rule.elsewhere)
-    return [breaker, str(rule.retries), elsewhere or rule.elsewhere.value]
+    return [breaker, "yes" if rule.retried else "no", elsewhere or rule.elsewhere.value]
 
 
 def _lasting(seconds: float | None) -> str:
@@ -313,7 +313,7 @@ def _faults_short() -> str:
     for fault, rule in RULES.items():
         breaker, retries, elsewhere = _effects(rule)
         effect = "opens" if breaker.startswith("opens") else breaker
-        once = "once" if retries == "1" else "no"
+        once = retries
         groups.setdefault((effect, once, elsewhere), []).append(fault)
     rows = [[_codes(faults), *effects] for effects, faults in groups.items()]
     return table(("fault", "breaker", "retried", "fails over"), rows)

@@ -72,8 +72,8 @@ def test_counters(server: ChaosServer, http: httpx.Client) -> None:
 def test_refuse_for_a_while(server: ChaosServer, http: httpx.Client) -> None:
     http.post(f"{server.url}/__control/refuse", json={"seconds": 0.1})
     refused = False
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
+    total_timeout = time.monotonic() + 5
+    while time.monotonic() < total_timeout:
         try:
             answered = ask(server, http).status_code == 200
         except httpx.TransportError:

@@ -21,7 +21,7 @@ from pilotlight.catalog.providers import Spec
 from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.core.clock import SYSTEM_CLOCK
 from pilotlight.core.flow import drivers
-from pilotlight.core.flow.failover import Trip, failover_flow
+from pilotlight.core.flow.failover import CallContext, failover_flow
 from pilotlight.core.provider import (
     Answered,
     AsyncSource,
@@ -62,6 +62,7 @@ __all__ = [
     "Answered",
     "Attempt",
     "Call",
+    "CallContext",
     "Ended",
     "Endpoint",
     "Facts",
@@ -70,7 +71,6 @@ __all__ = [
     "RetryPolicy",
     "Target",
     "Timeouts",
-    "Trip",
     "acomplete",
     "astream",
     "complete",
@@ -204,15 +204,15 @@ class Hearing:
     def __exit__(self, *exc: object) -> None:
         self._open.__exit__(*exc)
 
-    def vouch(self) -> Failed | None:
+    def verify_local(self) -> Failed | None:
         """Before anything is sent: fail a private call whose model is not at home."""
-        return self._proof.vouch(self._attempt) if self._call.private else None
+        return self._proof.verify_local(self._attempt) if self._call.private else None
 
-    async def avouch(self) -> Failed | None:
+    async def averify_local(self) -> Failed | None:
         """As `vouch`."""
         if not self._call.private:
             return None
-        return await self._proof.avouch(self._attempt)
+        return await self._proof.averify_local(self._attempt)
 
     def failed(self, error: Exception, partial: str = "", tool_begun: bool = False) -> Failed:
         """Diagnose what was raised; raises the error itself where it is a bug.
@@ -298,51 +298,51 @@ class Adapter:
     def handle(self, attempt: Attempt, asynchronous: bool) -> Any:
         raise NotImplementedError
 
-    def vouch(self, attempt: Attempt) -> Failed | None:
+    def verify_local(self, attempt: Attempt) -> Failed | None:
         return None
 
-    async def avouch(self, attempt: Attempt) -> Failed | None:
+    async def averify_local(self, attempt: Attempt) -> Failed | None:
         return None
 
     def prepare(self) -> None:
         """Load what the first call needs."""
 
 
-def complete(trip: Trip) -> tuple[Any, Receipt]:
+def complete(ctx: CallContext) -> tuple[Any, Receipt]:
     """Carry a call out; return what the provider answered, and the receipt.
 
     Raises as `Route.complete` does.
     """
 
     def ask(attempt: Attempt) -> Answered | Failed:
-        return attempt.target.provider.complete(trip.call, attempt)
+        return attempt.target.provider.complete(ctx.call, attempt)
 
-    return drivers.complete(failover_flow(trip), ask, trip.clock), trip.journal.receipt()
+    return drivers.complete(failover_flow(ctx), ask, ctx.clock), ctx.recorder.receipt()
 
 
-async def acomplete(trip: Trip) -> tuple[Any, Receipt]:
+async def acomplete(ctx: CallContext) -> tuple[Any, Receipt]:
     """Carry a call out with coroutines."""
 
     async def ask(attempt: Attempt) -> Answered | Failed:
-        return await attempt.target.provider.acomplete(trip.call, attempt)
+        return await attempt.target.provider.acomplete(ctx.call, attempt)
 
-    value = await drivers.acomplete(failover_flow(trip), ask, trip.clock)
-    return value, trip.journal.receipt()
+    value = await drivers.acomplete(failover_flow(ctx), ask, ctx.clock)
+    return value, ctx.recorder.receipt()
 
 
-def stream(trip: Trip) -> Generator[Any]:
+def stream(ctx: CallContext) -> Generator[Any]:
     """Carry a call out as a generator of the provider's chunks; `trip.journal.receipt()` grows."""
 
     def ask(attempt: Attempt) -> Source:
-        return attempt.target.provider.stream(trip.call, attempt)
+        return attempt.target.provider.stream(ctx.call, attempt)
 
-    return drivers.stream(failover_flow(trip), ask, trip.clock)
+    return drivers.stream(failover_flow(ctx), ask, ctx.clock)
 
 
-def astream(trip: Trip) -> AsyncGenerator[Any]:
+def astream(ctx: CallContext) -> AsyncGenerator[Any]:
     """Carry a call out as an async generator of the provider's chunks."""
 
     def ask(attempt: Attempt) -> AsyncSource:
-        return attempt.target.provider.astream(trip.call, attempt)
+        return attempt.target.provider.astream(ctx.call, attempt)
 
-    return cast("AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, trip.clock))
+    return cast("AsyncGenerator[Any]", drivers.astream(failover_flow(ctx), ask, ctx.clock))

@@ -52,7 +52,7 @@ def _left_alone(app: Pilotlight, days: tuple[GameDay, ...]) -> list[str]:
     new = days[-1]
     alone = []
     for name, route in app.routes.items():
-        homes = [each for each in route.targets if each.at_home]
+        homes = [each for each in route.targets if each.is_local]
         kinds = {"private calls of ": homes} | ({} if route.private else {"": route.targets})
         for kind, able in kinds.items():
             hit = [each for each in able if any(day.means(name, each) for day in days)]

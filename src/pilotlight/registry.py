@@ -25,7 +25,7 @@ from pilotlight import events
 from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
 from pilotlight.core.bulkhead.bulkhead import Bulkhead
 from pilotlight.core.clock import Clock
-from pilotlight.core.embedding_space import Space
+from pilotlight.core.embedding_space import EmbeddingSpace
 from pilotlight.core.fork import GATE
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
@@ -101,7 +101,7 @@ class Registry:
         self._records: WeakValueDictionary[Endpoint, Health] = WeakValueDictionary()
         self._recent: OrderedDict[Endpoint, Health] = OrderedDict()
         self._broken: OrderedDict[Endpoint, Health] = OrderedDict()
-        self._spaces: dict[str, Space] = {}
+        self._spaces: dict[str, EmbeddingSpace] = {}
 
     def forked(self) -> None:
         """In a child: nobody holds the lock there."""
@@ -127,11 +127,11 @@ class Registry:
                     chance=self._chance,
                     listeners=[_Announcer()],
                 )
-                record = Health(breaker, RetryBudget(retry.budget, retry.reserve))
+                record = Health(breaker, RetryBudget(retry.budget_ratio, retry.budget_reserve))
                 self._records[endpoint] = record
             self._remember(endpoint, record)
             record.breaker.configure(policy)
-            record.budget.ratio = retry.budget
+            record.budget.ratio = retry.budget_ratio
             if concurrency is None:
                 record.bulkhead = None
             elif record.bulkhead is None:
@@ -155,10 +155,10 @@ class Registry:
                 break
             del self._broken[oldest]
 
-    def space(self, name: str) -> Space:
+    def space(self, name: str) -> EmbeddingSpace:
         """Return the embedding space of this name, made at first use."""
         with self._lock:
-            return self._spaces.setdefault(name, Space(name))
+            return self._spaces.setdefault(name, EmbeddingSpace(name))
 
     @property
     def records(self) -> Mapping[Endpoint, Health]:

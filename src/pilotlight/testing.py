@@ -30,7 +30,7 @@ from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
 from pilotlight.core.bulkhead.bulkhead import Bulkhead
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.drills.forced import Drill, drill
-from pilotlight.core.embedding_space import Space
+from pilotlight.core.embedding_space import EmbeddingSpace
 from pilotlight.core.provider import Answered, Attempt, Call, Ended, Facts, Failed, Report, Timeouts
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
@@ -134,7 +134,7 @@ class ScriptedTarget(Target):
         lacks: Iterable[str] = (),
         space: str | None = None,
     ) -> None:
-        retry = retry or RetryPolicy(attempts=0)
+        retry = retry or RetryPolicy(max_retries=0)
         missing = frozenset(lacks)
         guard = Breaker(name, breaker, clock=clock, chance=lambda: 0.0)
         bulkhead = None if concurrency is None else Bulkhead(concurrency, queue, clock)
@@ -142,14 +142,14 @@ class ScriptedTarget(Target):
             name=name,
             model=f"scripted/{name}",
             provider=_Scripted(self, clock),
-            health=Health(guard, RetryBudget(retry.budget, retry.reserve), bulkhead),
+            health=Health(guard, RetryBudget(retry.budget_ratio, retry.budget_reserve), bulkhead),
             local=local,
             timeouts=timeouts or Timeouts(),
             retry=retry,
             window=lambda: window or self.health.window,
             room=lambda _options: window or self.health.window,
             lacks=lambda: missing,
-            space=None if space is None else Space(space),
+            space=None if space is None else EmbeddingSpace(space),
         )
         self.script = list(script) or ["ok"]
         self.calls: list[Call] = []
@@ -227,10 +227,10 @@ class _Scripted:
     def handle(self, attempt: Attempt, asynchronous: bool) -> ScriptedHandle:
         return ScriptedHandle(self._target, attempt, self._clock)
 
-    def vouch(self, attempt: Attempt) -> Failed | None:
+    def verify_local(self, attempt: Attempt) -> Failed | None:
         return None
 
-    async def avouch(self, attempt: Attempt) -> Failed | None:
+    async def averify_local(self, attempt: Attempt) -> Failed | None:
         return None
 
     def prepare(self) -> None:

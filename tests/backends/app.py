@@ -50,7 +50,7 @@ class App:
                 "targets": targets,
                 "routes": {name: {"targets": asked} for name, asked in routes.items()},
                 "breaker": {"minimum_calls": 3},
-                "retry": {"attempts": 1, "base": 0.01, "cap": 0.02},
+                "retry": {"max_retries": 1, "wait_initial": 0.01, "wait_max": 0.02},
             }
         )
 

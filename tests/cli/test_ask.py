@@ -128,7 +128,7 @@ def test_route_must_be_chosen_and_known(run, folder, server):
 def test_deadline(run, write, server):
     write(local="ollama/llama3.2:3b")
     server.fault("local", "hang")
-    result = run("ask", "Why?", "--deadline", "0.3")
+    result = run("ask", "Why?", "--total-timeout", "0.3")
     assert result.exit_code == 1
-    assert "deadline" in result.stderr or "timeout" in result.stderr
-    assert run("ask", "Why?", "--deadline", "0").exit_code == 2
+    assert "total_timeout" in result.stderr or "timeout" in result.stderr
+    assert run("ask", "Why?", "--total-timeout", "0").exit_code == 2

@@ -164,7 +164,7 @@ def test_calls_have_the_file_looked_at_in_the_background(monkeypatch, tmp_path):
     file = DrillFile(tmp_path / "drill.json")
     monkeypatch.setattr(file, "look", looked.set)
     try:
-        file.days.knock()
+        file.days.refresh_soon()
         assert looked.wait(30)
     finally:
         WATCHER.stop()

@@ -32,7 +32,7 @@ def test_table_and_routes(run, write, server, primary):
     result = run("status")
     assert result.exit_code == 0
     assert "route chat  gpt → local  no deadline" in result.stdout
-    for word in ("reachable", "cold", "8k of 128k", "+5 wait", "2.0 GB", "UTC"):
+    for word in ("reachable", "installed", "8k of 128k", "+5 wait", "2.0 GB", "UTC"):
         assert word in result.stdout
     assert SECRET not in result.output
 
@@ -46,7 +46,7 @@ def test_json(run, write, server, primary):
     assert (rows["other"]["state"], rows["other"]["key"]) == ("no_key", "missing")
     assert rows["other"]["check"] is None  # nobody was asked
     local = rows["local"]
-    assert (local["state"], local["local"], local["server"]) == ("lit", True, "0.33.0")
+    assert (local["state"], local["local"], local["server"]) == ("loaded", True, "0.33.0")
     assert local["context"] == {"sent": 8192, "loaded": 8192, "trained": 131072}
     assert (local["vram_share"], local["size"]) == (1.0, 2_019_393_189)
     assert local["retirement"] == dict.fromkeys(("day", "days", "source", "replacement"))
@@ -107,7 +107,7 @@ def test_server_that_is_no_ollama(run, write, server):
 def test_what_an_old_server_does_not_say_is_unknown(run, write, sham):
     write(local={"model": "ollama/llama3.2:3b", "api_base": sham.url})
     local = _targets(run("status", "--json"))["local"]
-    assert (local["state"], local["server"], local["vram_share"]) == ("lit", "0.3.0", None)
+    assert (local["state"], local["server"], local["vram_share"]) == ("loaded", "0.3.0", None)
     assert local["context"] == {"sent": 8192, "loaded": None, "trained": None}
     screen = run("status").stdout
     assert "8k of ?" in screen
@@ -151,7 +151,7 @@ class TestLooking:
             rows = _targets(run("status", "--json"))
         finally:
             never.set()
-        assert rows["local"]["state"] == "cold"
+        assert rows["local"]["state"] == "installed"
         assert (rows["stuck"]["state"], rows["stuck"]["check"]) == ("unreachable", None)
         assert "no answer within" in rows["stuck"]["problem"]
 
@@ -169,7 +169,7 @@ class TestLooking:
         write(broken="ollama/mistral:7b", local="ollama/llama3.2:3b")
         result = run("status", "--json")
         rows = _targets(result)
-        assert (rows["broken"]["state"], rows["local"]["state"]) == ("unknown", "cold")
+        assert (rows["broken"]["state"], rows["local"]["state"]) == ("unknown", "installed")
         assert SECRET not in result.output
 
     def test_an_address_that_is_not_known(self, run, write, server):
@@ -197,7 +197,7 @@ class TestLooking:
 
         monkeypatch.setattr(module, "litellm", broken)
         write(gpt=primary, local="ollama/llama3.2:3b")
-        assert _targets(run("status", "--json"))["local"]["state"] == "cold"
+        assert _targets(run("status", "--json"))["local"]["state"] == "installed"
         result = run("doctor", "--json")
         assert result.exit_code == 1
         assert said in json.loads(result.stdout)["checks"][-1]["text"]
@@ -244,7 +244,7 @@ class TestScreen:
         assert ("48.0GB" in folded) == ("50%VRAM" in folded) == (width >= 90)
 
     def test_on_the_processor_alone(self):
-        assert "CPU only" in self.rendered(100, self.facts("lit", vram_share=0.0))
+        assert "CPU only" in self.rendered(100, self.facts("loaded", vram_share=0.0))
 
     def test_routes(self):
         route = RouteFacts("chat", ("a", "b"), 30.0, True, {"b": ("images", "audio")})

@@ -50,7 +50,7 @@ ODD = st.sampled_from(
 )
 TEXTS = st.text() | st.lists(ODD | st.sampled_from("ab "), max_size=12).map("".join)
 TEXTS = TEXTS | st.just(HOSTILE)
-SOME = settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
+SOME = settings(max_examples=40, suppress_health_check=list(HealthCheck), total_timeout=None)
 
 
 def unsafe(text: str, but: str = "\n") -> list[str]:
@@ -87,7 +87,7 @@ def surveys(draw):
         return draw(TEXTS)
 
     target = TargetFacts(
-        text(), text(), draw(st.sampled_from(["lit", "missing", "unreachable", "cloud"])),
+        text(), text(), draw(st.sampled_from(["loaded", "missing", "unreachable", "cloud"])),
         draw(st.booleans()), text(), "present", 2, 3, text(), text(), Context(1, 2, 3), 10, 0.5,
         Looked("2026-11-22T21:46:57+00:00", 0.1), Retirement("2027-01-01", 3, text(), text()),
         text(), text(),

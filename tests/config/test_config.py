@@ -127,14 +127,14 @@ def test_a_route_has_the_policy_of_its_table():
     pilot = load({
         "targets": {"gpt": {"model": "openai/gpt-4o"}},
         "routes": {"chat": {
-            "targets": ["gpt"], "deadline": "1m", "on_interrupt": "restart", "private": True,
+            "targets": ["gpt"], "total_timeout": "1m", "on_interrupt": "restart", "private": True,
             "on_broken_event": "skip",
             "fail_over_on": ["content_blocked"], "rate_limit_wait": 0, "priority": "low",
             "sit_out": "3s", "gather": "never",
         }},
     })  # fmt: skip
     route = pilot.route("chat")
-    assert (route.deadline, route.private, route.priority) == (60.0, True, "low")
+    assert (route.total_timeout, route.private, route.priority) == (60.0, True, "low")
     assert (route.policy.on_interrupt, route.policy.rate_limit_wait) == ("restart", 0.0)
     assert (route.policy.sit_out, route.policy.gather) == (3.0, "never")
     assert route.policy.on_broken_event == "skip"
@@ -144,9 +144,9 @@ def test_a_route_has_the_policy_of_its_table():
 def test_a_targets_numbers_go_over_the_common_ones_over_the_defaults():
     config = load_config({
         "breaker": {"failure_rate": 0.9, "window": "1m"},
-        "retry": {"attempts": 0},
+        "retry": {"max_retries": 0},
         "targets": {
-            "a": {"model": "openai/x", "breaker": {"window": 5}, "retry": {"base": "1s"}},
+            "a": {"model": "openai/x", "breaker": {"window": 5}, "retry": {"wait_initial": "1s"}},
             "b": {"model": "openai/y"},
         },
     })  # fmt: skip
@@ -200,15 +200,15 @@ def test_two_configurations_share_the_health_of_an_endpoint():
 )
 def test_durations_have_a_unit(number, unit, gap):
     name, seconds = unit
-    route = {"targets": ["a"], "deadline": f"{number}{gap}{name}"}
+    route = {"targets": ["a"], "total_timeout": f"{number}{gap}{name}"}
     config = load_config({"targets": {"a": {"model": "ollama/x"}}, "routes": {"r": route}})
-    assert config.routes["r"].deadline == pytest.approx(number * seconds)
+    assert config.routes["r"].total_timeout == pytest.approx(number * seconds)
 
 
 @given(st.one_of(st.integers(1, 10**9), st.floats(1e-6, 1e9)))
 def test_a_plain_number_is_seconds(number):
-    config = load_config({"targets": {"a": {"model": "ollama/x", "reserve": number}}})
-    assert config.targets["a"].reserve == number
+    config = load_config({"targets": {"a": {"model": "ollama/x", "time_reserve": number}}})
+    assert config.targets["a"].time_reserve == number
 
 
 @given(
@@ -219,5 +219,5 @@ def test_a_plain_number_is_seconds(number):
     )
 )
 def test_anything_else_is_no_duration(value):
-    with pytest.raises(ConfigError, match="^the given mapping: targets.a.reserve: "):
-        load_config({"targets": {"a": {"model": "ollama/x", "reserve": value}}})
+    with pytest.raises(ConfigError, match="^the given mapping: targets.a.time_reserve: "):
+        load_config({"targets": {"a": {"model": "ollama/x", "time_reserve": value}}})

@@ -81,7 +81,7 @@ MISTAKES = [
         "targets.gpt.abilities.1: unknown ability; did you mean 'images'?, got 'image'",
     ),
     ("[breaker]\nwindw = 3", "breaker.windw: unknown key; did you mean 'window'?"),
-    ("[retry]\nattempts = -1", "retry.attempts: should be greater than or equal to 0, got -1"),
+    ("[retry]\nattempts = -1", "retry.max_retries: should be greater than or equal to 0, got -1"),
     (WELL + "[routes.chat]\ntargets = []", "routes.chat.targets: needs at least one entry"),
     (WELL + "[routes.chat]", "routes.chat.targets: missing; add `targets = ...`"),
     (
@@ -101,7 +101,7 @@ MISTAKES = [
         "routes.chat.on_interrupt: should be 'raise' or 'restart', got 'splice'",
     ),
     (
-        WELL + CHAT + "deadline = true",
+        WELL + CHAT + "total_timeout = true",
         "routes.chat.deadline: a duration is a finite number of seconds, got True",
     ),
     (

@@ -12,8 +12,8 @@ import pytest
 from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
 from pilotlight.core.bulkhead.bulkhead import Bulkhead
 from pilotlight.core.drills.schedule import GameDays
-from pilotlight.core.flow.failover import Policy, Trip, failover_flow
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Call, Failed, Report, Timeouts
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
@@ -71,7 +71,7 @@ def target(
     clock: FakeClock,
     *,
     breaker: BreakerPolicy | None = None,
-    retry: RetryPolicy = RetryPolicy(attempts=0),
+    retry: RetryPolicy = RetryPolicy(max_retries=0),
     concurrency: int | None = None,
     queue: int = 0,
     window: int | None = None,
@@ -85,7 +85,7 @@ def target(
         provider=None,  # type: ignore[arg-type]
         health=Health(
             Breaker(name, breaker, clock=clock, chance=exact),
-            RetryBudget(retry.budget, retry.reserve),
+            RetryBudget(retry.budget_ratio, retry.budget_reserve),
             None if concurrency is None else Bulkhead(concurrency, queue, clock),
         ),
         retry=retry,
@@ -103,17 +103,19 @@ def trip(
     random: Callable[[], float] = lambda: 1.0,
     game_days: GameDays | None = None,
     **call: Any,
-) -> Trip:
+) -> CallContext:
     """A call on its way to these targets."""
     told = Call("chat", **call)
-    journal = Journal("chat", targets[0].name, told.private, clock)
-    return Trip(told, targets, policy or Policy(), clock, journal, random, game_days=game_days)
+    recorder = CallRecorder("chat", targets[0].name, told.private, clock)
+    return CallContext(
+        told, targets, policy or Policy(), clock, recorder, random, game_days=game_days
+    )
 
 
-def flow(targets: list[Target], clock: FakeClock, **more: Any) -> tuple[Any, Journal]:
+def flow(targets: list[Target], clock: FakeClock, **more: Any) -> tuple[Any, CallRecorder]:
     """The conversation itself, and the journal it writes."""
     made = trip(targets, clock, **more)
-    return failover_flow(made), made.journal
+    return failover_flow(made), made.recorder
 
 
 def fails(fault: Fault, error: Exception | None = None, **more: Any) -> Failed:

@@ -20,7 +20,7 @@ from pilotlight.testing import FakeClock
 from pilotlight.vocabulary.faults import RULES, Effect, Fault
 
 COUNTED = [fault for fault in Fault if RULES[fault].breaker is Effect.COUNTS]
-RETRY = RetryPolicy(attempts=1, base=0.25)
+RETRY = RetryPolicy(max_retries=1, wait_initial=0.25)
 CALM = BreakerPolicy(minimum_calls=99)
 
 
@@ -42,9 +42,9 @@ def test_it_is_asked_again_by_this_call_and_the_next_only_when_the_time_is_over(
     assert a.health.breaker.state.name == "closed"
     assert a.health.breaker.state.window.failures == 1
     clock.advance(4.0)
-    talk, journal = flow([a, b], clock)
+    talk, recorder = flow([a, b], clock)
     assert next(talk).target is b
-    (skipped,) = journal.skipped
+    (skipped,) = recorder.skipped
     assert (skipped.target, skipped.reason, skipped.retry_after) == ("a", "asked_to_wait", 1.0)
     answer(talk)
     clock.advance(1.0)
@@ -117,7 +117,7 @@ def test_the_longer_of_a_break_and_a_wait_is_told(clock):
     assert a.health.breaker.state.name == "open"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, total_timeout=None)
 @given(
     asked=st.one_of(
         st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([1e300, -1.0, 1e-9])
@@ -146,11 +146,11 @@ def test_a_hostile_wait_is_bounded_or_ignored(asked):
 def test_a_route_may_rather_wait_for_its_first_target(clock, fault, sit_out, asked, earlier):
     a, b = pair(clock)
     policy = Policy(sit_out=sit_out)
-    talk, journal = flow([a, b], clock, policy=policy)
+    talk, recorder = flow([a, b], clock, policy=policy)
     step = next(talk)
     if earlier:
         talk.send(fails(fault, retry_after=asked))
-        talk, journal = flow([a, b], clock, policy=policy)
+        talk, recorder = flow([a, b], clock, policy=policy)
         step = next(talk)
     else:
         step = talk.send(fails(fault, retry_after=asked))
@@ -166,7 +166,7 @@ def test_a_route_may_rather_wait_for_its_first_target(clock, fault, sit_out, ask
     step = talk.send(fails(fault, retry_after=asked))
     assert step.target is b, "it waits once"
     answer(talk)
-    assert journal.receipt().outcome == "failover"
+    assert recorder.receipt().outcome == "failover"
 
 
 def test_it_waits_for_no_other_than_the_first_and_leaves_the_others_their_time(clock):
@@ -176,7 +176,7 @@ def test_it_waits_for_no_other_than_the_first_and_leaves_the_others_their_time(c
     assert next(talk).target is a
     assert talk.send(fails(Fault.TIMEOUT)).target is b
     talk.close()
-    talk, _ = flow([a, b], clock, policy=policy, deadline=clock() + 10)
+    talk, _ = flow([a, b], clock, policy=policy, total_timeout=clock() + 10)
     next(talk)
     assert talk.send(fails(Fault.OVERLOADED, retry_after=8.0)).target is b, "it needs 2.5 s"
 
@@ -194,21 +194,21 @@ def test_a_break_after_failures_is_not_sat_out(clock):
 # A slow failure.
 
 
-RETRIED = [fault for fault in Fault if RULES[fault].retries]
+RETRIED = [fault for fault in Fault if RULES[fault].retried]
 
 
 @pytest.mark.parametrize("fault", RETRIED)
 @pytest.mark.parametrize("only_under", [0.5, 1.0, 10.0])
 @pytest.mark.parametrize("took", [0.0, 0.4, 0.9, 6.0, 130.0])
-@pytest.mark.parametrize("deadline", [None, 200.0, 8.0])
+@pytest.mark.parametrize("total_timeout", [None, 200.0, 8.0])
 def test_only_a_quick_failure_is_made_again_while_another_could_answer(
-    clock, fault, only_under, took, deadline
+    clock, fault, only_under, took, total_timeout
 ):
-    retry = RetryPolicy(attempts=1, only_under=only_under)
+    retry = RetryPolicy(max_retries=1, only_under=only_under)
     a = target("a", clock, retry=retry, breaker=CALM)
-    left = math.inf if deadline is None else deadline
-    until = None if deadline is None else clock() + took + left
-    talk, _ = flow([a, target("b", clock)], clock, deadline=until)
+    left = math.inf if total_timeout is None else total_timeout
+    until = None if total_timeout is None else clock() + took + left
+    talk, _ = flow([a, target("b", clock)], clock, total_timeout=until)
     next(talk)
     clock.advance(took)
     step = talk.send(fails(fault))
@@ -216,11 +216,13 @@ def test_only_a_quick_failure_is_made_again_while_another_could_answer(
 
 
 @pytest.mark.parametrize(
-    ("took", "deadline", "again"),
+    ("took", "total_timeout", "again"),
     [(6.0, None, True), (6.0, 20.0, True), (6.0, 11.0, False), (120.0, None, False)],
 )
 @pytest.mark.parametrize("behind", ["nobody", "open", "asked to wait", "remote"])
-def test_where_nobody_else_could_answer_it_is_the_only_chance(clock, took, deadline, again, behind):
+def test_where_nobody_else_could_answer_it_is_the_only_chance(
+    clock, took, total_timeout, again, behind
+):
     from pilotlight.core.provider import Timeouts
 
     a = target("a", clock, retry=RETRY, breaker=CALM, local=True, timeouts=Timeouts(total=120.0))
@@ -230,8 +232,8 @@ def test_where_nobody_else_could_answer_it_is_the_only_chance(clock, took, deadl
     if behind == "asked to wait":
         b.health.hold(1e6)
     targets = [a] if behind == "nobody" else [a, b]
-    until = None if deadline is None else clock() + deadline
-    talk, _ = flow(targets, clock, deadline=until, private=behind == "remote")
+    until = None if total_timeout is None else clock() + total_timeout
+    talk, _ = flow(targets, clock, total_timeout=until, private=behind == "remote")
     next(talk)
     clock.advance(took)
     if again:

@@ -120,7 +120,7 @@ def test_failures_within_the_window_add_up(clock):
 
 
 def test_slow_successes_open_it_at_their_own_rate(clock):
-    guard = breaker(clock, slow_call=5.0, slow_call_rate=0.75)
+    guard = breaker(clock, slow_call_duration=5.0, slow_call_rate=0.75)
     guard.acquire().success(4.9)
     for _ in range(2):
         guard.acquire().success(5.0)
@@ -131,7 +131,7 @@ def test_slow_successes_open_it_at_their_own_rate(clock):
 
 
 def test_a_slow_trial_is_a_failed_one(clock):
-    guard = breaker(clock, slow_call=5.0, reset_timeout=10.0, max_break=100.0)
+    guard = breaker(clock, slow_call_duration=5.0, reset_timeout=10.0, max_reset_timeout=100.0)
     guard.open()
     clock.advance(10.0)
     guard.acquire().success(5.0)

@@ -40,7 +40,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.policy = BreakerPolicy(
             failure_rate=0.5, minimum_calls=minimum, window=WINDOW, reset_timeout=RESET,
-            max_break=4 * RESET, trial_calls=trials, slow_call=slow, slow_call_rate=0.5,
+            max_reset_timeout=4 * RESET, trial_calls=trials, slow_call_duration=slow, slow_call_rate=0.5,
             consecutive_failures=row,
         )  # fmt: skip
         self.breaker = Breaker("gpt", self.policy, clock=self.clock, chance=lambda: 0.0)
@@ -152,7 +152,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.give_back(one)
         if how == "release":
             return
-        slow = how == "slow" and self.policy.slow_call is not None
+        slow = how == "slow" and self.policy.slow_call_duration is not None
         cost = 6.0 if slow else self.clock() - one.began
         if self.now == "open":
             if how == "failure" or slow:
@@ -247,4 +247,4 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreakerMachine = BreakerMachine.TestCase
-TestBreakerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestBreakerMachine.settings = settings(max_examples=150, stateful_step_count=40, total_timeout=None)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from pilotlight.core.breaker.policy import WORN, BreakerPolicy
 from pilotlight.core.breaker.states import Closed, HalfOpen, Open, Transition
 
-POLICY = BreakerPolicy(minimum_calls=4, consecutive_failures=3, slow_call=2.0, trial_calls=2)
+POLICY = BreakerPolicy(
+    minimum_calls=4, consecutive_failures=3, slow_call_duration=2.0, trial_calls=2
+)
 
 
 class Gate:

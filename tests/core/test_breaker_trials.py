@@ -133,7 +133,7 @@ def breaks(clock, cost: float, number: int = 5, **numbers) -> list[float]:
 
     Each is counted from where the failed call began.
     """
-    guard, found = breaker(clock, max_break=100.0, window=1000.0, **numbers), []
+    guard, found = breaker(clock, max_reset_timeout=100.0, window=1000.0, **numbers), []
     while len(found) < number:
         permit = guard.acquire()
         clock.advance(cost)
@@ -164,7 +164,7 @@ def test_failures_that_made_a_caller_wait_lengthen_it_up_to_a_cap(clock, cost, e
 
 @pytest.mark.parametrize("way", ["a success", "a fast failure"])
 def test_then_it_begins_anew(clock, way):
-    guard = half_open(clock, max_break=100.0)
+    guard = half_open(clock, max_reset_timeout=100.0)
 
     def slow_trial() -> float:
         permit = guard.acquire()
@@ -187,7 +187,7 @@ def test_then_it_begins_anew(clock, way):
 
 
 def test_a_longest_break_below_the_usual_does_not_shorten_it(clock):
-    guard = opened(clock, reset_timeout=90.0, max_break=60.0)
+    guard = opened(clock, reset_timeout=90.0, max_reset_timeout=60.0)
     assert guard.retry_after == 90.0
 
 

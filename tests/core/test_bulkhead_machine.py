@@ -125,4 +125,6 @@ class BulkheadMachine(RuleBasedStateMachine):
 
 
 TestBulkheadMachine = BulkheadMachine.TestCase
-TestBulkheadMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestBulkheadMachine.settings = settings(
+    max_examples=100, stateful_step_count=40, total_timeout=None
+)

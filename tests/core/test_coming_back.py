@@ -114,10 +114,10 @@ def test_only_a_trial_is_hurried(clock):
 
 def test_a_deadline_still_holds(clock):
     gpt, local = known(clock), target("local", clock)
-    assert trial(clock, [gpt, local], deadline=clock() + 8.0).total == 6.0
+    assert trial(clock, [gpt, local], total_timeout=clock() + 8.0).total == 6.0
 
 
-@settings(deadline=None)
+@settings(total_timeout=None)
 @given(
     slow=st.floats(0.1, 14.9), usual=st.one_of(st.none(), st.floats(0.1, 3.0)), stream=st.booleans()
 )

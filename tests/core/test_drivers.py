@@ -184,11 +184,11 @@ def test_a_call_closes_its_flow_when_it_is_interrupted(clock):
     async def aask(attempt):
         raise KeyboardInterrupt
 
-    talk, journal = flow([target("gpt", clock)], clock)
+    talk, recorder = flow([target("gpt", clock)], clock)
     with pytest.raises(KeyboardInterrupt):
         drivers.complete(talk, ask, clock)
     assert is_over(talk)
-    assert journal.outcome == "cancelled"
+    assert recorder.outcome == "cancelled"
     atalk, ajournal = flow([target("gpt", clock)], clock)
 
     async def main():

@@ -36,11 +36,11 @@ class Unpicklable(Exception):
 
 
 def receipt(clock):
-    talk, journal = flow([target("gpt", clock)], clock)
+    talk, recorder = flow([target("gpt", clock)], clock)
     next(talk)
     with pytest.raises(StopIteration):
         talk.send(Answered("hi"))
-    return journal.receipt()
+    return recorder.receipt()
 
 
 def every_error(clock) -> list[PilotlightError]:

@@ -17,18 +17,18 @@ from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import AllTargetsFailed, CircuitOpen, ProviderFault
 from pilotlight.vocabulary.faults import Fault
 
-RETRY = RetryPolicy(attempts=1, base=0.5, cap=8.0)
+RETRY = RetryPolicy(max_retries=1, wait_initial=0.5, wait_max=8.0)
 CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
 
 
 def test_the_first_target_answers(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     assert next(talk) == Attempt(gpt, gpt.timeouts, 0)
     clock.advance(2)
     assert returned(talk, Answered("hello", Facts(model="gpt-4o"))) == "hello"
     assert totals(gpt) == (1, 0)
-    receipt = journal.receipt()
+    receipt = recorder.receipt()
     assert (receipt.outcome, receipt.served_by, receipt.served_model) == (
         "primary",
         "gpt",
@@ -39,14 +39,14 @@ def test_the_first_target_answers(clock):
 
 def test_a_failure_is_retried_then_failed_over(clock):
     gpt, local = target("gpt", clock, retry=RETRY, breaker=CALM), target("local", clock)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     assert next(talk) == Attempt(gpt, gpt.timeouts, 0)
     assert talk.send(fails(Fault.SERVER_ERROR)) == Pause(0.5)
     assert talk.send(None) == Attempt(gpt, gpt.timeouts, 1)
     assert talk.send(fails(Fault.SERVER_ERROR)) == Attempt(local, local.timeouts, 0)
     assert returned(talk, Answered("hi")) == "hi"
     assert totals(gpt) == (2, 2)
-    receipt = journal.receipt()
+    receipt = recorder.receipt()
     assert [(a.target, a.number, a.fault) for a in receipt.attempts] == [
         ("gpt", 0, "server_error"), ("gpt", 1, "server_error"), ("local", 0, None),
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def test_a_failure_is_retried_then_failed_over(clock):
 
 
 def test_the_table_caps_the_retries_of_the_target(clock):
-    gpt = target("gpt", clock, retry=RetryPolicy(attempts=5), breaker=CALM)
+    gpt = target("gpt", clock, retry=RetryPolicy(max_retries=5), breaker=CALM)
     talk, _ = flow([gpt, target("local", clock)], clock)
     next(talk)
     talk.send(fails(Fault.SERVER_ERROR))
@@ -70,7 +70,9 @@ def test_the_pause_is_jittered(clock):
 
 
 def test_retries_stop_when_the_budget_is_spent_and_successes_earn_more(clock):
-    gpt = target("gpt", clock, retry=RetryPolicy(reserve=2.0, budget=0.5), breaker=CALM)
+    gpt = target(
+        "gpt", clock, retry=RetryPolicy(budget_reserve=2.0, budget_ratio=0.5), breaker=CALM
+    )
     local = target("local", clock)
 
     def call(*said) -> list[object]:
@@ -104,22 +106,22 @@ def test_the_breaker_is_asked_before_the_pause(clock):
 
 def test_a_breaker_that_opens_during_the_pause_ends_the_retry(clock):
     gpt, local = target("gpt", clock, retry=RETRY, breaker=CALM), target("local", clock)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     next(talk)
     assert isinstance(talk.send(fails(Fault.SERVER_ERROR)), Pause)
     gpt.health.breaker.trip("outage", 60.0)
     assert talk.send(None) == Attempt(local, local.timeouts, 0)
     talk.close()
-    assert [s.reason for s in journal.skipped] == ["breaker_open"]
+    assert [s.reason for s in recorder.skipped] == ["breaker_open"]
 
 
 def test_a_trial_that_fails_is_not_retried(clock):
     gpt, local = target("gpt", clock, retry=RETRY), target("local", clock)
     gpt.health.breaker.trip("outage", 0.0)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     next(talk)
     assert talk.send(fails(Fault.SERVER_ERROR)) == Attempt(local, local.timeouts, 0)
-    assert journal.attempts[0].breaker == "half-open"
+    assert recorder.attempts[0].breaker == "half-open"
 
 
 def test_a_tripping_fault_opens_for_the_time_the_provider_names(clock):
@@ -154,14 +156,14 @@ def test_an_ignored_fault_leaves_no_trace_in_the_breaker(clock):
 def test_the_callers_mistake_is_raised_unchanged(clock):
     error = ValueError("max_tokens is too large")
     gpt, local = target("gpt", clock), target("local", clock)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     next(talk)
     with pytest.raises(ValueError) as caught:
         talk.send(fails(Fault.INVALID_REQUEST, error))
     assert caught.value is error
     assert (error.__cause__, error.__context__) == (None, None)
     assert not hasattr(error, "__notes__")
-    assert journal.receipt().outcome == "raised"
+    assert recorder.receipt().outcome == "raised"
 
 
 def test_after_another_attempt_the_exception_notes_who_was_asked(clock):
@@ -178,7 +180,7 @@ def test_when_all_fail_the_group_says_why_in_order(clock):
     gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
     claude.health.breaker.trip("outage", 30.0)
     errors = OSError("gpt"), OSError("local")
-    talk, journal = flow([gpt, claude, local], clock)
+    talk, recorder = flow([gpt, claude, local], clock)
     next(talk)
     talk.send(fails(Fault.RATE_LIMITED, errors[0], retry_after=12.0))
     with pytest.raises(AllTargetsFailed) as caught:
@@ -189,7 +191,7 @@ def test_when_all_fail_the_group_says_why_in_order(clock):
     assert group.exceptions[1].target == "claude"
     assert group.retry_after == 12.0
     assert "gpt rate_limited, then claude breaker_open, then local server_error" in str(group)
-    assert group.receipt == journal.receipt()
+    assert group.receipt == recorder.receipt()
     assert group.receipt.outcome == "exhausted"
 
 
@@ -207,12 +209,12 @@ def test_a_break_without_end_is_no_time_to_come_back(clock):
 
 def test_accept_may_refuse_an_answer_which_is_no_fault_of_the_target(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    talk, journal = flow([gpt, local], clock, policy=Policy(accept=lambda said: said != "no"))
+    talk, recorder = flow([gpt, local], clock, policy=Policy(accept=lambda said: said != "no"))
     next(talk)
     assert talk.send(Answered("no", Facts(status=200))) == Attempt(local, local.timeouts, 0)
     assert returned(talk, Answered("yes")) == "yes"
     assert totals(gpt) == (0, 0)
-    assert (journal.attempts[0].fault, journal.attempts[0].status) == ("rejected", 200)
+    assert (recorder.attempts[0].fault, recorder.attempts[0].status) == ("rejected", 200)
 
 
 def test_an_accept_that_raises_lets_the_answer_through(clock, caplog):
@@ -228,10 +230,10 @@ def test_an_accept_that_raises_lets_the_answer_through(clock, caplog):
 def test_a_drill_answers_in_the_place_of_the_target(clock):
     gpt, local = target("gpt", clock), target("local", clock)
     with forced.drill("test/gpt", Fault.AUTH_FAILED) as one:
-        talk, journal = flow([gpt, local], clock)
+        talk, recorder = flow([gpt, local], clock)
         assert next(talk) == Attempt(local, local.timeouts, 0)  # gpt is not even asked
         talk.close()
     assert one.hits == 1
-    assert (gpt.health.breaker.reason, journal.attempts[0].evidence) == ("auth_failed", "drill")
-    assert isinstance(journal.errors[0], ProviderFault)
+    assert (gpt.health.breaker.reason, recorder.attempts[0].evidence) == ("auth_failed", "drill")
+    assert isinstance(recorder.errors[0], ProviderFault)
     assert not forced.active

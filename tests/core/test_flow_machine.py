@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from kit import fails, target
 
 from pilotlight.core.breaker.breaker import BreakerPolicy
-from pilotlight.core.flow.failover import Policy, Trip, failover_flow
-from pilotlight.core.flow.recorder import Journal, receipts
+from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
+from pilotlight.core.flow.recorder import CallRecorder, receipts
 from pilotlight.core.flow.steps import Pause, Queue, Relay
 from pilotlight.core.provider import Answered, Attempt, Call, Ended, Opened
 from pilotlight.core.retry.policy import RetryPolicy
@@ -58,7 +58,7 @@ class FlowMachine(RuleBasedStateMachine):
             target(
                 f"t{index}",
                 self.clock,
-                retry=RetryPolicy(attempts=data.draw(st.integers(0, 2))),
+                retry=RetryPolicy(max_retries=data.draw(st.integers(0, 2))),
                 breaker=BreakerPolicy(
                     minimum_calls=data.draw(st.integers(1, 5)),
                     trial_calls=data.draw(st.integers(1, 2)),
@@ -77,23 +77,23 @@ class FlowMachine(RuleBasedStateMachine):
     @rule(
         stream=st.booleans(),
         private=st.booleans(),
-        deadline=st.sampled_from([None, 5.0, 60.0]),
+        total_timeout=st.sampled_from([None, 5.0, 60.0]),
         restart=st.booleans(),
         lenient=st.booleans(),
     )
     def call(
-        self, stream: bool, private: bool, deadline: float | None, restart: bool, lenient: bool
+        self, stream: bool, private: bool, total_timeout: float | None, restart: bool, lenient: bool
     ) -> None:
         policy = Policy(
             on_interrupt="restart" if restart else "raise",
             fail_over_on=frozenset({Fault.CONTENT_BLOCKED} if lenient else ()),
             accept=(lambda said: said != "refused") if lenient else None,
         )
-        until = None if deadline is None else self.clock() + deadline
+        until = None if total_timeout is None else self.clock() + total_timeout
         call = Call("chat", private=private, deadline=until, stream=stream)
         with receipts() as log:
-            journal = Journal("chat", "t0", private, self.clock)
-        trip = Trip(call, self.targets, policy, self.clock, journal, lambda: self.random)
+            recorder = CallRecorder("chat", "t0", private, self.clock)
+        trip = CallContext(call, self.targets, policy, self.clock, recorder, lambda: self.random)
         # At most: a queue, two tries and a pause between, a relay, for each; a throttle, and a
         # last resort.
         talk = Talk(failover_flow(trip), log, limit=9 * (len(self.targets) + 2))
@@ -216,4 +216,4 @@ class FlowMachine(RuleBasedStateMachine):
 
 
 TestFlowMachine = FlowMachine.TestCase
-TestFlowMachine.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestFlowMachine.settings = settings(max_examples=150, stateful_step_count=30, total_timeout=None)

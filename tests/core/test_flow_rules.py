@@ -26,9 +26,9 @@ def asked(talk) -> str:
 
 def test_a_private_call_asks_local_targets_only(clock):
     gpt, local = target("gpt", clock), target("local", clock, local=True)
-    talk, journal = flow([gpt, local], clock, private=True)
+    talk, recorder = flow([gpt, local], clock, private=True)
     assert asked(talk) == "local"
-    assert [(s.target, s.reason) for s in journal.skipped] == [("gpt", "residency")]
+    assert [(s.target, s.reason) for s in recorder.skipped] == [("gpt", "residency")]
 
 
 def test_a_private_call_never_leaves_whatever_fails(clock):
@@ -44,9 +44,9 @@ def test_a_private_call_never_leaves_whatever_fails(clock):
 
 def test_a_target_without_an_ability_is_passed_over(clock):
     small, gpt = target("small", clock, lacks=frozenset({"tools", "images"})), target("gpt", clock)
-    talk, journal = flow([small, gpt], clock, needs=frozenset({"tools"}))
+    talk, recorder = flow([small, gpt], clock, needs=frozenset({"tools"}))
     assert asked(talk) == "gpt"
-    assert (journal.skipped[0].reason, journal.skipped[0].detail) == ("unsupported", "tools")
+    assert (recorder.skipped[0].reason, recorder.skipped[0].detail) == ("unsupported", "tools")
 
 
 def test_the_first_reason_to_pass_a_target_over_is_the_one_that_is_told(clock):
@@ -59,25 +59,25 @@ def test_the_first_reason_to_pass_a_target_over_is_the_one_that_is_told(clock):
         {"needs": frozenset({"tools"})},
         {},
     ):
-        talk, journal = flow([gpt, target("local", clock, local=True)], clock, **more)
+        talk, recorder = flow([gpt, target("local", clock, local=True)], clock, **more)
         next(talk)
         talk.close()
-        told.append(journal.skipped[0].reason)
+        told.append(recorder.skipped[0].reason)
     assert told == ["residency", "unsupported", "breaker_open"]
 
 
 def test_a_full_bulkhead_is_passed_over(clock):
     gpt, local = target("gpt", clock, concurrency=1), target("local", clock)
     gpt.health.bulkhead.enter(None)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     assert asked(talk) == "local"
-    assert journal.skipped[0].reason == "saturated"
+    assert recorder.skipped[0].reason == "saturated"
 
 
 def test_a_place_in_the_queue_is_waited_for_and_then_used(clock):
     gpt = target("gpt", clock, concurrency=1, queue=1, timeouts=Timeouts(total=40.0))
     first = gpt.health.bulkhead.enter(None)
-    talk, _ = flow([gpt], clock, deadline=clock() + 30)
+    talk, _ = flow([gpt], clock, total_timeout=clock() + 30)
     step = next(talk)
     assert isinstance(step, Queue) and step.seconds == 30.0
     clock.advance(10)
@@ -100,7 +100,7 @@ def test_a_place_that_came_after_the_deadline_is_not_used(clock):
     """An attempt without any time left could only be counted against the target."""
     gpt = target("gpt", clock, concurrency=1, queue=1)
     first = gpt.health.bulkhead.enter(None)
-    talk, _ = flow([gpt], clock, deadline=clock() + 5)
+    talk, _ = flow([gpt], clock, total_timeout=clock() + 5)
     next(talk)
     clock.advance(5)
     first.release()
@@ -127,16 +127,16 @@ def test_by_policy_means_as_the_route_says(clock, fault, allowed):
 
 def test_a_substituted_model_is_accepted_unless_the_route_minds(clock):
     facts = Facts(flags=("model_substituted",))
-    talk, journal = flow([target("gpt", clock), target("local", clock)], clock)
+    talk, recorder = flow([target("gpt", clock), target("local", clock)], clock)
     next(talk)
     with pytest.raises(StopIteration):
         talk.send(Answered("hi", facts))
-    assert journal.attempts[0].flags == ("model_substituted",)
+    assert recorder.attempts[0].flags == ("model_substituted",)
     policy = Policy(fail_over_on=frozenset({Fault.MODEL_SUBSTITUTED}))
-    talk, journal = flow([target("gpt", clock), target("local", clock)], clock, policy=policy)
+    talk, recorder = flow([target("gpt", clock), target("local", clock)], clock, policy=policy)
     next(talk)
     assert talk.send(Answered("hi", facts)).target.name == "local"
-    assert journal.attempts[0].fault == "model_substituted"
+    assert recorder.attempts[0].fault == "model_substituted"
 
 
 @pytest.mark.parametrize("fault", [f for f in Fault if RULES[f].elsewhere is Elsewhere.LARGER])
@@ -198,10 +198,10 @@ def test_a_refused_prompt_is_raised_where_nobody_else_may_see_it(clock, private)
 def test_a_prompt_too_long_passes_over_windows_that_are_smaller(clock):
     """Some servers cut a prompt silently: the small ones in between must not even see it."""
     sizes = {"a": 8, "small": 4, "tiny": 2, "large": 32}
-    talk, journal = flow([target(name, clock, window=size) for name, size in sizes.items()], clock)
+    talk, recorder = flow([target(name, clock, window=size) for name, size in sizes.items()], clock)
     next(talk)
     assert talk.send(fails(Fault.CONTEXT_EXCEEDED)).target.name == "large"
-    assert [(s.target, s.reason) for s in journal.skipped] == [
+    assert [(s.target, s.reason) for s in recorder.skipped] == [
         ("small", "unsupported"), ("tiny", "unsupported"),
     ]  # fmt: skip
 
@@ -210,7 +210,7 @@ def test_after_a_local_name_led_away_only_proven_local_targets_may_answer(clock)
     """Also for a call that is not private: whoever put a local model first meant it."""
     away = target("away", clock, local=True)
     gpt, home = target("gpt", clock), target("home", clock, local=True)
-    talk, journal = flow([away, gpt, home], clock)
+    talk, recorder = flow([away, gpt, home], clock)
     next(talk)
     assert talk.send(fails(Fault.PRIVACY_BOUNDARY)).target is home
-    assert [(s.target, s.reason) for s in journal.skipped] == [("gpt", "residency")]
+    assert [(s.target, s.reason) for s in recorder.skipped] == [("gpt", "residency")]

@@ -13,7 +13,7 @@ from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import StreamInterrupted
 from pilotlight.vocabulary.faults import Fault
 
-RETRY = RetryPolicy(attempts=1, base=0.5, cap=8.0)
+RETRY = RetryPolicy(max_retries=1, wait_initial=0.5, wait_max=8.0)
 CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
 
 
@@ -22,14 +22,14 @@ CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
 
 def test_a_stream_is_relayed_and_ends(clock):
     gpt = target("gpt", clock)
-    talk, journal = flow([gpt], clock, stream=True)
+    talk, recorder = flow([gpt], clock, stream=True)
     next(talk)
     assert talk.send(Opened()) == Relay()
     clock.advance(9)
     assert returned(talk, Ended(Facts(completion_tokens=3))) is None
     assert totals(gpt) == (1, 0)
-    assert journal.receipt().outcome == "primary"
-    assert journal.receipt().attempts[0].completion_tokens == 3
+    assert recorder.receipt().outcome == "primary"
+    assert recorder.receipt().attempts[0].completion_tokens == 3
 
 
 def test_a_stream_that_fails_before_its_first_text_fails_over(clock):
@@ -42,7 +42,7 @@ def test_a_stream_that_fails_before_its_first_text_fails_over(clock):
 
 def test_a_stream_that_breaks_after_it_is_interrupted(clock):
     gpt, local, cause = target("gpt", clock), target("local", clock), OSError("reset")
-    talk, journal = flow([gpt, local], clock, stream=True)
+    talk, recorder = flow([gpt, local], clock, stream=True)
     next(talk), talk.send(Opened())
     with pytest.raises(StreamInterrupted) as caught:
         talk.send(fails(Fault.STREAM_TRUNCATED, cause, partial="Once upon"))
@@ -53,7 +53,7 @@ def test_a_stream_that_breaks_after_it_is_interrupted(clock):
         "Once upon",
     )
     assert error.__cause__ is cause
-    assert error.receipt == journal.receipt()
+    assert error.receipt == recorder.receipt()
     assert error.receipt.outcome == "interrupted"
     assert totals(gpt) == (1, 1)
 
@@ -63,13 +63,13 @@ RESTART = Policy(on_interrupt="restart")
 
 def test_a_restart_is_announced_and_then_begins_anew(clock):
     gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
-    talk, journal = flow([gpt, claude, local], clock, policy=RESTART, stream=True)
+    talk, recorder = flow([gpt, claude, local], clock, policy=RESTART, stream=True)
     next(talk), talk.send(Opened())
     assert talk.send(fails(Fault.STREAM_INTERRUPTED, partial="Once")).target is claude
     assert talk.send(fails(Fault.TIMEOUT)).target is local  # claude showed nothing
     assert talk.send(Opened()) == Relay(StreamRestarted("gpt", "local", "stream_interrupted"))
     returned(talk, Ended())
-    assert journal.receipt().outcome == "failover"
+    assert recorder.receipt().outcome == "failover"
 
 
 def test_a_stream_is_not_retried_after_text_although_the_fault_could_be(clock):

@@ -38,27 +38,29 @@ def test_without_a_deadline_each_target_has_its_own_time(clock):
 def test_a_share_of_the_time_is_kept_for_those_behind(clock):
     four = [target(name, clock) for name in "abcd"]
     # A quarter for each behind, but never more than half for all of them.
-    assert totals_asked(four, clock, deadline=clock() + 60) == [30.0, 30.0, 45.0, 60.0]
+    assert totals_asked(four, clock, total_timeout=clock() + 60) == [30.0, 30.0, 45.0, 60.0]
 
 
 def test_a_target_may_say_how_much_is_kept_for_it(clock):
-    pair = [target("a", clock), target("b", clock, reserve=12.0)]
-    assert totals_asked(pair, clock, deadline=clock() + 60) == [48.0, 60.0]
-    pair[1].reserve = 1000.0
-    assert totals_asked(pair, clock, deadline=clock() + 60) == [30.0, 60.0]
+    pair = [target("a", clock), target("b", clock, time_reserve=12.0)]
+    assert totals_asked(pair, clock, total_timeout=clock() + 60) == [48.0, 60.0]
+    pair[1].time_reserve = 1000.0
+    assert totals_asked(pair, clock, total_timeout=clock() + 60) == [30.0, 60.0]
 
 
 def test_nothing_is_kept_for_those_who_could_not_answer_anyway(clock):
     gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
     claude.health.breaker.trip("outage", 600.0)
     local.lacks = lambda: frozenset({"tools"})
-    talk, _ = flow([gpt, claude, local], clock, deadline=clock() + 60, needs=frozenset({"tools"}))
+    talk, _ = flow(
+        [gpt, claude, local], clock, total_timeout=clock() + 60, needs=frozenset({"tools"})
+    )
     assert next(talk).timeouts.total == 60.0
 
 
 def test_the_targets_own_limit_holds_when_it_is_shorter(clock):
     limits = Timeouts(connect=1.0, total=10.0)
-    talk, _ = flow([target("a", clock, timeouts=limits)], clock, deadline=clock() + 60)
+    talk, _ = flow([target("a", clock, timeouts=limits)], clock, total_timeout=clock() + 60)
     assert next(talk).timeouts is limits
 
 
@@ -71,7 +73,9 @@ def test_a_trial_keeps_its_place_for_as_long_as_the_attempt_may_take(clock):
 
 
 def test_when_the_time_is_up_nobody_else_is_asked(clock):
-    talk, journal = flow([target("a", clock), target("b", clock)], clock, deadline=clock() + 60)
+    talk, recorder = flow(
+        [target("a", clock), target("b", clock)], clock, total_timeout=clock() + 60
+    )
     next(talk)
     clock.advance(60)
     cause = OSError("slow")
@@ -79,11 +83,11 @@ def test_when_the_time_is_up_nobody_else_is_asked(clock):
         talk.send(fails(Fault.TIMEOUT, cause))
     assert caught.value.__cause__ is cause
     assert caught.value.receipt.outcome == "exhausted"
-    assert [a.target for a in journal.attempts] == ["a"]
+    assert [a.target for a in recorder.attempts] == ["a"]
 
 
 def test_the_last_failure_past_the_deadline_is_a_deadline(clock):
-    talk, _ = flow([target("a", clock)], clock, deadline=clock() + 60)
+    talk, _ = flow([target("a", clock)], clock, total_timeout=clock() + 60)
     next(talk)
     clock.advance(61)
     with pytest.raises(DeadlineExceeded):
@@ -93,8 +97,8 @@ def test_the_last_failure_past_the_deadline_is_a_deadline(clock):
 @pytest.mark.parametrize(("left", "retries"), [(0.5, False), (0.6, True)])
 def test_a_pause_longer_than_the_time_left_is_not_begun(clock, left, retries):
     calm = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
-    gpt = target("gpt", clock, retry=RetryPolicy(base=0.5), breaker=calm)
-    talk, _ = flow([gpt, target("b", clock)], clock, deadline=clock() + left)
+    gpt = target("gpt", clock, retry=RetryPolicy(wait_initial=0.5), breaker=calm)
+    talk, _ = flow([gpt, target("b", clock)], clock, total_timeout=clock() + left)
     next(talk)
     assert isinstance(talk.send(fails(Fault.SERVER_ERROR)), Pause) is retries
 
@@ -102,7 +106,7 @@ def test_a_pause_longer_than_the_time_left_is_not_begun(clock, left, retries):
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("takes", "state"), [(4.9, "closed"), (5.0, "open")])
 def test_how_long_an_answer_took_is_told_to_the_breaker(clock, stream, takes, state):
-    watchful = BreakerPolicy(minimum_calls=1, slow_call=5.0)
+    watchful = BreakerPolicy(minimum_calls=1, slow_call_duration=5.0)
     gpt = target("gpt", clock, breaker=watchful)
     talk, _ = flow([gpt], clock, stream=stream)
     next(talk)
@@ -125,7 +129,7 @@ def test_how_long_an_answer_took_is_told_to_the_breaker(clock, stream, takes, st
 
 def test_a_throttled_target_is_visited_again_after_the_others_failed(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     next(talk)
     assert talk.send(fails(Fault.RATE_LIMITED, retry_after=3.0)).target is local
     clock.advance(1)
@@ -134,7 +138,7 @@ def test_a_throttled_target_is_visited_again_after_the_others_failed(clock):
     assert talk.send(None).target is gpt
     with pytest.raises(StopIteration):
         talk.send(Answered("at last"))
-    assert journal.receipt().outcome == "primary"
+    assert recorder.receipt().outcome == "primary"
 
 
 @pytest.mark.parametrize("wait", [5.0, 60.0, math.inf])
@@ -146,7 +150,7 @@ def test_a_long_throttle_is_not_sat_out(clock, wait):
 
 
 def test_a_throttle_is_not_sat_out_past_the_deadline(clock):
-    talk, _ = flow([target("gpt", clock)], clock, deadline=clock() + 3)
+    talk, _ = flow([target("gpt", clock)], clock, total_timeout=clock() + 3)
     next(talk)
     with pytest.raises(AllTargetsFailed):
         talk.send(fails(Fault.RATE_LIMITED, retry_after=3.0))

@@ -10,9 +10,9 @@ from kit import fails, flow, opened, returned, target, totals
 import pilotlight
 from pilotlight import AllTargetsFailed, events
 from pilotlight.core.drills.schedule import LONGEST, GameDay, GameDays
-from pilotlight.core.flow.context import Policy, Trip
+from pilotlight.core.flow.context import CallContext, Policy
 from pilotlight.core.flow.decisions import refusal
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.flow.steps import Pause
 from pilotlight.core.provider import Answered, Attempt, Call
 from pilotlight.testing import FakeClock
@@ -38,12 +38,12 @@ def clock() -> FakeClock:
 
 def test_a_drilled_target_is_passed_over_and_its_breaker_sees_nothing(clock):
     gpt, local = target("gpt", clock), target("local", clock)
-    talk, journal = flow([gpt, local], clock, game_days=days(clock, day()))
+    talk, recorder = flow([gpt, local], clock, game_days=days(clock, day()))
     assert next(talk).target is local
     returned(talk, Answered("hello"))
-    (skip,) = journal.skipped
+    (skip,) = recorder.skipped
     assert (skip.target, skip.reason, skip.detail) == ("gpt", "drill", "ab12")
-    assert journal.outcome == "failover"
+    assert recorder.outcome == "failover"
     assert totals(gpt) == (0, 0)
 
 
@@ -58,9 +58,9 @@ def test_it_can_be_meant_for_one_route_a_model_or_a_provider(clock):
 def test_an_open_breaker_is_the_reason_that_is_told(clock):
     gpt = target("gpt", clock)
     gpt.health.breaker = opened(clock)
-    talk, journal = flow([gpt, target("local", clock)], clock, game_days=days(clock, day()))
+    talk, recorder = flow([gpt, target("local", clock)], clock, game_days=days(clock, day()))
     next(talk)
-    assert [skip.reason for skip in journal.skipped] == ["breaker_open"]
+    assert [skip.reason for skip in recorder.skipped] == ["breaker_open"]
 
 
 def test_a_call_is_struck_or_not_at_all_its_retries(clock):
@@ -69,8 +69,8 @@ def test_a_call_is_struck_or_not_at_all_its_retries(clock):
     drills = days(clock, day(rate=0.5))
     struck = retried = 0
     for _ in range(64):
-        gpt = target("gpt", clock, retry=RetryPolicy(attempts=1, reserve=9.0))
-        talk, journal = flow([gpt, target("local", clock)], clock, game_days=drills)
+        gpt = target("gpt", clock, retry=RetryPolicy(max_retries=1, budget_reserve=9.0))
+        talk, recorder = flow([gpt, target("local", clock)], clock, game_days=drills)
         if next(talk).target is not gpt:
             struck += 1
             continue
@@ -79,7 +79,7 @@ def test_a_call_is_struck_or_not_at_all_its_retries(clock):
         assert isinstance(again, Attempt)
         assert (again.target, again.number) == (gpt, 1)
         retried += 1
-        assert journal.skipped == []
+        assert recorder.skipped == []
     assert struck and retried
 
 
@@ -164,8 +164,8 @@ def test_a_game_day_only_ever_refuses_more(drills, homes, private):
     targets = [target(name, clock, local=home) for name, home in zip("abc", homes, strict=False)]
     call = Call("chat", private=private)
     for game_days in (None, days(clock, *drills)):
-        journal = Journal("chat", "a", private, clock, call_id="fixed")
-        trip = Trip(call, targets, Policy(), clock, journal, game_days=game_days)
+        recorder = CallRecorder("chat", "a", private, clock, call_id="fixed")
+        trip = CallContext(call, targets, Policy(), clock, recorder, game_days=game_days)
         admitted = {each.name for each in targets if refusal(trip, each) is None}
         if game_days is None:
             before = admitted

@@ -34,7 +34,7 @@ def broken(name: str, clock, reason: str = "failure_rate", seconds: float = 600.
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_target_that_is_alone_is_asked_though_its_breaker_is_open(clock, reason, stream):
     gpt = broken("gpt", clock, reason)
-    talk, journal = flow([gpt], clock, stream=stream)
+    talk, recorder = flow([gpt], clock, stream=stream)
     assert next(talk).target is gpt
     if stream:
         talk.send(Opened())
@@ -43,17 +43,17 @@ def test_a_target_that_is_alone_is_asked_though_its_breaker_is_open(clock, reaso
     else:
         assert returned(talk, Answered("hello")) == "hello"
     assert gpt.health.breaker.current_state == "closed"
-    assert [(s.target, s.reason) for s in journal.skipped] == [("gpt", "breaker_open")]
-    assert [(a.target, a.breaker) for a in journal.attempts] == [("gpt", "open")]
+    assert [(s.target, s.reason) for s in recorder.skipped] == [("gpt", "breaker_open")]
+    assert [(a.target, a.breaker) for a in recorder.attempts] == [("gpt", "open")]
 
 
 @pytest.mark.parametrize("reason", BY_OTHERS)
 def test_it_is_not_where_no_call_can_change_the_reason(clock, reason):
     gpt = broken("gpt", clock, reason)
-    talk, journal = flow([gpt], clock)
+    talk, recorder = flow([gpt], clock)
     with pytest.raises(AllTargetsFailed):
         next(talk)
-    assert not journal.attempts
+    assert not recorder.attempts
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2])
@@ -61,7 +61,7 @@ def test_it_is_not_where_no_call_can_change_the_reason(clock, reason):
 def test_the_last_that_only_its_breaker_refused_is_asked_after_all_others(clock, ahead, fault):
     closed = [target(f"closed{number}", clock) for number in range(ahead)]
     first, second = broken("first", clock), broken("second", clock)
-    talk, journal = flow([first, *closed, second], clock)
+    talk, recorder = flow([first, *closed, second], clock)
     step = next(talk)
     for each in closed:
         assert step.target is each
@@ -69,15 +69,15 @@ def test_the_last_that_only_its_breaker_refused_is_asked_after_all_others(clock,
     assert step.target is second
     with pytest.raises(AllTargetsFailed):
         talk.send(fails(Fault.SERVER_ERROR))
-    assert [each.target for each in journal.attempts] == [*(c.name for c in closed), "second"]
+    assert [each.target for each in recorder.attempts] == [*(c.name for c in closed), "second"]
 
 
 def test_nobody_is_asked_so_while_another_can_answer(clock):
     gpt, local = broken("gpt", clock), target("local", clock)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     assert next(talk).target is local
     returned(talk, Answered("hello"))
-    assert [each.target for each in journal.attempts] == ["local"]
+    assert [each.target for each in recorder.attempts] == ["local"]
 
 
 def test_what_refuses_it_besides_still_refuses_it(clock):
@@ -87,11 +87,11 @@ def test_what_refuses_it_besides_still_refuses_it(clock):
     with pytest.raises(AllTargetsFailed):
         next(flow([gpt], clock, game_days=days)[0])
     away, home = broken("away", clock), target("home", clock, local=True)
-    talk, journal = flow([away, home], clock)
+    talk, recorder = flow([away, home], clock)
     next(talk)
     with pytest.raises(AllTargetsFailed):
         talk.send(fails(Fault.PRIVACY_BOUNDARY))
-    assert [each.target for each in journal.attempts] == ["home"]
+    assert [each.target for each in recorder.attempts] == ["home"]
 
 
 def test_a_throttle_that_can_be_sat_out_comes_first(clock):
@@ -158,7 +158,7 @@ def test_a_stream_that_breaks_off_closes_nothing(clock):
 
 
 def test_a_slow_success_closes_nothing(clock):
-    guard = opened(clock, slow_call=5.0)
+    guard = opened(clock, slow_call_duration=5.0)
     guard.last_resort().success(5.0)
     assert guard.current_state == "open"
     guard.last_resort().success(4.9)

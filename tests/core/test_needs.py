@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from pilotlight.core.requirements import ABILITIES, Bulk, estimate, lacking, needs
+from pilotlight.core.requirements import ABILITIES, PromptSize, estimate, lacking, needs
 
 HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "f", "description": "does f"}}
@@ -93,8 +93,8 @@ odd_options = st.dictionaries(
 def test_odd_messages_raise_nothing(messages, options):
     assert needs(messages, options) <= set(ABILITIES)
     assert estimate(messages, options) > 0
-    assert not Bulk(messages).exceeds(10**9)
-    assert Bulk(messages).least >= 0
+    assert not PromptSize(messages).exceeds(10**9)
+    assert PromptSize(messages).least >= 0
 
 
 @given(st.lists(st.text()), st.text())
@@ -102,7 +102,7 @@ def test_more_text_is_never_less(texts, more):
     messages = [{"role": "user", "content": text} for text in texts]
     longer = [*messages, {"role": "user", "content": more}]
     assert estimate(longer) > estimate(messages)
-    assert Bulk(longer).least >= Bulk(messages).least
+    assert PromptSize(longer).least >= PromptSize(messages).least
     if texts:
         grown = [{"role": "user", "content": texts[0] + more}, *messages[1:]]
         assert estimate(grown) >= estimate(messages)
@@ -111,8 +111,10 @@ def test_more_text_is_never_less(texts, more):
 @given(st.lists(st.text()))
 def test_the_low_count_is_below_the_high_one(texts):
     messages = [{"role": "user", "content": text} for text in texts]
-    assert Bulk(messages).least <= Bulk(messages).characters
-    assert Bulk(messages).exceeds(-1) == (Bulk(messages).least > -1 < Bulk(messages).characters)
+    assert PromptSize(messages).least <= PromptSize(messages).characters
+    assert PromptSize(messages).exceeds(-1) == (
+        PromptSize(messages).least > -1 < PromptSize(messages).characters
+    )
 
 
 def test_a_tool_and_an_image_cost_something():
@@ -142,7 +144,7 @@ def test_a_tool_without_json_costs_nothing():
     ],
 )
 def test_the_words_are_the_least(text, least):
-    assert Bulk([{"role": "user", "content": text}]).least == least
+    assert PromptSize([{"role": "user", "content": text}]).least == least
 
 
 def test_what_a_template_may_leave_out_does_not_count():
@@ -151,6 +153,6 @@ def test_what_a_template_may_leave_out_does_not_count():
         {"role": "tool", "content": words},
         {"role": "assistant", "content": f"<think>{words}</think> done"},
     ):
-        assert Bulk([message]).least == 0
-    assert Bulk([{"role": "assistant", "content": words}]).exceeds(199)
-    assert not Bulk([{"role": "assistant", "content": words}]).exceeds(200)
+        assert PromptSize([message]).least == 0
+    assert PromptSize([{"role": "assistant", "content": words}]).exceeds(199)
+    assert not PromptSize([{"role": "assistant", "content": words}]).exceeds(200)

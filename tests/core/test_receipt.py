@@ -23,13 +23,13 @@ HELLO = [{"role": "user", "content": "a secret question"}]
 def test_a_receipt_is_ready_for_json(clock):
     gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
     claude.health.breaker.trip("model_retired", float("inf"))
-    talk, journal = flow([gpt, claude, local], clock)
+    talk, recorder = flow([gpt, claude, local], clock)
     next(talk)
     clock.advance(2)
     talk.send(fails(Fault.RATE_LIMITED, retry_after=30.0, status=429, evidence="slow down"))
     with pytest.raises(StopIteration):
         talk.send(Answered("hi", Facts(model="llama3.2", prompt_tokens=3, flags=("truncated",))))
-    data = json.loads(json.dumps(journal.receipt().to_dict(), allow_nan=False))
+    data = json.loads(json.dumps(recorder.receipt().to_dict(), allow_nan=False))
     first, last = data["attempts"]
     assert (data["outcome"], data["failed_over"], data["served_by"]) == ("failover", True, "local")
     assert (first["fault"], first["status"], first["retry_after"]) == ("rate_limited", 429, 30.0)
@@ -117,7 +117,7 @@ def test_listeners_hear_the_whole_story_in_order(clock):
         target("local", clock),
     )
     full.health.bulkhead.enter(None)
-    talk, journal = flow([gpt, full, local], clock, stream=True)
+    talk, recorder = flow([gpt, full, local], clock, stream=True)
     next(talk)
     talk.send(fails(Fault.TIMEOUT))
     talk.send(Opened())
@@ -131,7 +131,7 @@ def test_listeners_hear_the_whole_story_in_order(clock):
         (e.from_target, e.to_target, e.reason) for e in heard if isinstance(e, events.FailedOver)
     ]
     assert moves == [("gpt", "full", "timeout"), ("full", "local", "saturated")]
-    assert {getattr(e, "call_id", journal.call_id) for e in heard} == {journal.call_id}
+    assert {getattr(e, "call_id", recorder.call_id) for e in heard} == {recorder.call_id}
     assert heard[-1].receipt.outcome == "abandoned"
 
 

@@ -96,12 +96,12 @@ def test_threads_do_not_spend_the_same_token():
 
 @given(st.floats(0.001, 10), st.floats(0.001, 100), st.integers(0, 5000), st.floats(0, 1))
 def test_a_pause_lies_between_nothing_and_its_ceiling(base, cap, number, chance):
-    policy = RetryPolicy(base=base, cap=cap)
+    policy = RetryPolicy(wait_initial=base, wait_max=cap)
     pause = backoff.delay(policy, number, lambda: chance)
     assert 0 <= pause <= cap
     assert pause == pytest.approx(min(cap, base * 2 ** min(number, 32)) * chance)
 
 
 def test_pauses_double_up_to_the_cap():
-    policy = RetryPolicy(base=0.2, cap=1.0)
+    policy = RetryPolicy(wait_initial=0.2, wait_max=1.0)
     assert [backoff.delay(policy, n, lambda: 1.0) for n in range(4)] == [0.2, 0.4, 0.8, 1.0]

@@ -58,7 +58,7 @@ def _no_call_is_left():
 # How many may go.
 
 
-@settings(deadline=None, max_examples=400)
+@settings(total_timeout=None, max_examples=400)
 @example(minimum=1, row=10, rate=0.9, before=1, failures=2)  # 0.7 / 0.1 is a little above 7
 @given(
     minimum=st.integers(1, 12),
@@ -95,11 +95,11 @@ def test_the_others_go_on_to_the_next_target_at_once(clock):
     gpt, local = target("gpt", clock), target("local", clock)
     failed(gpt, clock)
     assert send([gpt, local], clock, 20) == ["gpt"] * MISSING + ["local"] * (20 - MISSING)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     next(talk)
     returned(talk, Answered("hello"))
-    assert [(s.target, s.reason) for s in journal.skipped] == [("gpt", "suspected")]
-    assert journal.outcome == "failover"
+    assert [(s.target, s.reason) for s in recorder.skipped] == [("gpt", "suspected")]
+    assert recorder.outcome == "failover"
 
 
 @pytest.mark.parametrize("failures", [0, 1])
@@ -240,14 +240,14 @@ def test_where_the_others_can_not_answer_it_is_asked_after_all(clock, how):
     send([gpt, local], clock, MISSING)
     if how == "is full":
         local.health.bulkhead.enter(None)
-    talk, journal = flow([gpt, local], clock)
+    talk, recorder = flow([gpt, local], clock)
     step = next(talk)
     if how == "fails":
         assert step.target is local
         step = talk.send(fails(Fault.SERVER_ERROR))
     assert step.target is gpt
     assert returned(talk, Answered("hello")) == "hello"
-    assert journal.outcome == "primary"
+    assert recorder.outcome == "primary"
 
 
 def test_nobody_queues_for_it(clock):

@@ -225,7 +225,7 @@ def check_outcome(
     elif rule.elsewhere in (Elsewhere.YES, Elsewhere.LOCAL, Elsewhere.LARGER):
         assert raised is None
         assert text == BACKUP
-        assert len(tries) == 1 + rule.retries
+        assert len(tries) == 1 + rule.retried
     else:
         assert raised is not None
         assert not isinstance(raised, AllTargetsFailed)

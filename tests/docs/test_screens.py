@@ -34,7 +34,7 @@ CONFIGS = {
         concurrency = 2
         [routes.chat]
         targets = ["gpt", "small", "local"]
-        deadline = 60
+        total_timeout = 60
         """,
     "status": """
         [targets.small]

@@ -38,7 +38,7 @@ class Scenario:
     expected: Callable[[bool], Expected]  # told whether it is a stream
     policy: Policy = Policy()
     private: bool = False
-    deadline: float | None = None
+    total_timeout: float | None = None
 
 
 # What the fault table promises, worked out once more, simply.
@@ -54,7 +54,7 @@ def oracle(fault: Fault, position: str, lenient: bool) -> Expected:
     name = "b" if position == "second" else "a"
     tries: list[tuple[str, str | None]] = [(name, fault.value)]
     slept = None
-    if rule.retries and rule.breaker is not Effect.OPENS:
+    if rule.retried and rule.breaker is not Effect.OPENS:
         tries.append((name, None if position == "once" else fault.value))
     else:
         slept = 0.0
@@ -81,7 +81,7 @@ def oracle(fault: Fault, position: str, lenient: bool) -> Expected:
 
 def of_fault(fault: Fault, position: str, lenient: bool) -> Scenario:
     def build(clock: FakeClock) -> list[ScriptedTarget]:
-        retry = RetryPolicy(attempts=1)
+        retry = RetryPolicy(max_retries=1)
         script = {
             "first": ([fault], ["b says so"]),
             "once": ([fault, "a says so"], ["b says so"]),
@@ -178,13 +178,13 @@ SPECIAL = [
         "slow, in time for the next",
         two(Fails(Fault.TIMEOUT, takes=40.0)),
         always([("a", "timeout"), ("b", None)], "failover", text="b says so"),
-        deadline=60.0,
+        total_timeout=60.0,
     ),
     Scenario(
         "slow, past the deadline",
         two(Fails(Fault.TIMEOUT, takes=60.0)),
         always([("a", "timeout")], "exhausted", error="DeadlineExceeded"),
-        deadline=60.0,
+        total_timeout=60.0,
     ),
     Scenario(
         "throttled shortly, somebody else answers",
@@ -198,7 +198,7 @@ SPECIAL = [
     ),
     Scenario(
         "overloaded and asked to wait, somebody else answers",
-        two(Fails(Fault.OVERLOADED, retry_after=5.0), retry=RetryPolicy(attempts=1)),
+        two(Fails(Fault.OVERLOADED, retry_after=5.0), retry=RetryPolicy(max_retries=1)),
         always([("a", "overloaded"), ("b", None)], "failover", text="b says so", slept=0.0),
     ),
     Scenario(
@@ -216,7 +216,7 @@ SPECIAL = [
     ),
     Scenario(
         "failed slowly",
-        two(Fails(Fault.SERVER_ERROR, takes=6.0), retry=RetryPolicy(attempts=1)),
+        two(Fails(Fault.SERVER_ERROR, takes=6.0), retry=RetryPolicy(max_retries=1)),
         always([("a", "server_error"), ("b", None)], "failover", text="b says so", slept=6.0),
     ),
     Scenario(

@@ -66,11 +66,11 @@ def test_messages_may_be_any_sequence_of_dicts_and_of_an_sdks_messages(route, gp
     assert len(gpt.calls) == 1
 
 
-@pytest.mark.parametrize("deadline", [0, -1, float("nan"), "30"])
-def test_a_bad_deadline(route, gpt, deadline):
+@pytest.mark.parametrize("total_timeout", [0, -1, float("nan"), "30"])
+def test_a_bad_deadline(route, gpt, total_timeout):
     for call in every_shape(route):
         with pytest.raises(InvalidCall, match="a positive number of seconds"):
-            call(HELLO, deadline=deadline)
+            call(HELLO, total_timeout=total_timeout)
     assert not gpt.calls
 
 

@@ -196,7 +196,7 @@ def test_a_deadline_holds_for_all_attempts_together(clock):
 
     a = ScriptedTarget("a", Fails(Fault.TIMEOUT, takes=10.0), clock=clock)
 
-    @failover(Route("chat", (a, ScriptedTarget("b", clock=clock)), clock=clock), deadline=10)
+    @failover(Route("chat", (a, ScriptedTarget("b", clock=clock)), clock=clock), total_timeout=10)
     def ask(*, target):
         return target.say()
 

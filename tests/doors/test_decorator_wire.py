@@ -25,7 +25,7 @@ def routes(server):
             "model": "openai/gpt-4o",
             "api_base": server.base("gpt") + "/v1",
             "api_key": "k",
-            "retry": {"attempts": 0},
+            "retry": {"max_retries": 0},
         },
         "local": {"model": "ollama/llama3.2:3b", "api_base": server.base("local")},
     }

@@ -26,7 +26,7 @@ def pilot(server, monkeypatch):
             "model": "openai/gpt-4o",
             "api_base": server.base("gpt") + "/v1",
             "api_key": "configured-key",
-            "retry": {"attempts": 0},
+            "retry": {"max_retries": 0},
         },
         "local": {"model": "ollama/llama3.2:3b", "api_base": server.base("local")},
     }

@@ -40,7 +40,7 @@ def route(request):
         "api_base": f"http://127.0.0.1:{listener.getsockname()[1]}/v1",
         "api_key": "k",
         "timeout": {"total": 1.0 if request.param == "silent" else 30.0},
-        "retry": {"attempts": 0},
+        "retry": {"max_retries": 0},
     }
     with load({"targets": {"gpt": target}, "routes": {"chat": {"targets": ["gpt"]}}}) as pilot:
         yield pilot.route("chat")

@@ -53,7 +53,11 @@ def load(configuration: Any) -> Any:
 
 
 def app_of(server: ChaosServer, first: Any = None, second: Any = None, **route: Any) -> Any:
-    hosted = {"api_key": "sk-x", "api_base": f"{server.base('cloud')}/v1", "retry": {"attempts": 0}}
+    hosted = {
+        "api_key": "sk-x",
+        "api_base": f"{server.base('cloud')}/v1",
+        "retry": {"max_retries": 0},
+    }
     local = {"model": "ollama/bge-m3", "api_base": server.base("ollama"), "space": "bge-m3"}
     targets = {
         "cloud": {"model": "openai/bge-m3", "space": "bge-m3", **hosted, **(first or {})},
@@ -329,7 +333,7 @@ def test_ollama_that_is_said_to_make_images_says_no(server, colour):
 
 
 def images_of(server: ChaosServer, **policy: Any) -> Route:
-    both = {"model": "openai/gpt-image-1", "api_key": "sk-x", "retry": {"attempts": 0}}
+    both = {"model": "openai/gpt-image-1", "api_key": "sk-x", "retry": {"max_retries": 0}}
     targets = {name: {**both, "api_base": f"{server.base(name)}/v1"} for name in ("cloud", "spare")}
     route = {"targets": ["cloud", "spare"], **policy}
     return load({"targets": targets, "routes": {"pictures": route}}).route()
@@ -440,7 +444,7 @@ WATCHED = [
 def test_each_way_makes_one_request_and_the_tap_sees_it(server, colour, model, path):
     """A status on the receipt is the wire's: without the tap there would be none."""
     target = {"model": model, "api_base": server.base("cloud") + path, "api_key": "sk-x"}
-    app = load({"targets": {"t": {**target, "retry": {"attempts": 0}}}})
+    app = load({"targets": {"t": {**target, "retry": {"max_retries": 0}}}})
     server.fault("cloud", "server_error")
     with pytest.raises(AllTargetsFailed) as caught:
         embed(colour, Route("r", (app.target("t"),)))

@@ -75,7 +75,7 @@ SLIPS = [
     ("temprature", "temperature"), ("Temperature", "temperature"), ("max_token", "max_tokens"),
     ("max_completion_token", "max_completion_tokens"), ("maxtokens", "max_tokens"),
     ("tool_choise", "tool_choice"), ("respons_format", "response_format"),
-    ("presense_penalty", "presence_penalty"), ("deadlin", "deadline"), ("dead_line", "deadline"),
+    ("presense_penalty", "presence_penalty"), ("deadlin", "total_timeout"), ("dead_line", "total_timeout"),
     ("privte", "private"), ("Private", "private"), ("priorty", "priority"),
 ]  # fmt: skip
 
@@ -134,7 +134,7 @@ def test_options_of_a_wrong_shape(gpt, clock, name, wrong, told):
     assert len(gpt.calls) == 2
 
 
-@pytest.mark.parametrize("name", ["timout", "deadline", "privte", "temprature"])
+@pytest.mark.parametrize("name", ["timout", "total_timeout", "privte", "temprature"])
 def test_the_drop_in_has_names_of_its_own(name):
     with pytest.raises(InvalidCall, match=r"did you mean|is called timeout="):
         dropin.completion("openai/gpt-4o", HELLO, **{name: 1})
@@ -143,8 +143,8 @@ def test_the_drop_in_has_names_of_its_own(name):
 @pytest.mark.parametrize(
     "terms",
     [
-        {"private": "no"}, {"private": 0}, {"deadline": True}, {"deadline": "3"},
-        {"deadline": float("inf")}, {"deadline": float("nan")}, {"deadline": 1e308},
+        {"private": "no"}, {"private": 0}, {"total_timeout": True}, {"total_timeout": "3"},
+        {"total_timeout": float("inf")}, {"total_timeout": float("nan")}, {"total_timeout": 1e308},
         {"priority": ["high"]}, {"priority": "urgent"}, {"priority": 1},
     ],
 )  # fmt: skip

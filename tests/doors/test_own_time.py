@@ -136,7 +136,7 @@ def app_of(server: Server, wire: str, spare: Server | None = None, **limits):
         return made[wire]
 
     limits = {"total": 2.0, "first_token": 1.5, **limits}
-    targets = {"a": {**target(server), "timeout": limits, "retry": {"attempts": 0}}}
+    targets = {"a": {**target(server), "timeout": limits, "retry": {"max_retries": 0}}}
     if spare is not None:
         targets["b"] = target(spare)
     return load({"targets": targets, "routes": {"chat": {"targets": list(targets)}}})
@@ -250,7 +250,7 @@ def test_a_slow_loop_is_no_slow_provider(served, now):
     server = served(True)
     app = app_of(server, "openai", total=60.0)
     app.target("a").health.breaker.configure(
-        type(app.target("a").health.breaker.policy)(slow_call=1.0, minimum_calls=1)
+        type(app.target("a").health.breaker.policy)(slow_call_duration=1.0, minimum_calls=1)
     )
 
     async def main():

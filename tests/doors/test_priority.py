@@ -89,7 +89,7 @@ def test_a_closed_target_is_overloaded_by_its_own_name(clock):
 def test_one_who_can_not_be_served_in_time_is_shed_at_once(full, route, clock):
     serve_one(full, clock, 10.0)
     with pytest.raises(AllTargetsFailed, match="local_overloaded: no time left"):
-        route.complete(HELLO, deadline=3.0)
+        route.complete(HELLO, total_timeout=3.0)
     assert clock.slept == []
 
 
@@ -133,7 +133,7 @@ def test_a_wait_runs_out_by_the_clock_that_the_route_was_given():
     clock = FakeClock()
     full = ScriptedTarget("local", local=True, clock=clock, concurrency=1, queue=1)
     full.health.bulkhead.enter(None)
-    route = Route("chat", (full,), deadline=2.5, clock=clock)
+    route = Route("chat", (full,), total_timeout=2.5, clock=clock)
     for ask in (route.complete, lambda m: asyncio.run(route.acomplete(m))):
         with pytest.raises(TimeoutError):
             ask(HELLO)

@@ -27,7 +27,7 @@ def test_a_call_comes_to_what_the_table_says(scenario: Scenario, door, shape):
     targets = scenario.build(clock)
     route = Route("chat", tuple(targets), scenario.policy, clock=clock)
     expected = scenario.expected("stream" in shape)
-    how = {"private": scenario.private, "deadline": scenario.deadline}
+    how = {"private": scenario.private, "total_timeout": scenario.total_timeout}
     with receipts() as log:
         if expected.error is None:
             assert run(door, shape, route, **how) == expected.text

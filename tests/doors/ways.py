@@ -90,10 +90,10 @@ def by_decorator(shape: str, route: Route, *, private: bool = False, **how: Any)
     return text_of(list(function()) if shape == "stream" else asyncio.run(collected(function())))
 
 
-def by_dropin(shape: str, route: Route, *, deadline: float | None = None, **how: Any) -> str:
+def by_dropin(shape: str, route: Route, *, total_timeout: float | None = None, **how: Any) -> str:
     pilot = load({"targets": {"a": {"model": "ollama/a"}}, "routes": {"chat": {"targets": ["a"]}}})
     pilot._routes["chat"] = route
-    given = {"model": "chat", "messages": HELLO, "timeout": deadline, **how}
+    given = {"model": "chat", "messages": HELLO, "timeout": total_timeout, **how}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dropin, "default", lambda: pilot)
         if shape == "complete":

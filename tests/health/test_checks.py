@@ -39,7 +39,7 @@ def look(base: str, model: str = MODEL, **more) -> LocalCheck:
 class TestOverHttp:
     def test_lit(self, server):
         found = look(server.base("local"))
-        assert (found.state, found.version, found.problem) == ("lit", "0.33.0", None)
+        assert (found.state, found.version, found.problem) == ("loaded", "0.33.0", None)
         assert found.capabilities == {"completion", "tools"}
         assert (found.training_context, found.effective_context) == (131072, 8192)
         assert found.vram_share == 0.25
@@ -51,13 +51,13 @@ class TestOverHttp:
     )
     def test_cold_by_any_of_its_names(self, server, name):
         found = look(server.base("local"), name)
-        assert (found.state, found.training_context) == ("cold", 4096)
+        assert (found.state, found.training_context) == ("installed", 4096)
         assert (found.effective_context, found.vram_share) == (None, None)
         assert "thinking" not in found.lacks
 
     def test_the_tag_latest_is_implied(self, server):
         found = look(server.base("local"), "nomic-embed-text")
-        assert found.state == "cold"
+        assert found.state == "installed"
         assert "can't chat" in found.problem
 
     def test_missing(self, server):
@@ -113,7 +113,7 @@ class TestOverHttp:
 
     def test_through_a_targets_own_connections(self, server):
         target = local_target(api_base=server.base("local"))
-        assert check_target(target).state == "lit"
+        assert check_target(target).state == "loaded"
 
 
 class TestOldAndOddServers:
@@ -127,16 +127,20 @@ class TestOldAndOddServers:
         shown = {"model_info": SHOWN["model_info"]}
         ps = {"models": [{"name": MODEL, "size": 10, "size_vram": 10}]}
         found, _ = self.check(show=shown, status=(404, "404 page not found"), ps=ps)
-        assert (found.state, found.capabilities, found.lacks) == ("lit", None, frozenset())
+        assert (found.state, found.capabilities, found.lacks) == ("loaded", None, frozenset())
         assert (found.effective_context, found.vram_share) == (None, 1.0)
 
     def test_no_ps_at_all(self):
         found, _ = self.check(ps=(404, "404 page not found"))
-        assert (found.state, found.problem) == ("cold", None)
+        assert (found.state, found.problem) == ("installed", None)
 
     def test_show_fails(self):
         found, _ = self.check(show=(500, {"error": "boom"}))
-        assert (found.state, found.capabilities, found.training_context) == ("cold", None, None)
+        assert (found.state, found.capabilities, found.training_context) == (
+            "installed",
+            None,
+            None,
+        )
 
     @pytest.mark.parametrize(
         "broken",
@@ -156,7 +160,7 @@ class TestOldAndOddServers:
     )
     def test_odd_fields_are_unknown_fields(self, broken):
         found, _ = self.check(**broken)
-        assert found.state in ("cold", "lit")
+        assert found.state in ("installed", "loaded")
 
     @pytest.mark.parametrize("models", [None, [], "x", [None]])
     def test_an_empty_list_of_models(self, models):

@@ -41,7 +41,7 @@ def test_it_is_loaded_by_a_request_for_no_vectors(server):
     with target_of(server, space="bge-m3") as app:
         assert loading.load(app.target("t"), "15m", Timeouts()) is None
         assert asked(server) == ["/api/embed"]
-        assert check_target(app.target("t")).state == "lit"
+        assert check_target(app.target("t")).state == "loaded"
 
 
 def test_it_is_tried_by_one_vector(server):

@@ -13,7 +13,7 @@ def test_a_look_tells_and_leaves_the_breaker_alone():
     with ChaosServer(models=["llama3.2"]) as server:
         target = {"model": "ollama/llama3.2", "api_base": server.base("house")}
         app = pilotlight.load({"targets": {"local": target}})
-        assert app.look("local").state == "cold"
+        assert app.look("local").state == "installed"
         assert server.hits() == 0
         server.refuse()
         seen = app.look("local")

@@ -225,7 +225,7 @@ class TestInTheBackground:
         prober.run_once()
         assert target.health.breaker.state.name == "closed"
         states = [each.state for each in seen if isinstance(each, events.HealthChecked)]
-        assert states == ["missing", "cold"]
+        assert states == ["missing", "installed"]
         target.provider.connection.close()
 
     def test_one_that_failed_is_not_tried_again_at_once(self, clock):

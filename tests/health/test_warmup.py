@@ -81,7 +81,7 @@ def do(later: list) -> None:
 def blip(clock: FakeClock) -> ScriptedTarget:
     """A primary that fails once and recovers by a retry; then it is out."""
     script = [Fault.SERVER_ERROR, "well", Fault.SERVER_ERROR]
-    retry = RetryPolicy(attempts=1, base=0.001, cap=0.001)
+    retry = RetryPolicy(max_retries=1, wait_initial=0.001, wait_max=0.001)
     return ScriptedTarget("gpt", *script, clock=clock, breaker=FRAGILE, retry=retry)
 
 
@@ -167,7 +167,7 @@ class TestWhen:
         do(later)
         server.loaded = None
         attendance.PROBER.run_once()
-        assert local.health.check.state == "cold"
+        assert local.health.check.state == "installed"
         do(later)
         assert [body["keep_alive"] for body in server.bodies] == [-1, -1]
 
@@ -184,7 +184,7 @@ class TestWhen:
         do(later)
         server.loaded = None
         attendance.PROBER.run_once()
-        assert local.health.check.state == "cold"
+        assert local.health.check.state == "installed"
         assert len(later) == 1
 
     def test_a_cloud_model_is_never_loaded(self, clock, server, warmer, later):

@@ -123,13 +123,13 @@ class TestCalls:
 class TestChecks:
     def test_cold_then_lit(self, server, local):
         before = check_target(local)
-        assert (before.state, before.problem, before.effective_context) == ("cold", None, None)
+        assert (before.state, before.problem, before.effective_context) == ("installed", None, None)
         assert "completion" in before.capabilities
         assert before.training_context >= 512
         assert server.running() is None
         server.chat(num_ctx=512)
         after = check_target(local)
-        assert (after.state, after.effective_context) == ("lit", 512)
+        assert (after.state, after.effective_context) == ("loaded", 512)
         assert 0 <= after.vram_share <= 1
 
     def test_a_model_that_is_not_there(self, configured):
@@ -144,7 +144,7 @@ class TestWarmUp:
     def test_it_loads_for_the_time_that_it_is_needed(self, server, local):
         self.warm(local)
         assert server.running()["context_length"] == 1024
-        assert check_target(local).state == "lit"
+        assert check_target(local).state == "loaded"
 
     @pytest.mark.parametrize("options", [{}, {"num_thread": 1}, {"shift": True}])
     def test_and_the_call_after_it_does_not_load_again(self, server, configured, options):

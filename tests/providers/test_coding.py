@@ -56,7 +56,7 @@ def inflated(coding: str, pieces: list[bytes]) -> tuple[bytes, bool]:
     return b"".join(found), inflater.cut
 
 
-@settings(deadline=None)
+@settings(total_timeout=None)
 @given(
     st.sampled_from(sorted(PACKERS)),
     st.binary(max_size=300).map(lambda data: data * 1000) | st.binary(max_size=300),
@@ -102,7 +102,7 @@ WAYS: Final[dict[str, dict[str, Any]]] = {"direct": {}, "litellm": {"via": "lite
 @contextmanager
 def route_to(server: Loopback, way: str) -> Iterator[Route]:
     target = {"model": "openai/gpt-4o", "api_base": server.url, "api_key": "k", **WAYS[way]}
-    given = {"targets": {"a": {**target, "retry": {"attempts": 0}}}}
+    given = {"targets": {"a": {**target, "retry": {"max_retries": 0}}}}
     config = parse({**given, "routes": {"r": {"targets": ["a"]}}}, "test")
     with Pilotlight(config, registry=Registry()) as app:
         yield app.route("r")

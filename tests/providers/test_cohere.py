@@ -296,7 +296,12 @@ def serving(
     say: Callable[[str, bytes], bytes], model: str = "cohere/command-a-03-2025"
 ) -> Iterator[Any]:
     with Loopback(say) as server:
-        target = {"model": model, "api_base": server.url, "api_key": "k", "retry": {"attempts": 0}}
+        target = {
+            "model": model,
+            "api_base": server.url,
+            "api_key": "k",
+            "retry": {"max_retries": 0},
+        }
         routes = {"r": {"targets": ["t"]}}
         with Pilotlight(
             parse({"targets": {"t": target}, "routes": routes}, "test"), registry=Registry()

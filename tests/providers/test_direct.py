@@ -118,7 +118,7 @@ def route(server: Server, apps: list[Pilotlight]) -> Route:
 
 def route_to(server: Server, apps: list[Pilotlight], **more: Any) -> Route:
     target = {"model": "openai/my-model", "api_base": server.base, "api_key": "sk-1", **more}
-    target["retry"] = {"attempts": 0}
+    target["retry"] = {"max_retries": 0}
     given = {"targets": {"t": target}, "routes": {"r": {"targets": ["t"]}}}
     apps.append(Pilotlight(parse(given, "test"), registry=Registry()))
     return apps[-1].route("r")

@@ -130,7 +130,7 @@ def route(way: str, to_stream: str | Say, **timeout: float) -> Iterator[tuple[Ro
     primary = Primary(WIRES[way], lambda *_: b"")
     primary.to_stream = getattr(primary, to_stream) if isinstance(to_stream, str) else to_stream
     with Loopback(primary) as server:
-        target = {**TARGETS[way], "retry": {"attempts": 0}, "timeout": PATIENT | timeout}
+        target = {**TARGETS[way], "retry": {"max_retries": 0}, "timeout": PATIENT | timeout}
         target["api_base"] = target["api_base"].format(server.url)
         if way != "ollama":
             target["api_key"] = "k"
@@ -373,7 +373,7 @@ class Stage:
         self.wire = WIRES[way]
         self.body = b""
         self.server = Loopback(self.say).__enter__()
-        quick = {"retry": {"attempts": 0}, "breaker": {"consecutive_failures": 10**6}}
+        quick = {"retry": {"max_retries": 0}, "breaker": {"consecutive_failures": 10**6}}
         quick["breaker"] |= {"minimum_calls": 10**6, "suspicion": False}
         first = {**TARGETS[way], **quick, "timeout": PATIENT}
         first["api_base"] = first["api_base"].format(self.server.url)

@@ -168,7 +168,7 @@ def test_a_gathered_answer_is_what_the_stream_would_have_shown(wire):
             target = {
                 "model": model_of(record),
                 "api_base": server.url + BASES[wire],
-                "retry": {"attempts": 0},
+                "retry": {"max_retries": 0},
                 **({"health": "off"} if wire == "ollama" else {"api_key": "k"}),
                 **({"options": {"api_version": "2024-10-21"}} if "azure" in record["url"] else {}),
             }

@@ -48,7 +48,7 @@ def route(server: Server) -> Iterator[Callable[..., Route]]:
     def made(reader: str, **policy: Any) -> Route:
         key = (reader, *policy.items())
         if key not in apps:
-            target = {"retry": {"attempts": 0}, **READERS[reader][1]}
+            target = {"retry": {"max_retries": 0}, **READERS[reader][1]}
             if reader != "ollama":
                 target["api_key"] = f"k-{reader}"
             target["api_base"] = target["api_base"].format(server.base)

@@ -22,7 +22,12 @@ BOTH: Final = pytest.mark.parametrize("via", [None, "litellm"])
 @contextmanager
 def asked(answer: Any, via: str | None, model: str = "openai/gpt-4o") -> Iterator[Route]:
     with Loopback(lambda *_: said(answer)) as server:
-        target = {"model": model, "api_base": server.url, "api_key": "k", "retry": {"attempts": 0}}
+        target = {
+            "model": model,
+            "api_base": server.url,
+            "api_key": "k",
+            "retry": {"max_retries": 0},
+        }
         if via:
             target["via"] = via
         given = {"targets": {"t": target}, "routes": {"r": {"targets": ["t"]}}}

@@ -52,7 +52,7 @@ def route(server: Server) -> Iterator[Callable[..., Route]]:
     apps: list[Pilotlight] = []
 
     def made(way: str, **more: Any) -> Route:
-        target = {"retry": {"attempts": 0}, **WAYS[way], **more}
+        target = {"retry": {"max_retries": 0}, **WAYS[way], **more}
         if way != "ollama":
             target["api_key"] = "k"
         target["api_base"] = target["api_base"].format(server.base)

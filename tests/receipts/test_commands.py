@@ -147,7 +147,7 @@ def test_replay_keeps_nothing_of_what_it_plays(run, log):
     ("setting", "said"),
     [
         ("breaker.failure_rte=0.3", "did you mean 'failure_rate'?"),
-        ("targets.gtp.reserve=3", "did you mean 'gpt'?"),
+        ("targets.gtp.time_reserve=3", "did you mean 'gpt'?"),
         ("breaker.window=long", "breaker.window: a duration is"),
         ("targets.gpt.warm=always", "changes nothing in a replay"),
         ("nonsense", "write KEY=VALUE"),

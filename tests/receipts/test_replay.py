@@ -12,9 +12,9 @@ from pilotlight import ConfigError, Fault
 from pilotlight.config.schema import Config, parse
 from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.core.flow import drivers
-from pilotlight.core.flow.context import Policy, Trip
+from pilotlight.core.flow.context import CallContext, Policy
 from pilotlight.core.flow.failover import failover_flow
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Answered, Attempt, Call, Failed
 from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import PilotlightError
@@ -32,7 +32,7 @@ def config(*settings: str, targets: tuple[str, ...] = ("gpt", "local"), **tables
     data = {
         "targets": {name: {"model": MODELS[name]} for name in targets},
         "routes": {"chat": {"targets": targets}},
-        "retry": {"attempts": 0},
+        "retry": {"max_retries": 0},
     }
     return changed(parse(data | tables, "here"), settings)
 
@@ -93,14 +93,14 @@ def test_only_one_trial_is_let_in_while_it_lasts():
     # Calls 0 to 8 go out before the second failure, at 9, makes the target suspected; those in
     # flight open it at 12.  Half of the 5 s are left then: 15 is a trial, alone until it fails
     # at 23; the next are 26 and 37.
-    played = play(slow, config("breaker.reset_timeout=5", "breaker.max_break=5"))
+    played = play(slow, config("breaker.reset_timeout=5", "breaker.max_reset_timeout=5"))
     asked = [each.started_at - 1000 for each in played.receipts if each.attempts[0].target == "gpt"]
     assert asked == [*range(9), 15, 26, 37]
 
 
 def test_a_process_of_its_own_has_breakers_of_its_own():
     two = [replace(each, process=f"worker {n % 2}") for n, each in enumerate(OUTAGE)]
-    forever = config("breaker.reset_timeout=1000", "breaker.max_break=1000")
+    forever = config("breaker.reset_timeout=1000", "breaker.max_reset_timeout=1000")
     assert dead(play(OUTAGE, forever).receipts) == 5
     assert dead(play(two, forever).receipts) == 10
 
@@ -149,7 +149,7 @@ def test_an_attempt_ends_at_its_limit():
 
 def test_a_deadline_keeps_a_reserve_for_those_behind():
     slow = [call(1000.0, tried("gpt", takes=50.0)), call(1100.0, skip("gpt"), tried("local"))]
-    played = play(slow, config("routes.chat.deadline=40"))
+    played = play(slow, config("routes.chat.total_timeout=40"))
     assert [each.duration for each in played.receipts[0].attempts] == [30.0, 1.0]
 
 
@@ -218,10 +218,10 @@ def test_nothing_to_play():
 # By property: played under the policy of the record, what happened happens again.
 
 POLICY = BreakerPolicy(failure_rate=0.5, minimum_calls=2, window=30.0, reset_timeout=8.0)
-RETRY = RetryPolicy(attempts=1, base=0.25, cap=2.0)
+RETRY = RetryPolicy(max_retries=1, wait_initial=0.25, wait_max=2.0)
 FAITHFUL = {
     "breaker": {"failure_rate": 0.5, "minimum_calls": 2, "window": 30, "reset_timeout": 8},
-    "retry": {"attempts": 1, "base": 0.25, "cap": 2},
+    "retry": {"max_retries": 1, "wait_initial": 0.25, "wait_max": 2},
 }
 # What a replay can't know: a window of an unknown size, an end that a list foretells.
 FAULTS = [each for each in Fault if each not in (Fault.CONTEXT_EXCEEDED, Fault.PAYLOAD_TOO_LARGE)]
@@ -242,10 +242,12 @@ def recorded(scripts: list[list[object]], gaps: list[float], dice: list[float]) 
     receipts = []
     for number, gap in enumerate(gaps):
         clock.advance(gap)
-        journal = Journal("chat", "gpt", False, clock, str(number), started_at=clock())
+        recorder = CallRecorder("chat", "gpt", False, clock, str(number), started_at=clock())
         told = Call("chat")
         pause = iter(dice * 4)
-        trip = Trip(told, targets, Policy(), clock, journal, lambda pause=pause: next(pause))
+        trip = CallContext(
+            told, targets, Policy(), clock, recorder, lambda pause=pause: next(pause)
+        )
 
         def ask(attempt: Attempt) -> Answered | Failed:
             return attempt.target.provider.complete(Call("chat"), attempt)
@@ -254,7 +256,7 @@ def recorded(scripts: list[list[object]], gaps: list[float], dice: list[float]) 
             drivers.complete(failover_flow(trip), ask, clock)
         except PilotlightError:
             pass
-        receipt = journal.receipt()
+        receipt = recorder.receipt()
         receipts.append(Kept(**{name: getattr(receipt, name) for name in Receipt.__slots__}))
     return receipts
 
@@ -339,9 +341,9 @@ def test_the_order_of_targets_is_read_from_who_came_after_whom():
         ("breaker.reset_timeout=2m", lambda c: c.breaker.reset_timeout == 120),
         ("targets.gpt.timeout=7", lambda c: c.targets["gpt"].timeout.total == 7),
         ("targets.gpt.timeout.total=7s", lambda c: c.targets["gpt"].timeout.total == 7),
-        ('targets."gpt".retry.attempts = 0', lambda c: c.targets["gpt"].retry.attempts == 0),
+        ('targets."gpt".retry.max_retries = 0', lambda c: c.targets["gpt"].retry.max_retries == 0),
         ('routes.chat.targets=["local"]', lambda c: c.routes["chat"].targets == ("local",)),
-        ("retry={attempts=1}", lambda c: c.retry.attempts == 1),
+        ("retry={max_retries=1}", lambda c: c.retry.max_retries == 1),
     ],
 )
 def test_a_setting_is_toml_or_a_bare_word(setting, value):

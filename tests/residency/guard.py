@@ -53,12 +53,12 @@ class Guard:
     """Records and refuses whatever would leave this machine; `names` answers look-ups."""
 
     def __init__(self) -> None:
-        self.strayed: list[str] = []
+        self.address_mismatch: list[str] = []
         self.lookups: list[str] = []
         self.names: dict[str, list[str]] = {}
 
     def refuse(self, what: str) -> None:
-        self.strayed.append(what)
+        self.address_mismatch.append(what)
         raise OSError(errno.ENETUNREACH, "refused by the test's guard")
 
     def address(self, sock: socket.socket, address: Any) -> None:

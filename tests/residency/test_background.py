@@ -77,7 +77,7 @@ def piloted(
         {
             "targets": {"gpt": hosted, "local": local},
             "routes": {"chat": {"targets": ["gpt", "local"], "sensitive": hook}},
-            "retry": {"attempts": 1, "base": 0.001, "cap": 0.002},
+            "retry": {"max_retries": 1, "wait_initial": 0.001, "wait_max": 0.002},
         }
     )
 
@@ -123,7 +123,7 @@ def only_checks_went_out(server: ChaosServer) -> None:
 
 @settings(
     max_examples=40,
-    deadline=None,
+    total_timeout=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -156,7 +156,7 @@ def test_nothing_done_between_calls_leaves_or_quotes(server, fault, closed, mode
             else:
                 background.act(act)
         background.settle()
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     only_checks_went_out(server)
     for request in server.requests("local", probes=True):
         assert request.of_model or PROMPT not in repr(request)  # only calls carry prompts
@@ -179,7 +179,7 @@ def test_a_hosted_target_is_checked_beside_private_calls(server):
     assert len(server.requests("closed", probes=True)) == 2  # the guard would have seen more
     only_checks_went_out(server)
     assert guard.lookups.count(HOSTED) >= 1
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert written.leaks(PROMPT, ANSWER, KEY) == []
 
 
@@ -193,7 +193,7 @@ def test_a_check_of_a_local_target_never_leaves(server):
         for act in ("check", "warm", "pull"):
             background.act(act)
         background.settle()
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert server.requests(probes=True) == []
 
 
@@ -236,7 +236,7 @@ def test_calls_made_in_threads_of_the_block_stay_at_home(server):
     ):
         asyncio.run(main(pilot.route("chat")))
     assert [(each.private, each.served_by) for each in log] == [(True, "local")] * 2
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert server.requests("closed", probes=True) == []
 
 
@@ -286,7 +286,7 @@ def test_ask_private(server, configured, fault, how):
     if "--json" in how:
         shown.append(json.dumps(json.loads(result.stdout)["receipt"]))
     written.lines += shown
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert HOSTED not in guard.lookups
     assert server.requests("closed", probes=True) == []
     assert written.leaks(PROMPT, ANSWER, KEY) == []
@@ -302,7 +302,7 @@ def test_status_and_doctor_ask_nobody_for_an_answer(server, configured, command,
         result = CliRunner().invoke(cli, [command])
     written.lines += [result.stdout, result.stderr]
     assert not isinstance(result.exception, PilotlightError)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert server.hits("closed") == server.hits("local") == 0
     only_checks_went_out(server)
     assert written.leaks(PROMPT, ANSWER, KEY) == []

@@ -464,7 +464,7 @@ def server():
 
 @settings(
     max_examples=80,
-    deadline=None,
+    total_timeout=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -493,7 +493,7 @@ def test_no_byte_leaves_the_machine_or_reaches_a_closed_model(server, door, shap
     asked = server.requests("local")[before:]
     assert any(PROMPT in str(each.body) for each in asked)  # it was served, at home
     assert not server.requests("closed")
-    assert not guard.strayed
+    assert not guard.address_mismatch
 
 
 # Generators that stand in a block, in any order, context and thread.
@@ -506,7 +506,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, total_timeout=None)
 @given(steps=STEPS, blocks=st.lists(st.integers(1, 2), min_size=3, max_size=3))
 def test_a_generator_keeps_its_block_and_ends_no_other(steps, blocks):
     def body(depth: int) -> Any:

@@ -49,7 +49,7 @@ def test_a_name_is_looked_up_once_and_can_not_be_bound_anew(server, colour):
         assert ask(pilot, colour).text
         assert ask(pilot, "sync").text
     assert guard.lookups.count("box.example") == 1
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -68,7 +68,7 @@ def test_a_name_that_leads_elsewhere_even_in_part_is_refused(server, colour, fou
         "nothing was sent"
     )
     assert isinstance(caught.value.exceptions[0], pilotlight.ProviderFault)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert server.requests(probes=True) == []
 
 
@@ -88,7 +88,7 @@ def test_a_name_may_lead_to_what_is_listed_and_to_nothing_else(server, listed):
         with pytest.raises(pilotlight.AllTargetsFailed) as caught:
             ask(pilot, "sync")
     assert caught.value.receipt.attempts[0].fault is Fault.CONNECTION_ERROR  # the guard's refusal
-    assert {what.split("'")[1] for what in guard.strayed} == {"192.0.2.7"}
+    assert {what.split("'")[1] for what in guard.address_mismatch} == {"192.0.2.7"}
 
 
 @pytest.mark.parametrize("colour", COLOURS)
@@ -97,7 +97,7 @@ def test_a_pin_holds_for_calls_that_are_not_private_too(server, colour):
         guard.names["localhost"] = ["192.0.2.7"]
         with pytest.raises(pilotlight.AllTargetsFailed):
             pilot.route("chat").complete(MESSAGES)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
 
 
 def test_an_address_is_looked_up_by_nobody(server):

@@ -182,4 +182,4 @@ def test_the_real_presidio_reaches_for_no_network():
         assert said == user("I am <PERSON>, write to <EMAIL_ADDRESS>, <CREDIT_CARD>")
         assert hooks.redact(user("Write a haiku about rain.")) == user("Write a haiku about rain.")
         assert not hooks.classify(user("Write a haiku about rain."))
-    assert guard.strayed == []
+    assert guard.address_mismatch == []

@@ -70,7 +70,7 @@ def piloted(
         {
             "targets": {"gpt": closed, "local": {**local, **changes}, "late": closed},
             "routes": {"chat": {"targets": ["gpt", "local", "late"], "sensitive": hook}},
-            "retry": {"attempts": 2, "base": 0.001, "cap": 0.002},
+            "retry": {"max_retries": 2, "wait_initial": 0.001, "wait_max": 0.002},
         }
     )
 
@@ -115,7 +115,7 @@ def calls_at_home(pilot: Any, ways: Any, written: Written, said: str = "argument
 
 @settings(
     max_examples=60,
-    deadline=None,
+    total_timeout=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -137,7 +137,7 @@ def test_no_fault_drives_a_private_call_out_or_into_print(server, fault, ways, h
             pilot._routes["chat"] = pilot.route("chat").accepting(refuse_it)
         with writing() as written:
             calls_at_home(pilot, ways, written, said)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert server.hits("closed") == server.counters("closed").probes == 0
     assert written.leaks(PROMPT, ANSWER, KEY) == []
 
@@ -153,7 +153,7 @@ def test_a_server_that_quotes_is_not_quoted(server, parrot, kind):
         with piloted(server, base, HOOKS.get(said)) as pilot, watched() as guard:
             with writing() as written:
                 calls_at_home(pilot, [way], written, said)
-        assert guard.strayed == [], way
+        assert guard.address_mismatch == [], way
         assert written.leaks(PROMPT, ANSWER, KEY) == [], way
     assert server.hits("closed") == 0
 
@@ -164,7 +164,7 @@ def test_a_healthy_model_answers_every_way(server, door, shape):
     base = f"http://localhost:{server.port}/p/local"
     with piloted(server, base, timeout={}) as pilot, watched() as guard, writing() as written:
         assert call(door, shape, pilot, private=True)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert server.hits("local") == 1
     assert server.hits("closed") == 0
     assert written.leaks(PROMPT, ANSWER, KEY) == []
@@ -244,7 +244,7 @@ def test_hostile_globals_change_nothing(server, hostile, door, shape):
     data = {"targets": {"local": local}, "routes": {"chat": {"targets": ["local"]}}}
     with load(data) as pilot, watched() as guard, writing() as written:
         assert call(door, shape, pilot, private=True)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     asked = server.requests("local", probes=True)
     assert asked
     assert not any(KEY in str(request.headers) for request in asked)
@@ -263,7 +263,7 @@ def test_a_listed_server_is_reached_past_every_proxy(server, hostile, door, shap
     with load(data) as pilot, watched() as guard:
         guard.names["house.example"] = ["127.0.0.1"]
         assert call(door, shape, pilot, private=True)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     sent = {request.headers.get("authorization") for request in server.requests("vllm")}
     assert sent == ({None} if door == "http" else {"Bearer own"})  # a bare client has no key
 
@@ -277,7 +277,7 @@ def test_a_remote_ollama_host_is_not_home(hostile, door, shape):
     with load(data) as pilot, watched() as guard, writing() as written:
         with pytest.raises(ConfigError, match="no local target"):
             call(door, shape, pilot, private=True)
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert guard.lookups == []
     line, _arguments, event, measured = written.lines  # no span
     assert "pilotlight.residency.refused" in line
@@ -302,7 +302,7 @@ def test_the_guard_sees_connections_look_ups_and_datagrams():
             sock.connect_ex(("192.0.2.1", 9))
         with socket.socket(type=socket.SOCK_DGRAM) as sock, pytest.raises(OSError):
             sock.sendto(b"x", ("192.0.2.1", 9))
-    assert [what.split()[0] for what in guard.strayed] == [
+    assert [what.split()[0] for what in guard.address_mismatch] == [
         "lookup",
         "connection",
         "connection",

@@ -48,7 +48,7 @@ def refusals(told):
 def route(*targets):
     named = {f"t{n}": target for n, target in enumerate(targets)}
     routes = {"chat": {"targets": list(named)}}
-    return load({"targets": named, "routes": routes, "retry": {"attempts": 0}})
+    return load({"targets": named, "routes": routes, "retry": {"max_retries": 0}})
 
 
 def local(server, host="127.0.0.1", **more):
@@ -133,8 +133,8 @@ def test_at_the_socket_and_then_for_the_targets_behind(server, told, private):
         guard.names["localhost"] = ["192.0.2.7"]
         with pytest.raises(pilotlight.AllTargetsFailed):
             pilot.route("chat").complete(MESSAGES, private=private)
-    assert refusals(told) == [("t0", "strayed_address"), ("t1", "after_boundary")]
-    assert guard.strayed == []
+    assert refusals(told) == [("t0", "address_mismatch"), ("t1", "after_boundary")]
+    assert guard.address_mismatch == []
     assert server.hits("closed") == 0
     assert [each.reason for each in told if isinstance(each, Alert)] == ["privacy_boundary"]
 
@@ -149,7 +149,7 @@ def test_where_a_redirect_leads(told):
     finally:
         parrot.close()
     assert refusals(told) == [("t0", "foreign_host")]
-    assert guard.strayed == []
+    assert guard.address_mismatch == []
     assert "elsewhere.example" not in guard.lookups
 
 

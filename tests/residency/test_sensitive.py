@@ -226,10 +226,10 @@ def test_its_time_is_the_calls_time():
         clock.advance(3.0)
         return False
 
-    hurried = route_with(slow, clock=clock, deadline=3.0)
+    hurried = route_with(slow, clock=clock, total_timeout=3.0)
     with pytest.raises(DeadlineExceeded):
         hurried.complete(MESSAGES)
-    patient = route_with(slow, clock=clock, deadline=3.5)
+    patient = route_with(slow, clock=clock, total_timeout=3.5)
     assert patient.complete(MESSAGES).text == "from the cloud"
 
 

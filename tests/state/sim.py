@@ -8,7 +8,7 @@ from pilotlight.core.target import Health
 from pilotlight.errors import CircuitOpen
 from pilotlight.state.fleet import Fleet
 
-CALM = BreakerPolicy(minimum_calls=5, reset_timeout=15.0, max_break=60.0)
+CALM = BreakerPolicy(minimum_calls=5, reset_timeout=15.0, max_reset_timeout=60.0)
 KEY = "endpoint"
 
 

@@ -212,7 +212,7 @@ def test_an_idle_holder_leaves_the_lease_to_one_with_calls(clock, board):
     assert busy.state == "closed"
 
 
-SHORT = BreakerPolicy(minimum_calls=5, reset_timeout=0.5, max_break=0.5)
+SHORT = BreakerPolicy(minimum_calls=5, reset_timeout=0.5, max_reset_timeout=0.5)
 
 
 def test_a_holder_that_falls_silent_does_not_keep_the_busy_from_trying(clock, board):

@@ -97,7 +97,7 @@ def test_nothing_that_stands_there_raises_or_lasts_beyond_its_bounds(rows, tripp
     state = process.breaker.state
     if state.name == "open":
         rule = RULES.get(state.reason)
-        longest = max(CALM.max_break, (rule and rule.break_for) or 0.0)
+        longest = max(CALM.max_reset_timeout, (rule and rule.break_for) or 0.0)
         assert state.until - clock() <= min(longest, 3600.0)
     for day in process.fleet.days.under_way:
         assert 0 < day.rate <= 1

@@ -32,11 +32,11 @@ def back(world: World, since: float) -> tuple[int, float]:
     return len(earlier), served.began - since
 
 
-@pytest.mark.parametrize("deadline", [None, 30.0])
+@pytest.mark.parametrize("total_timeout", [None, 30.0])
 @pytest.mark.parametrize("gap", [2.0, 12.0, 60.0])
 @pytest.mark.parametrize(("busy", "idle"), [(1, 0), (1, 5), (2, 1), (3, 1), (5, 3)])
-def test_rare_calls_by_turns_find_it_with_the_first_after_the_break(busy, idle, gap, deadline):
-    world = ill(busy + idle, deadline=deadline)
+def test_rare_calls_by_turns_find_it_with_the_first_after_the_break(busy, idle, gap, total_timeout):
+    world = ill(busy + idle, total_timeout=total_timeout)
     calls = by_turns(world, list(range(busy)), gap)
     world.run(world.last_break + SPREAD)
     since = world.clock()
@@ -146,15 +146,15 @@ def assert_found(world: World, since: float, within: float) -> None:
     assert not wanted or wanted[-1] <= wanted[0] + within
 
 
-@settings(max_examples=40, deadline=None)
-@given(**FLEETS, deadline=st.sampled_from([None, 30.0]), apart=st.sampled_from([0.0, 1e6]))
+@settings(max_examples=40, total_timeout=None)
+@given(**FLEETS, total_timeout=st.sampled_from([None, 30.0]), apart=st.sampled_from([0.0, 1e6]))
 def test_any_pattern_of_traffic(traffic, **more):
     world = ill(**more)
     play(world, traffic)
     assert_found(world, max(world.sick.heals, world.last_break) + SPREAD, HANDED_ON)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, total_timeout=None)
 @given(**FLEETS, who=st.integers(0, 5), after=st.floats(0.0, 60.0))
 def test_one_that_dies_is_waited_for_until_its_lease_is_over(traffic, who, after, **more):
     world = ill(**more | {"number": more["number"] + 1})
@@ -165,10 +165,10 @@ def test_one_that_dies_is_waited_for_until_its_lease_is_over(traffic, who, after
     assert_found(world, since, HANDED_ON)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, total_timeout=None)
 @given(
     **FLEETS | {name: st.just(0.01) for name in ("failing_takes", "answer_takes")},
-    deadline=st.sampled_from([None, 30.0, 0.6, 0.1]),
+    total_timeout=st.sampled_from([None, 30.0, 0.6, 0.1]),
     late=st.floats(0.0, LATE),
 )
 def test_calls_that_can_hardly_wait_and_looks_that_come_late_are_no_livelock(traffic, **more):
@@ -176,7 +176,7 @@ def test_calls_that_can_hardly_wait_and_looks_that_come_late_are_no_livelock(tra
     play(ill(**more), traffic)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, total_timeout=None)
 @given(
     seconds=st.floats(0.5, 4.0),
     after=st.floats(0.1, 3.0),

@@ -20,7 +20,7 @@ from pilotlight.events import (
 )
 
 ASK = [{"role": "user", "content": "hi"}]
-BREAKER = {"reset_timeout": 0.5, "max_break": 0.5, "minimum_calls": 5}
+BREAKER = {"reset_timeout": 0.5, "max_reset_timeout": 0.5, "minimum_calls": 5}
 PACE = 0.03  # seconds between two calls
 
 
@@ -42,7 +42,7 @@ def told(event: Event) -> None:
 
 
 def main(primary: str, backup: str, state: str) -> None:
-    common = {"retry": {"attempts": 0}, "breaker": BREAKER, "api_key": "key"}
+    common = {"retry": {"max_retries": 0}, "breaker": BREAKER, "api_key": "key"}
     targets = {
         name: {"model": "ollama/llama3.2", "api_base": base, **common}
         for name, base in (("primary", primary), ("backup", backup))

@@ -60,7 +60,7 @@ class World:
         *,
         policy: BreakerPolicy = CALM,
         seed: int = 0,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         apart: float = 0.0,  # seconds between the clocks of one process and the next
         late: float = 0.0,  # seconds at most that a look at the board comes late
     ) -> None:
@@ -75,7 +75,7 @@ class World:
         self.last_break = 0.0  # the latest end of any break so far
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
-        self.members = [_Simulated(self, index, policy, deadline) for index in range(number)]
+        self.members = [_Simulated(self, index, policy, total_timeout) for index in range(number)]
 
     def at(self, moment: float, do: Callable[[], None]) -> None:
         heapq.heappush(self._events, (moment, next(self._numbers), do))
@@ -118,7 +118,7 @@ class _Simulated:
     """One process of the world."""
 
     def __init__(
-        self, world: World, index: int, policy: BreakerPolicy, deadline: float | None
+        self, world: World, index: int, policy: BreakerPolicy, total_timeout: float | None
     ) -> None:
         self.world, self.index, self.dead = world, index, False
         self.ahead = index * world.apart
@@ -130,7 +130,7 @@ class _Simulated:
         shared.health.attend = None  # the world steps it, no thread does
         back = ScriptedTarget("back", clock=clock)
         self.shared = shared
-        self.route = Route("r", (shared, back), Policy(), clock=clock, deadline=deadline)
+        self.route = Route("r", (shared, back), Policy(), clock=clock, total_timeout=total_timeout)
         self._began = -GAP
         self._due = 0
         self._look_in(world.random.uniform(0.0, REFRESH))

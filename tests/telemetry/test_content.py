@@ -19,7 +19,7 @@ from pilotlight.records.log import Log
 from pilotlight.routes.route import Route
 from pilotlight.telemetry import environment
 from pilotlight.telemetry.content import VARIABLE
-from pilotlight.telemetry.shield import attached, provider_context
+from pilotlight.telemetry.interceptor import attached, provider_context
 from pilotlight.testing import Fails, FakeClock, ScriptedTarget
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire.trace_context import trace_headers
@@ -245,11 +245,11 @@ def test_images_are_named_not_copied(monkeypatch, clock):
 
 
 @pytest.mark.parametrize("at_home", [False, True])
-def test_only_a_target_at_home_gets_the_header(spy, at_home):
+def test_only_a_target_at_home_gets_the_header(spy, is_local):
     """An Ollama server elsewhere is asked by the same client."""
     span = spy.tracer.start_span("leg")
-    with attached(provider_context(span, at_home=at_home)):
-        assert set(trace_headers()) == ({"traceparent"} if at_home else set())
+    with attached(provider_context(span, is_local=is_local)):
+        assert set(trace_headers()) == ({"traceparent"} if is_local else set())
     with spy.tracer.start_as_current_span("the application's own"):
         assert trace_headers() == {}
 
@@ -271,7 +271,7 @@ def test_traceparent_goes_to_the_local_model_alone(monkeypatch, stream, traced):
                         "model": "openai/gpt-4o",
                         "api_base": f"{server.base('cloud')}/v1",
                         "api_key": KEY,
-                        "retry": {"attempts": 0},
+                        "retry": {"max_retries": 0},
                     },
                     "home": {"model": "ollama/llama3.2", "api_base": server.base("home")},
                 },

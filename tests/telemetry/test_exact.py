@@ -207,7 +207,7 @@ class Scene:
     def __init__(self, shape: str, *scripts: Any) -> None:
         self.shape = shape
         self.clock = FakeClock()
-        retry = RetryPolicy(attempts=1)
+        retry = RetryPolicy(max_retries=1)
         self.a, self.b = (
             ScriptedTarget(n, s, *m, clock=self.clock, retry=retry, local=n == "b", concurrency=1)
             for n, (s, *m) in zip("ab", scripts, strict=True)

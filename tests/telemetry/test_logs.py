@@ -22,7 +22,7 @@ from pilotlight.vocabulary.faults import Fault
 
 @pytest.fixture
 def route(clock):
-    a = ScriptedTarget("a", Fault.SERVER_ERROR, clock=clock, retry=RetryPolicy(attempts=1))
+    a = ScriptedTarget("a", Fault.SERVER_ERROR, clock=clock, retry=RetryPolicy(max_retries=1))
     return Route("chat", (a, ScriptedTarget("b", clock=clock)), clock=clock)
 
 
@@ -165,10 +165,10 @@ def test_breakers_checks_and_warm_ups_have_lines(lines):
         events.BreakerChanged("gpt", "closed", "open", "failure_rate", 15.0),
         events.BreakerChanged("gpt", "open", "half-open", "failure_rate", None),
         events.BreakerChanged("gpt", "half-open", "closed", "trial_succeeded", None),
-        events.HealthChecked("local", "lit", 0.1, None),
+        events.HealthChecked("local", "loaded", 0.1, None),
         events.HealthChecked("local", "unreachable", 0.1, "no answer"),
         events.HealthChecked("local", "unreachable", 0.1, "no answer"),
-        events.HealthChecked("local", "cold", 0.1, None),
+        events.HealthChecked("local", "installed", 0.1, None),
         events.WarmUp("local", "started"),
         events.WarmUp("local", "done", 2.0),
     ):

@@ -30,7 +30,7 @@ def make(scenario: Scenario, door: str, shape: str):
     targets = scenario.build(clock)
     route = Route("chat", tuple(targets), scenario.policy, clock=clock)
     expected = scenario.expected("stream" in shape)
-    how = {"private": scenario.private, "deadline": scenario.deadline}
+    how = {"private": scenario.private, "total_timeout": scenario.total_timeout}
     with receipts() as log:
         if expected.error is None:
             run(door, shape, route, **how)

@@ -154,13 +154,13 @@ def test_the_breakers_moves_reach_the_counter(spy, clock):
 
 
 def test_checks_are_measured(spy):
-    listener.listen(events.HealthChecked("local", "lit", 0.1, None))
+    listener.listen(events.HealthChecked("local", "loaded", 0.1, None))
     listener.listen(events.HealthChecked("local", "missing", 0.2, "not there"))
     assert spy.points()["pilotlight.health_check.duration"] == [
         ({"pilotlight.target": "local"}, 1),
         ({"pilotlight.target": "local", "error.type": "missing"}, 1),
     ]
-    listener.listen(events.HealthChecked("local", "lit", 0.1, None))
+    listener.listen(events.HealthChecked("local", "loaded", 0.1, None))
 
 
 @pytest.mark.parametrize("wanted", [False, True])
@@ -168,7 +168,7 @@ def test_checks_are_traced_where_that_is_wanted(spy, monkeypatch, wanted):
     monkeypatch.setattr(targets, "trace_checks", wanted)
     with spy.tracer.start_as_current_span("somebody's own"):
         listener.listen(events.HealthChecked("local", "missing", 0.5, "not there"))
-        listener.listen(events.HealthChecked("local", "lit", 0.25, None))
+        listener.listen(events.HealthChecked("local", "loaded", 0.25, None))
     found = [
         (
             span.name,
@@ -195,7 +195,7 @@ def test_checks_are_traced_where_that_is_wanted(spy, monkeypatch, wanted):
 def test_instruments_are_those_of_the_table(spy):
     """Names, units, buckets, and no label that is not in the table."""
     clock = FakeClock()
-    retry = RetryPolicy(attempts=1)
+    retry = RetryPolicy(max_retries=1)
     a = ScriptedTarget("a", Fault.SERVER_ERROR, clock=clock, retry=retry)
     route = Route("chat", (a, ScriptedTarget("b", clock=clock)), clock=clock)
     list(route.stream(HELLO))

@@ -57,5 +57,5 @@ PILOTLIGHT = {
         "gpt": {"model": "openai/gpt-4o", "concurrency": 8},
         "house": {"model": "ollama/llama3.2", "concurrency": 2},
     },
-    "ROUTES": {"default": {"targets": ["gpt", "house"], "deadline": 60}},
+    "ROUTES": {"default": {"targets": ["gpt", "house"], "total_timeout": 60}},
 }

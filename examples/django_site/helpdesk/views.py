@@ -17,7 +17,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@llm_context(deadline=60)
+@llm_context(total_timeout=60)
 def ask(request: HttpRequest) -> HttpResponseBase:
     """Answer; what the customer marked as private is answered in the house."""
     question = request.POST.get("question", "").strip()[:LONGEST]

@@ -2,7 +2,7 @@
 
     from django_pilotlight import llm, llm_context, stream_response
 
-    @llm_context(private=True, deadline=8)
+    @llm_context(private=True, total_timeout=8)
     def summarise(request, pk):
         answer = llm().complete(messages)
         return JsonResponse({"text": answer.text, "degraded": answer.failed_over})

@@ -37,12 +37,12 @@ class Calls:
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> Answer:
         """Return the first good answer of the route's targets; as `pilotlight.Route.complete`."""
-        route, holds = self._begin(private, deadline, priority)
+        route, holds = self._begin(private, total_timeout, priority)
         return route.complete(messages, **holds, **options)
 
     def acomplete(
@@ -50,7 +50,7 @@ class Calls:
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> Coroutine[Any, Any, Answer]:
@@ -61,7 +61,7 @@ class Calls:
         context = self._context()
 
         async def answer() -> Answer:
-            route, holds = self._begin(private, deadline, priority, context)
+            route, holds = self._begin(private, total_timeout, priority, context)
             return await route.acomplete(messages, **holds, **options)
 
         return answer()
@@ -71,12 +71,12 @@ class Calls:
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> AnswerStream:
         """Return an iterator of chunks; what holds is settled here, not when it is read."""
-        route, holds = self._begin(private, deadline, priority)
+        route, holds = self._begin(private, total_timeout, priority)
         return route.stream(messages, **holds, **options)
 
     def astream(
@@ -84,12 +84,12 @@ class Calls:
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> AsyncAnswerStream:
         """Return an async iterator of chunks; what holds is settled here, not when it is read."""
-        route, holds = self._begin(private, deadline, priority)
+        route, holds = self._begin(private, total_timeout, priority)
         return route.astream(messages, **holds, **options)
 
     def _context(self) -> LLMContext:
@@ -98,7 +98,7 @@ class Calls:
     def _begin(
         self,
         private: bool | None,
-        deadline: float | None,
+        total_timeout: float | None,
         priority: Priority | None,
         context: LLMContext | None = None,
     ) -> tuple[Route, dict[str, Any]]:
@@ -109,13 +109,13 @@ class Calls:
         route = self.route
         keeper.attend()
         context = self._context() if context is None else context
-        own = route.deadline if deadline is None else deadline
+        own = route.total_timeout if total_timeout is None else total_timeout
         left = context.left()
         if left is not None:
             own = left if own is None else min(own, left)
         return route, {
             "private": private or context.private or None,
-            "deadline": own,
+            "total_timeout": own,
             "priority": priority or context.priority,
         }
 

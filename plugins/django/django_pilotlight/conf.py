@@ -2,7 +2,7 @@
 
     PILOTLIGHT = {
         "TARGETS": {"local": {"model": "ollama/llama3.2"}},
-        "ROUTES": {"default": {"targets": ["openai/gpt-4o", "local"], "deadline": 30}},
+        "ROUTES": {"default": {"targets": ["openai/gpt-4o", "local"], "total_timeout": 30}},
     }
 
 The upper-case names of pilotlight.toml's tables; what is inside them is written as

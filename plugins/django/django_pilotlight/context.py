@@ -112,13 +112,13 @@ class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a fun
         _CONTEXTS.leave(self._open, caller)
 
 
-_TERMS: Final = ("private", "deadline", "priority", "request_id")
+_TERMS: Final = ("private", "total_timeout", "priority", "request_id")
 
 
 class llm_context(entered):  # noqa: N801 - used as a decorator
-    """Say what holds for the LLM calls of a view, or of a block; `deadline` is in seconds.
+    """Say what holds for the LLM calls of a view, or of a block; `total_timeout` is in seconds.
 
-    `deadline` counts from the view's beginning and is shared by all its calls.  Left out:
+    `total_timeout` counts from the view's beginning and is shared by all its calls.  Left out:
     what the context around it says, then the route.  What Django does with the response
     afterwards is included: rendering, a streaming body, closing.
 
@@ -131,7 +131,7 @@ class llm_context(entered):  # noqa: N801 - used as a decorator
         self,
         *,
         private: bool = False,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         request_id: str = "",
         **unknown: Any,
@@ -140,12 +140,14 @@ class llm_context(entered):  # noqa: N801 - used as a decorator
             meant = slip(name, _TERMS)
             told = f"; did you mean {meant}=?" if meant in _TERMS else ""
             raise TypeError(f"llm_context() takes no {name}={told}")
-        if deadline is not None and not deadline > 0:
-            raise ValueError(f"deadline={deadline!r}: a deadline is a positive number of seconds")
+        if total_timeout is not None and not total_timeout > 0:
+            raise ValueError(
+                f"total_timeout={total_timeout!r}: a time limit is a positive number of seconds"
+            )
         if priority not in (None, "high", "normal", "low"):
             raise ValueError(f"priority={priority!r}: a priority is high, normal or low")
         super().__init__(LLMContext(private, None, priority, request_id))
-        self._deadline = deadline
+        self._deadline = total_timeout
 
     def begin(self) -> LLMContext:
         """Return the context as of now: its deadline runs."""

@@ -61,7 +61,7 @@ class RouteState:
     name: str
     targets: tuple[str, ...]
     private: bool
-    deadline: float | None
+    total_timeout: float | None
     standing: Standing
     serving: str | None
 
@@ -97,7 +97,7 @@ def _target(target: Target) -> TargetState:
     return TargetState(
         name=target.name,
         model=target.model,
-        local=target.at_home,
+        local=target.is_local,
         breaker=breaker.state.name,
         reason=breaker.reason,
         retry_after=None if wait is None else round(wait, 1),
@@ -111,7 +111,7 @@ def _target(target: Target) -> TargetState:
 
 
 def _route(route: Route, states: dict[str, TargetState]) -> RouteState:
-    able = [each for each in route.targets if each.at_home or not route.private]
+    able = [each for each in route.targets if each.is_local or not route.private]
     names = tuple(each.name for each in able)
     known = [name for name in names if states[name].well]
     able_to_try = [name for name in names if states[name].admits]
@@ -122,7 +122,7 @@ def _route(route: Route, states: dict[str, TargetState]) -> RouteState:
         route.name,
         tuple(each.name for each in route.targets),
         route.private,
-        route.deadline,
+        route.total_timeout,
         standing,
         serving,
     )

@@ -34,7 +34,7 @@ def stream_response(
     `error` with `{"error", "retry_after"}`.  In plain text a failure cuts the connection
     off, and a restart is told in a line of its own.
 
-    `options` are those of `llm(route).stream`, such as `private=True` or `deadline=20`.
+    `options` are those of `llm(route).stream`, such as `private=True` or `total_timeout=20`.
     The context that holds here holds for the body.  Raises what a call refuses at once:
     `pilotlight.ConfigError`, `pilotlight.InvalidCall`.
     """

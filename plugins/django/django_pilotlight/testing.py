@@ -107,7 +107,7 @@ class override_llm(TestContextDecorator):  # noqa: N801 - as Django's override_s
         return pilotlight.Route(
             real.name,
             tuple(scripted),
-            deadline=real.deadline,
+            total_timeout=real.total_timeout,
             private=real.private,
             priority=real.priority,
             sensitive=real.sensitive,

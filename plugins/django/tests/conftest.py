@@ -23,7 +23,7 @@ from pilotlight_chaos import ChaosServer  # noqa: E402
 
 # As in the core's suite: how long a machine takes says nothing about what is tested.
 hypothesis_settings.register_profile(
-    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "here", total_timeout=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("here")
 
@@ -79,7 +79,7 @@ def config(chaos: ChaosServer, **own: object) -> dict[str, object]:
             },
             "local": {"model": "ollama/llama3.2", "api_base": chaos.base("house")},
         },
-        "ROUTES": {"default": {"targets": ["gpt", "local"], "deadline": 30}},
+        "ROUTES": {"default": {"targets": ["gpt", "local"], "total_timeout": 30}},
         "RETRY": {"attempts": 0},
         **own,
     }

@@ -89,15 +89,15 @@ class Site:
 
     port: int
     path: str
-    journal: Path
+    recorder: Path
     workers: int
     replies: list[tuple[int, bytes]] = field(default_factory=list)
 
     def said(self) -> list[Said]:
         """Read the journal."""
-        if not self.journal.exists():
+        if not self.recorder.exists():
             return []
-        lines = [line.split() for line in self.journal.read_text("utf-8").splitlines()]
+        lines = [line.split() for line in self.recorder.read_text("utf-8").splitlines()]
         return [Said(int(worker), word, float(at)) for worker, word, at in lines]
 
     def wait(self, words: str, *, since: float = 0.0) -> list[float]:
@@ -155,10 +155,10 @@ def site(
     visitors: int = 0,
 ) -> Iterator[Site]:
     """Run a site with these settings; give it when each of its workers has made a call."""
-    journal = folder / "journal"
-    own = {"TESTAPP_PILOTLIGHT": json.dumps(given), "TESTAPP_JOURNAL": str(journal)}
+    recorder = folder / "recorder"
+    own = {"TESTAPP_PILOTLIGHT": json.dumps(given), "TESTAPP_JOURNAL": str(recorder)}
     with serving(kind, workers, **own) as port:
-        made = Site(port, path, journal, workers)
+        made = Site(port, path, recorder, workers)
         with made.visited(visitors or 2 * workers, 0.0):
             made.wait("called")
         made.replies.clear()

@@ -34,7 +34,7 @@ CASES = {
         "E001",
         GOOD | {"ROUTES": {"default": {"targets": ["local"], "dedline": 3}}},
         "routes.default.dedline: unknown key",
-        "did you mean 'deadline'?",
+        "did you mean 'total_timeout'?",
     ),
     "no targets": (
         "E002",

@@ -15,7 +15,7 @@ from django_pilotlight import conf, state
 from django_pilotlight.calls import llm
 from pilotlight import ConfigError
 
-ONE = {"ROUTES": {"default": {"targets": ["ollama/one"], "deadline": 7}}}
+ONE = {"ROUTES": {"default": {"targets": ["ollama/one"], "total_timeout": 7}}}
 TWO = {"ROUTES": {"default": {"targets": ["ollama/two"]}}}
 
 
@@ -26,7 +26,7 @@ def test_public_names_are_there():
 def test_a_model_in_a_route_becomes_a_target():
     with override_settings(PILOTLIGHT=ONE):
         assert conf.app().target("ollama/one").model == "ollama/one"
-        assert llm().route.deadline == 7
+        assert llm().route.total_timeout == 7
 
 
 def test_it_is_made_once_and_follows_override_settings():

@@ -215,23 +215,23 @@ def test_a_deadline_is_shared_by_the_calls_of_a_request(shape, scripted, monkeyp
     monkeypatch.setattr("django_pilotlight.context.monotonic", clock)
     seen = []
     monkeypatch.setattr(pilotlight.Route, shape, _noting(seen, getattr(pilotlight.Route, shape)))
-    with llm_context(deadline=8):
+    with llm_context(total_timeout=8):
         served_by(llm(), shape)
         clock.advance(3)
         served_by(llm(), shape)
-        served_by(llm(), shape, deadline=2)
-        served_by(llm(), shape, deadline=20)
-        with llm_context(deadline=60):
+        served_by(llm(), shape, total_timeout=2)
+        served_by(llm(), shape, total_timeout=20)
+        with llm_context(total_timeout=60):
             served_by(llm(), shape)
-    with llm_context(deadline=100):
+    with llm_context(total_timeout=100):
         served_by(llm(), shape)
     served_by(llm(), shape)
     assert seen == [8, 5, 2, 5, 5, 30, 30]
 
 
 def _noting(seen, method):
-    def noted(self, messages, *, deadline=None, **options):
-        seen.append(deadline)
+    def noted(self, messages, *, total_timeout=None, **options):
+        seen.append(total_timeout)
         return method(self, messages, **options)
 
     return noted
@@ -240,7 +240,7 @@ def _noting(seen, method):
 def test_a_deadline_that_has_passed_is_one(monkeypatch):
     clock = FakeClock()
     monkeypatch.setattr("django_pilotlight.context.monotonic", clock)
-    with llm_context(deadline=8):
+    with llm_context(total_timeout=8):
         clock.advance(9)
         assert current().left() == 0.001
 
@@ -256,7 +256,9 @@ def test_a_priority_is_inherited(shape, scripted):
     assert asked_with(scripted, "gpt").priority == "normal"
 
 
-@pytest.mark.parametrize("wrong", [{"deadline": 0}, {"deadline": -1}, {"priority": "urgent"}])
+@pytest.mark.parametrize(
+    "wrong", [{"total_timeout": 0}, {"total_timeout": -1}, {"priority": "urgent"}]
+)
 def test_what_is_no_deadline_or_priority_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         llm_context(**wrong)
@@ -274,7 +276,7 @@ contexts = st.builds(
     ("slip", "told"),
     [
         ("privat", "privat=; did you mean private=?"),
-        ("deadlin", "deadlin=; did you mean deadline=?"),
+        ("deadlin", "deadlin=; did you mean total_timeout=?"),
         ("priorty", "priorty=; did you mean priority=?"),
         ("temperature", "temperature=$"),
     ],

@@ -25,7 +25,7 @@ pytest.importorskip("uvicorn")
 REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
 
 MINIMUM_CALLS, BREAK = 5, 0.5
-BREAKER = {"minimum_calls": MINIMUM_CALLS, "reset_timeout": BREAK, "max_break": BREAK}
+BREAKER = {"minimum_calls": MINIMUM_CALLS, "reset_timeout": BREAK, "max_reset_timeout": BREAK}
 KINDS = pytest.mark.parametrize(
     "kind, workers, path",
     [("gunicorn-preload", 4, "/ask"), ("uvicorn", 2, "/aask")],
@@ -75,7 +75,7 @@ def settings(servers, state: str, breaker=BREAKER) -> dict[str, object]:
             "gpt": {"api_base": primary.base("primary"), **common},
             "local": {"api_base": backup.base("backup"), **common},
         },
-        "ROUTES": {"default": {"targets": ["gpt", "local"], "deadline": 30}},
+        "ROUTES": {"default": {"targets": ["gpt", "local"], "total_timeout": 30}},
         "RETRY": {"attempts": 0},
     }
 

@@ -37,7 +37,7 @@ from pilotlight.privacy.residency import is_private
 
 pytestmark = pytest.mark.django_db  # closing a response looks after Django's connections
 HELLO = [{"role": "user", "content": "the patient"}]
-KEPT = {"private": True, "deadline": 8, "priority": "low"}
+KEPT = {"private": True, "total_timeout": 8, "priority": "low"}
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +197,7 @@ def coroutine(place: Any, ask: Ask) -> Any:
 
 def in_two_contexts(place: Any, ask: Ask) -> Any:
     inner = llm_context(private=True)(lambda _request: place(ask))
-    return llm_context(deadline=8, priority="low")(inner)
+    return llm_context(total_timeout=8, priority="low")(inner)
 
 
 def class_based(place: Any, ask: Ask) -> Any:
@@ -460,14 +460,14 @@ def test_the_time_runs_from_the_block_not_from_the_await(wait, script, monkeypat
 
     async def asked():
         nonlocal shift
-        with llm_context(deadline=8):
+        with llm_context(total_timeout=8):
             made = llm().acomplete(HELLO)
         shift = wait
         await made
 
     asyncio.run(asked())
     [route] = script._routes.values()
-    assert route.targets[0].calls[0].deadline <= monotonic() + 8 - wait
+    assert route.targets[0].calls[0].total_timeout <= monotonic() + 8 - wait
 
 
 def test_what_is_carried_into_a_thread_may_be_of_every_colour(script):
@@ -487,7 +487,7 @@ def test_what_is_carried_into_a_thread_may_be_of_every_colour(script):
 
 
 def test_one_object_is_used_by_many_threads_and_tasks_at_once():
-    shared, seen = llm_context(private=True, deadline=8), []
+    shared, seen = llm_context(private=True, total_timeout=8), []
     together = threading.Barrier(4)
 
     def threads():

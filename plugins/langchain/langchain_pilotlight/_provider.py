@@ -102,7 +102,7 @@ class ModelProvider(Adapter):
         """Ask once."""
         _wait_for_rate(self.model)
         hearing = self._endpoint.hear(call, attempt)
-        if (away := hearing.vouch()) is not None:
+        if (away := hearing.verify_local()) is not None:
             return away
         try:
             with hearing:
@@ -118,7 +118,7 @@ class ModelProvider(Adapter):
 
         await _await_rate(self.model)
         hearing = self._endpoint.hear(call, attempt)
-        if (away := await hearing.avouch()) is not None:
+        if (away := await hearing.averify_local()) is not None:
             return away
         try:
             with hearing:
@@ -227,7 +227,7 @@ class ModelSource(_Source):
     def __next__(self) -> ChatGenerationChunk:
         if self._chunks is None:
             _wait_for_rate(self._provider.model)
-            if (away := self._hearing.vouch()) is not None:
+            if (away := self._hearing.verify_local()) is not None:
                 raise _Away(away)
         with self._hearing:
             if self._chunks is None:
@@ -263,7 +263,7 @@ class AsyncModelSource(_Source):
     async def __anext__(self) -> ChatGenerationChunk:
         if self._chunks is None:
             await _await_rate(self._provider.model)
-            if (away := await self._hearing.avouch()) is not None:
+            if (away := await self._hearing.averify_local()) is not None:
                 raise _Away(away)
         with self._hearing:
             if self._chunks is None:

@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from langchain_pilotlight._convert import KEY, says, told
 from pilotlight import Receipt
-from pilotlight.extension import Trip
+from pilotlight.extension import CallContext
 
 
 def signed(result: ChatResult, receipt: Receipt, first: str) -> ChatResult:
@@ -45,7 +45,7 @@ class Tail:
         return chunks
 
 
-def relayed(chunks: Generator[Any], trip: Trip, first: str) -> Iterator[ChatGenerationChunk]:
+def relayed(chunks: Generator[Any], ctx: CallContext, first: str) -> Iterator[ChatGenerationChunk]:
     """Yield the chunks, the last of them signed; closing it gives everything back."""
     tail = Tail()
     try:
@@ -53,11 +53,11 @@ def relayed(chunks: Generator[Any], trip: Trip, first: str) -> Iterator[ChatGene
             yield from tail.released(chunk)
     finally:
         chunks.close()
-    yield from tail.rest(trip.journal.receipt(), first)
+    yield from tail.rest(ctx.recorder.receipt(), first)
 
 
 async def arelayed(
-    chunks: AsyncGenerator[Any], trip: Trip, first: str
+    chunks: AsyncGenerator[Any], ctx: CallContext, first: str
 ) -> AsyncIterator[ChatGenerationChunk]:
     """As `relayed`, for async."""
     tail = Tail()
@@ -67,5 +67,5 @@ async def arelayed(
                 yield ready
     finally:
         await chunks.aclose()
-    for ready in tail.rest(trip.journal.receipt(), first):
+    for ready in tail.rest(ctx.recorder.receipt(), first):
         yield ready

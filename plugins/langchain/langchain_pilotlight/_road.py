@@ -15,7 +15,7 @@ from langchain_pilotlight._errors import NotAllowed
 from langchain_pilotlight._provider import ModelProvider
 from langchain_pilotlight._vendors import can_be_held, identity, inabilities, marks, unchanged
 from pilotlight import BreakerPolicy, Route
-from pilotlight.extension import Endpoint, Target, Trip, is_private
+from pilotlight.extension import CallContext, Endpoint, Target, is_private
 from pilotlight.routes.call_rules import slip
 
 ROUTE: Final = "langchain"
@@ -51,11 +51,13 @@ class Road:
             and all(map(unchanged, models, self.marks))
         )
 
-    def with_rules(self, deadline: float | None, private: bool) -> Road:
+    def with_rules(self, total_timeout: float | None, private: bool) -> Road:
         """Return it with a deadline in seconds, and for private calls only."""
-        if (deadline, private) == (self.route.deadline, self.route.private):
+        if (total_timeout, private) == (self.route.total_timeout, self.route.private):
             return self
-        return replace(self, route=replace(self.route, deadline=deadline, private=private))
+        return replace(
+            self, route=replace(self.route, total_timeout=total_timeout, private=private)
+        )
 
     def trip(
         self,
@@ -64,7 +66,7 @@ class Road:
         kwargs: Mapping[str, Any],
         *,
         stream: bool = False,
-    ) -> Trip:
+    ) -> CallContext:
         """Put a call on its way."""
         options = dict(kwargs) if not stop else {**kwargs, "stop": stop}
         private = bool(options.pop("private", None))

@@ -38,7 +38,7 @@ class ChatPilotlight(BaseChatModel):
     """A chat model that asks a route: closed models first, the local one when they are out.
 
     `route` is a route's name, or a `pilotlight.Route`.  `config` is where it stands: the path
-    of a file or a mapping; None: as `pilotlight.load` finds it.  `deadline` is in seconds, for
+    of a file or a mapping; None: as `pilotlight.load` finds it.  `total_timeout` is in seconds, for
     a call with all its attempts; `private` keeps every call on targets that are proven local.
     Both may also be given with a call.
 
@@ -52,7 +52,7 @@ class ChatPilotlight(BaseChatModel):
     temperature: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
-    deadline: float | None = Field(default=None, alias="timeout")
+    total_timeout: float | None = Field(default=None, alias="timeout")
     private: bool = False
     streaming: bool = False
     cache_fallback_answers: bool = False
@@ -197,7 +197,7 @@ class ChatPilotlight(BaseChatModel):
     ) -> dict[str, Any]:
         """Return what the route is called with."""
         options = {**self._settings(), **kwargs}
-        options.setdefault("deadline", self.deadline)
+        options.setdefault("total_timeout", self.total_timeout)
         options["private"] = bool(options.get("private")) or self.private
         if stopping := stop or self.stop:
             options["stop"] = stopping

@@ -18,11 +18,11 @@ from pilotlight.extension import (
     AnswerView,
     Attempt,
     Call,
+    CallContext,
     Endpoint,
     Facts,
     Failed,
     Target,
-    Trip,
     acomplete,
     complete,
     is_private,
@@ -39,7 +39,7 @@ def guard_embeddings(
     *,
     space: str = "",
     breaker: BreakerPolicy | None = None,
-    deadline: float | None = None,
+    total_timeout: float | None = None,
     private: bool = False,
 ) -> GuardedEmbeddings:
     """Return embeddings that ask `primary`, and `fallback` (one or several) when it is out.
@@ -58,7 +58,7 @@ def guard_embeddings(
             "guard_embeddings has a fallback and no space=: name the embedding space that all "
             'of them share, such as space="bge-m3"; different models never do'
         )
-    return GuardedEmbeddings((primary, *others), space, breaker, deadline, private=private)
+    return GuardedEmbeddings((primary, *others), space, breaker, total_timeout, private=private)
 
 
 class GuardedEmbeddings(Embeddings):
@@ -69,7 +69,7 @@ class GuardedEmbeddings(Embeddings):
         models: Sequence[Embeddings],
         space: str = "",
         breaker: BreakerPolicy | None = None,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         *,
         private: bool = False,
     ) -> None:
@@ -77,7 +77,7 @@ class GuardedEmbeddings(Embeddings):
         self.dimension: int | None = None  # of the first vector that was seen
         self._models = tuple(models)
         self._breaker = breaker
-        self._deadline = deadline
+        self._deadline = total_timeout
         self._private = private
         self._make()
 
@@ -90,11 +90,11 @@ class GuardedEmbeddings(Embeddings):
         self._route = Route(
             f"embeddings {self.space}".strip(),
             tuple(targets),
-            deadline=self._deadline,
+            total_timeout=self._deadline,
             private=self._private,
         )
 
-    def _trip(self, texts: list[str], *, query: bool, private: bool) -> Trip:
+    def _ctx(self, texts: list[str], *, query: bool, private: bool) -> CallContext:
         if not all(map(unchanged, self._models, self._marks)):
             self._make()
         return self._route.journey(_messages(texts), {"query": query}, private=private)
@@ -124,14 +124,14 @@ class GuardedEmbeddings(Embeddings):
         if not texts:
             return []
         with langchain_errors():
-            vectors, _ = complete(self._trip(texts, query=query, private=False))
+            vectors, _ = complete(self._ctx(texts, query=query, private=False))
         return self._kept(vectors)
 
     async def _aembed(self, texts: list[str], *, query: bool, private: bool) -> Vectors:
         if not texts:
             return []
         with langchain_errors():
-            vectors, _ = await acomplete(self._trip(texts, query=query, private=private))
+            vectors, _ = await acomplete(self._ctx(texts, query=query, private=private))
         return self._kept(vectors)
 
     def _kept(self, vectors: Vectors) -> Vectors:
@@ -183,7 +183,7 @@ class EmbeddingProvider(Adapter):
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once."""
         hearing = self._endpoint.hear(call, attempt)
-        if (away := hearing.vouch()) is not None:
+        if (away := hearing.verify_local()) is not None:
             return away
         try:
             with hearing:
@@ -199,7 +199,7 @@ class EmbeddingProvider(Adapter):
         import asyncio
 
         hearing = self._endpoint.hear(call, attempt)
-        if (away := await hearing.avouch()) is not None:
+        if (away := await hearing.averify_local()) is not None:
             return away
         try:
             with hearing:

@@ -33,14 +33,14 @@ def guard(
     fallback: Fallback = (),
     *,
     breaker: BreakerPolicy | None = None,
-    deadline: float | None = None,
+    total_timeout: float | None = None,
     private: bool = False,
     hold: bool = False,
 ) -> GuardedChatModel:
     """Return a chat model that asks `primary`, and `fallback` (one or several) when it is out.
 
     `breaker` has the numbers of each model's circuit breaker; None leaves those in force that
-    the process has for it.  `deadline` is in seconds, for a call with all its attempts.
+    the process has for it.  `total_timeout` is in seconds, for a call with all its attempts.
     `private` keeps every call on models that are proven local: a `ChatOllama` at a loopback
     address whose model runs there.  `private=True` with a call does so for that one, and a
     private call is refused where an option (`model=`) would have another model asked.  `hold`
@@ -64,7 +64,7 @@ def guard(
         primary=primary,
         fallbacks=fallbacks,
         breaker=breaker,
-        deadline=deadline,
+        total_timeout=total_timeout,
         private=private,
         hold=hold,
     )
@@ -85,7 +85,7 @@ class GuardedChatModel(BaseChatModel):
     primary: BaseChatModel
     fallbacks: tuple[BaseChatModel, ...] = ()
     breaker: BreakerPolicy | None = Field(default=None, exclude=True)
-    deadline: float | None = None
+    total_timeout: float | None = None
     private: bool = False
     hold: bool = False
     cache_fallback_answers: bool = False
@@ -193,8 +193,8 @@ class GuardedChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         way = self._way()
         with langchain_errors():
-            trip = way.trip(messages, stop, kwargs, stream=True)
-            yield from relayed(stream(trip), trip, way.first)
+            ctx = way.trip(messages, stop, kwargs, stream=True)
+            yield from relayed(stream(ctx), ctx, way.first)
 
     async def _astream(
         self,
@@ -205,8 +205,8 @@ class GuardedChatModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         way = self._way()
         with langchain_errors():
-            trip = way.trip(messages, stop, kwargs, stream=True)
-            async for chunk in arelayed(astream(trip), trip, way.first):
+            ctx = way.trip(messages, stop, kwargs, stream=True)
+            async for chunk in arelayed(astream(ctx), ctx, way.first):
                 yield chunk
 
     def _way(self) -> Road:
@@ -214,7 +214,7 @@ class GuardedChatModel(BaseChatModel):
         models = (self.primary, *self.fallbacks)
         if self._road is None or not self._road.leads_to(models, self.hold):
             self._road = road(models, self.breaker, self.hold)
-        return self._road.with_rules(self.deadline, self.private)
+        return self._road.with_rules(self.total_timeout, self.private)
 
 
 def _intersection(profiles: Sequence[Any]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class FailoverMiddleware(AgentMiddleware[FailoverState, Any]):
         fallback: BaseChatModel,
         *more: BaseChatModel,
         breaker: BreakerPolicy | None = None,
-        deadline: float | None = None,
+        total_timeout: float | None = None,
         local_only: Callable[[ModelRequest[Any]], bool] | None = None,
         on_failover: Callable[[Failover], None] | None = None,
         hold: bool = True,
@@ -75,7 +75,7 @@ class FailoverMiddleware(AgentMiddleware[FailoverState, Any]):
         super().__init__()
         self.fallbacks = (fallback, *more)
         self._breaker = breaker
-        self._deadline = deadline
+        self._deadline = total_timeout
         self._local_only = local_only
         self._on_failover = on_failover
         self._hold = hold
@@ -106,7 +106,7 @@ class FailoverMiddleware(AgentMiddleware[FailoverState, Any]):
                 request.model,
                 self.fallbacks,
                 breaker=self._breaker,
-                deadline=self._deadline,
+                total_timeout=self._deadline,
                 private=private,
                 hold=self._hold,
             )

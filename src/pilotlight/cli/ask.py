@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print {text, receipt} as one JSON document.")
 @click.option("--no-stream", is_flag=True, help="Print the answer when it is complete.")
 @click.option(
-    "--deadline",
+    "--total-timeout",
     type=Finite(min=0, min_open=True),
     metavar="SECONDS",
     help="The time allowed, all targets together.",
@@ -40,7 +40,7 @@ def command(
     private: bool,
     as_json: bool,
     no_stream: bool,
-    deadline: float | None,
+    total_timeout: float | None,
 ) -> None:
     """Ask a QUESTION (- reads it from stdin) and say on stderr who answered."""
     from pilotlight.cli.screen import remark
@@ -52,7 +52,7 @@ def command(
     click.get_current_context().call_on_close(app.close)
     route = _route(app, name)
     _load_sdk(route, stream=not (as_json or no_stream))
-    options: dict[str, Any] = {"private": private or None, "deadline": deadline}
+    options: dict[str, Any] = {"private": private or None, "total_timeout": total_timeout}
     if as_json:
         _print_document(route, messages, options)
         return

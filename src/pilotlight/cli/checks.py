@@ -22,7 +22,7 @@ from pilotlight.providers.ollama.names import normalise_host
 Verdict = Literal["ok", "warn", "fail"]
 
 # States in which a target answers, or may.
-_WELL: Final[frozenset[State]] = frozenset({"lit", "cold", "ok", "reachable"})
+_WELL: Final[frozenset[State]] = frozenset({"loaded", "installed", "ok", "reachable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _target(setting: Setting, facts: TargetFacts) -> Iterator[Check]:
         mend = f'[targets.{facts.name}] api_key = {{ env = "{place.key_name or "NAME"}" }}'
         yield Check("warn", facts.name, "the API key stands in the file", mend)
     yield from _end(facts)
-    if facts.state in ("lit", "cold"):
+    if facts.state in ("loaded", "installed"):
         yield from _loaded(facts)
         yield from _elsewhere(facts)
 

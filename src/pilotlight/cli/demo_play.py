@@ -126,14 +126,14 @@ class Play:
         }
         config = {
             "targets": {"primary": primary, "local": local},
-            "routes": {"demo": {"targets": ["primary", "local"], "deadline": 60}},
-            "retry": {"base": 0.2 * scale, "cap": 0.5 * scale},
+            "routes": {"demo": {"targets": ["primary", "local"], "total_timeout": 60}},
+            "retry": {"wait_initial": 0.2 * scale, "wait_max": 0.5 * scale},
             "breaker": {
                 "failure_rate": 0.6,
                 "minimum_calls": 5,
                 "window": 2.0 * scale,
                 "reset_timeout": 1.5 * scale,
-                "max_break": 1.5 * scale,
+                "max_reset_timeout": 1.5 * scale,
             },
         }
         self.app = Pilotlight(load_config(config), registry=Registry())

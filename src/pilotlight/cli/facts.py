@@ -10,7 +10,7 @@ from pilotlight.health.lifecycle import Outlook
 from pilotlight.state.facts import FleetFacts
 
 State = Literal[
-    "lit", "cold", "missing", "cloud", "cant_chat", "unreachable",
+    "loaded", "installed", "missing", "cloud", "cant_chat", "unreachable",
     "ok", "reachable", "auth_failed", "no_key", "retired", "unknown",
 ]  # fmt: skip
 
@@ -92,7 +92,7 @@ class RouteFacts:
 
     name: str
     targets: tuple[str, ...]
-    deadline: float | None
+    total_timeout: float | None
     private: bool
     gaps: Mapping[str, tuple[str, ...]]
 

@@ -62,7 +62,7 @@ def _chatting(connection: Connection) -> Iterator[tuple[str, LocalCheck]]:
         check = _check(connection, name)
         # A server before v0.6.4 does not say what a model can do, its name has to.
         embeds = check.capabilities is None and ("embed" in name or "bert" in name)
-        if check.state in ("lit", "cold") and not check.problem and not embeds:
+        if check.state in ("loaded", "installed") and not check.problem and not embeds:
             yield name, check
 
 

@@ -43,7 +43,7 @@ context = 8192        # tokens; a longer prompt is refused, never cut silently
 ROUTE = """
 [routes.chat]
 targets = [{targets}]     # asked in this order
-deadline = 60         # seconds for a call, all targets together
+total_timeout = 60         # seconds for a call, all targets together
 # private = true      # local targets only, whatever fails
 # on_interrupt = "restart"    # a stream that breaks off starts anew at the next target
 

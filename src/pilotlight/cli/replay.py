@@ -28,7 +28,7 @@ RECORDED, TODAY, CHANGED = "as recorded", "replayed", "with --set"
     multiple=True,
     metavar="KEY=VALUE",
     help="A setting to try, such as breaker.reset_timeout=10 or "
-    "targets.gpt.retry.attempts=0; may be repeated.",
+    "targets.gpt.retry.max_retries=0; may be repeated.",
 )
 @since_option
 @click.option("--route", metavar="NAME", help="Only calls of this route.")

@@ -181,7 +181,7 @@ def _look(place: Place, ask: bool) -> _Look:
 
 
 def _state(check: Check) -> State:
-    if check.problem and check.state in ("lit", "cold"):
+    if check.problem and check.state in ("loaded", "installed"):
         return "cant_chat"
     return "reachable" if check.problem and check.state == "ok" else check.state
 
@@ -223,7 +223,7 @@ def _target(place: Place, look: _Look, began: str) -> TargetFacts:
         place.name,
         place.config.model,
         state,
-        place.target.at_home,
+        place.target.is_local,
         place.connection.base_url,
         place.key,
         place.config.concurrency,
@@ -253,4 +253,4 @@ def _route(
 ) -> RouteFacts:
     route = app.config.routes[name]
     gaps_of = {each: lost[name, each] for each in route.targets if (name, each) in lost}
-    return RouteFacts(name, route.targets, route.deadline, route.private, gaps_of)
+    return RouteFacts(name, route.targets, route.total_timeout, route.private, gaps_of)

@@ -15,8 +15,8 @@ from pilotlight.cli.fleet import show_fleet
 from pilotlight.cli.words import tokens
 
 _STATES: Final[Mapping[State, tuple[str, str]]] = {
-    "lit": ("lit", "bold green"),
-    "cold": ("cold", "blue"),
+    "loaded": ("loaded", "bold green"),
+    "installed": ("installed", "blue"),
     "ok": ("ok", "bold green"),
     "reachable": ("reachable", "green"),
     "missing": ("missing", "bold red"),
@@ -80,7 +80,7 @@ def _name(facts: TargetFacts) -> Text:
 
 def _state(facts: TargetFacts) -> Text:
     word, style = _STATES[facts.state]
-    where = "local" if facts.local and facts.state in ("lit", "cold") else ""
+    where = "local" if facts.local and facts.state in ("loaded", "installed") else ""
     away = urlsplit(facts.runs_on or "").hostname or facts.runs_on
     return _lines(word, style, f"→ {away}" if away else where)
 
@@ -89,10 +89,10 @@ def _context(facts: TargetFacts) -> Text:
     context = facts.context
     if context == type(context)():
         return Text("-", "dim")
-    answers = facts.state in ("lit", "cold") or context.trained
+    answers = facts.state in ("loaded", "installed") or context.trained
     most = f" of {tokens(context.trained)}" if facts.local and answers else ""
     first = f"{tokens(context.sent)}{most}", "yellow" if context.capped else ""
-    loaded = f"loaded: {tokens(context.loaded)}" if facts.state == "lit" else ""
+    loaded = f"loaded: {tokens(context.loaded)}" if facts.state == "loaded" else ""
     return _lines(*first, loaded, "yellow" if context.differs else "dim")
 
 
@@ -104,9 +104,9 @@ def _slots(facts: TargetFacts) -> Text:
 
 def _size(facts: TargetFacts) -> Text:
     if facts.size is None or facts.state == "cloud":
-        return Text("?" if facts.state in ("lit", "cold") else "-", "dim")
+        return Text("?" if facts.state in ("loaded", "installed") else "-", "dim")
     size = f"{facts.size / 1e9:.1f} GB"
-    if facts.state != "lit":
+    if facts.state != "loaded":
         return Text(size)
     share = facts.vram_share
     vram = "? in VRAM" if share is None else f"{share:.0%} VRAM" if share else "CPU only"
@@ -142,7 +142,7 @@ _CELLS: Final[Mapping[str, Callable[[TargetFacts], Text]]] = {
 
 
 def _route(route: RouteFacts) -> Text:
-    limit = f"deadline {route.deadline:g} s" if route.deadline else "no deadline"
+    limit = f"deadline {route.total_timeout:g} s" if route.total_timeout else "no deadline"
     line = Text.assemble(("route ", "dim"), (route.name, "bold"))
     line.append(f"  {' → '.join(route.targets)}")
     line.append(f"  {limit}", "dim")

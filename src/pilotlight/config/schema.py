@@ -43,7 +43,7 @@ from pilotlight.core.provider import Timeouts
 from pilotlight.core.requirements import ABILITIES
 from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.core.sendable import check_options
-from pilotlight.core.target import Care
+from pilotlight.core.target import MaintenancePolicy
 from pilotlight.errors import ConfigError, InvalidCall
 from pilotlight.files import distrust
 from pilotlight.privacy.classification import Hook, hook_from
@@ -133,9 +133,9 @@ class BreakerTable(_Table):
     minimum_calls: Count | None = None
     window: Seconds | None = None
     reset_timeout: Seconds | None = None
-    max_break: Seconds | None = None
+    max_reset_timeout: Seconds | None = None
     trial_calls: Count | None = None
-    slow_call: Seconds | None = None
+    slow_call_duration: Seconds | None = None
     slow_call_rate: Rate | None = None
     consecutive_failures: Count | None = None
     suspicion: bool | None = None
@@ -144,11 +144,11 @@ class BreakerTable(_Table):
 class RetryTable(_Table):
     """Numbers of the retries; what is not given keeps its default."""
 
-    attempts: Annotated[int, Field(ge=0, le=MOST)] | None = None
-    base: Seconds | None = None
-    cap: Seconds | None = None
-    budget: Annotated[float, Field(ge=0, le=1)] | None = None
-    reserve: Annotated[float, Field(ge=0)] | None = None
+    max_retries: Annotated[int, Field(ge=0, le=MOST)] | None = None
+    wait_initial: Seconds | None = None
+    wait_max: Seconds | None = None
+    budget_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    budget_reserve: Annotated[float, Field(ge=0)] | None = None
     only_under: Seconds | None = None
 
 
@@ -199,7 +199,7 @@ class TargetConfig(_Table):
     abilities: tuple[Ability, ...] | None = None
     space: Annotated[str, Field(min_length=1)] | None = None
     keep_alive: str | float | None = None
-    reserve: Seconds | None = None
+    time_reserve: Seconds | None = None
     local_addresses: tuple[str, ...] = ()
     retires: date | None = None
     replacement: str | None = None
@@ -221,17 +221,17 @@ class TargetConfig(_Table):
         """The litellm prefix, such as `openai`."""
         return self.model.partition("/")[0]
 
-    def care(self) -> Care:
+    def care(self) -> MaintenancePolicy:
         """How the target is looked after between calls."""
         local = self.provider.startswith("ollama")
         health = (self.health or ("on" if local else "off")) != "off"
         recovery = self.health != "off"
         interval = self.probe_interval or (PROBE_LOCAL if local else PROBE_HOSTED)
         if not local:
-            return Care(health, interval=interval, recovery=recovery)
+            return MaintenancePolicy(health, interval=interval, recovery=recovery)
         # A cloud model is never loaded here: there is nothing to keep warm.
         warm = self.warm or ("never" if is_cloud_name(self.model) else "when-degraded")
-        return Care(health, warm, self.warm_timeout, self.pull, interval, recovery)
+        return MaintenancePolicy(health, warm, self.warm_timeout, self.pull, interval, recovery)
 
     def spec(self, name: str) -> Spec:
         """Return the endpoint as the providers want it."""
@@ -256,7 +256,7 @@ class RouteConfig(_Table):
     """
 
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
-    deadline: Seconds | None = None
+    total_timeout: Seconds | None = None
     priority: Priority = "normal"
     on_interrupt: Literal["raise", "restart"] = "raise"
     on_broken_event: Literal["interrupt", "skip"] = "interrupt"

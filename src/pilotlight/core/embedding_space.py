@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True, eq=False)
-class Space:
+class EmbeddingSpace:
     """A declared space; the first answer of the process says how long its vectors are."""
 
     name: str
@@ -24,6 +24,6 @@ class Space:
         return self.size == size
 
 
-def together(first: Space | None, other: Space | None) -> bool:
+def together(first: EmbeddingSpace | None, other: EmbeddingSpace | None) -> bool:
     """Tell whether both are declared to be the same space."""
     return first is not None and other is not None and first.name == other.name

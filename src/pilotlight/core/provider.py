@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from pilotlight.core.embedding_space import Space
+from pilotlight.core.embedding_space import EmbeddingSpace
 from pilotlight.core.health.lifecycle import Notice
 from pilotlight.events import CallEvent
 from pilotlight.vocabulary.faults import Fault
@@ -42,7 +42,8 @@ class Call:
 
     `messages` are OpenAI-shaped; the texts to embed and the prompt of an image stand
     there too, each as one message.  `options` are OpenAI-style parameters, passed on
-    untouched.  `deadline` is a moment of the flow's clock, not a length of time.
+    untouched.  `deadline` is a moment of the flow's clock, not a length of time; `timeout` is how
+    many seconds one attempt may take at most.
     """
 
     route: str
@@ -50,6 +51,7 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
     private: bool = False
     deadline: float | None = None
+    timeout: float | None = None
     needs: frozenset[str] = frozenset()
     stream: bool = False
     priority: Priority = "normal"  # in the queue of a target that is full
@@ -189,10 +191,10 @@ class Provider(Protocol):
     def handle(self, attempt: Attempt, asynchronous: bool) -> Any:
         """Return what a decorated function is given for this attempt."""
 
-    def vouch(self, attempt: Attempt) -> Failed | None:
+    def verify_local(self, attempt: Attempt) -> Failed | None:
         """Before somebody else sends a private prompt: fail unless the model is at home."""
 
-    async def avouch(self, attempt: Attempt) -> Failed | None:
+    async def averify_local(self, attempt: Attempt) -> Failed | None:
         """As `vouch`."""
 
     def prepare(self) -> None:
@@ -222,7 +224,7 @@ class AskedTarget(Protocol):
         """Its own clocks, as they are configured."""
 
     @property
-    def space(self) -> Space | None:
+    def space(self) -> EmbeddingSpace | None:
         """Where its embeddings lie; None: not said."""
 
     @property
@@ -230,7 +232,7 @@ class AskedTarget(Protocol):
         """Who asks it."""
 
 
-class Shield(Protocol):
+class AttemptInterceptor(Protocol):
     """Asks in the place of a driver, in the four call shapes; and hears what comes of it.
 
     The one seam for those who go along with a call, which is telemetry.  It may set the scene
@@ -253,7 +255,7 @@ class Shield(Protocol):
     def astream(self, ask: Callable[[Attempt], AsyncSource], attempt: Attempt) -> AsyncSource: ...
 
 
-class Bare:
+class NullInterceptor:
     """No shield: the provider is asked as it is."""
 
     __slots__ = ()
@@ -278,7 +280,7 @@ class Bare:
         return ask(attempt)
 
 
-BARE: Final = Bare()
+NULL_INTERCEPTOR: Final = NullInterceptor()
 
 
 def _nobody_asks() -> None:
@@ -296,6 +298,6 @@ class Attempt:
     target: AskedTarget
     timeouts: Timeouts
     number: int = 0  # 0 for the first try at this target, 1 for its retry
-    shield: Shield = field(default=BARE, compare=False, repr=False)
+    interceptor: AttemptInterceptor = field(default=NULL_INTERCEPTOR, compare=False, repr=False)
     gather: bool = False
     heard: Callable[[], object] = field(default=_nobody_asks, compare=False, repr=False)

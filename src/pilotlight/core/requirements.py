@@ -166,14 +166,14 @@ def _plainly(value: Any) -> Any:
     return str(value) if dump is None else dump()
 
 
-def bulk_of(messages: Sequence[Any], operation: Operation) -> Bulk:
+def prompt_size_of(messages: Sequence[Any], operation: Operation) -> PromptSize:
     """Return what has to fit into a context at once: a conversation, or the longest text alone."""
     if operation == "embeddings":
-        return Bulk((max(messages, key=lambda message: len(message["content"])),))
-    return Bulk(messages)
+        return PromptSize((max(messages, key=lambda message: len(message["content"])),))
+    return PromptSize(messages)
 
 
-class Bulk:
+class PromptSize:
     """How much text a call brings, counted when first asked, and then only as far as needed."""
 
     __slots__ = ("_characters", "_least", "_messages")

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from pilotlight.core.breaker.breaker import Breaker
 from pilotlight.core.bulkhead.bulkhead import Bulkhead
-from pilotlight.core.embedding_space import Space
+from pilotlight.core.embedding_space import EmbeddingSpace
 from pilotlight.core.health.lifecycle import Lifecycle
 from pilotlight.core.health.told import Told
 from pilotlight.core.health.usual import Usual
@@ -21,7 +21,7 @@ from pilotlight.vocabulary.residency_rules import ResidencyRule
 
 
 @dataclass(frozen=True, slots=True)
-class Care:
+class MaintenancePolicy:
     """How a target is looked after between calls; by default not at all.
 
     `health`: it is checked every `interval` seconds.  `warm`: when its model is
@@ -113,7 +113,7 @@ class Target:
     the context length in tokens, None when it is not known; `room` how many of them a call with
     these options can have at most, None unless that is certain.  `lacks` tells the abilities it
     certainly has not (`core.needs.ABILITIES`), asked at each call, for they may be learned.
-    `reserve` is the time in seconds kept free for it while an earlier target is being asked;
+    `time_reserve` is the time in seconds kept free for it while an earlier target is being asked;
     None: a share of what is left.  `base_url` is its address, empty where that is not known.
     `space` is where its embeddings lie; None: not said.  `gathers` tells whether an unstreamed
     chat can be streamed and the answer put together with nothing lost; its second argument:
@@ -127,15 +127,15 @@ class Target:
     local: bool = False
     timeouts: Timeouts = Timeouts()
     retry: RetryPolicy = RetryPolicy()
-    reserve: float | None = None
+    time_reserve: float | None = None
     lacks: Callable[[], frozenset[str]] = field(default=frozenset)
     window: Callable[[], int | None] = field(default=lambda: None)
     room: Callable[[Mapping[str, Any]], int | None] = field(default=lambda _options: None)
-    care: Care = Care()
+    care: MaintenancePolicy = MaintenancePolicy()
     outside: ResidencyRule = ResidencyRule.NOT_LOCAL
     unwatched: frozenset[Operation] = frozenset()
     base_url: str = ""
-    space: Space | None = None
+    space: EmbeddingSpace | None = None
     gathers: Callable[[Call, bool], bool] = field(default=lambda _call, _even_so: False)
 
     def rule_for(self, operation: Operation) -> ResidencyRule | None:
@@ -155,7 +155,7 @@ class Target:
         return self.boundary_for("chat")
 
     @property
-    def at_home(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it is proven local, and its server has not said otherwise since."""
         return self.boundary is None
 

@@ -78,8 +78,10 @@ def _of_wire(
         body: object = tap.head or _body_of(errors)
         reply = reply_of(tap.wire, tap.status, body, tap.headers)
         return verdict_of(reply, prompt_texts)
-    if tap.status is None and (tap.strayed or tap.refused_host):
-        what = tap.strayed or f"the way led to {tap.refused_host}, which is not this target's"
+    if tap.status is None and (tap.address_mismatch or tap.refused_host):
+        what = (
+            tap.address_mismatch or f"the way led to {tap.refused_host}, which is not this target's"
+        )
         return _said(tap, Fault.PRIVACY_BOUNDARY, what, prompt_texts)
     if tap.in_band_error:
         return judge_in_band(tap, prompt_texts)
@@ -127,7 +129,11 @@ def has_witness(tap: Tap, error: BaseException) -> bool:
     without a witness was refused before a byte was written: it is the caller's, or ours.
     """
     return bool(
-        tap.written or tap.expired or tap.refused_host or tap.strayed or is_witness(error, tap)
+        tap.written
+        or tap.expired
+        or tap.refused_host
+        or tap.address_mismatch
+        or is_witness(error, tap)
     )
 
 

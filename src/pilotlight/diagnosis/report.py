@@ -138,8 +138,8 @@ def _told(
 
 def _rule(verdict: Verdict, tap: Tap | None) -> ResidencyRule | None:
     """Return the rule where residency refused: the socket's word comes before the reply's."""
-    if tap is not None and tap.strayed:
-        return ResidencyRule.STRAYED_ADDRESS
+    if tap is not None and tap.address_mismatch:
+        return ResidencyRule.ADDRESS_MISMATCH
     if tap is not None and tap.refused_host:
         return ResidencyRule.FOREIGN_HOST
     return ResidencyRule.CLOUD_REPLY if verdict.fault is Fault.PRIVACY_BOUNDARY else None

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Never, ParamSpec, TypeVar, cast
 from pilotlight.app import default
 from pilotlight.config.schema import bad_model
 from pilotlight.core.flow import drivers
-from pilotlight.core.flow.failover import Policy, Trip, failover_flow
+from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
 from pilotlight.core.provider import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.diagnosis.prompt_texts import Texts
 from pilotlight.diagnosis.report import diagnosed, failure, verdict_failure
@@ -53,7 +53,7 @@ PARAMETER = "target"
 def failover(
     *targets: str | Route,
     private: bool = False,
-    deadline: float | None = None,
+    total_timeout: float | None = None,
     priority: Priority | None = None,
     accept: Callable[[Any], bool] | None = None,
     **unknown: Never,
@@ -61,7 +61,7 @@ def failover(
     """Run the decorated function once for each attempt, with `target=` the one to use.
 
     `targets` is a route's name, a `Route`, or model strings in the order to ask
-    them.  `private` keeps every call on local targets, `deadline` (seconds) bounds
+    them.  `private` keeps every call on local targets, `total_timeout` (seconds) bounds
     a call with all its attempts, `priority` ("high", "normal", "low") is its rank where
     it must queue, `accept` may refuse a returned value, which then
     fails over.
@@ -89,7 +89,7 @@ def failover(
                 "is with the caller already; judge inside it"
             )
         guard = _Guard(
-            function, find, private, deadline, priority, accept, signature, _place(function)
+            function, find, private, total_timeout, priority, accept, signature, _place(function)
         )
         wrapper = _wrapper(guard)
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
@@ -170,7 +170,7 @@ class _Guard:
     function: Callable[..., Any]
     find: Callable[[], Route]
     private: bool
-    deadline: float | None
+    total_timeout: float | None
     priority: Priority | None
     accept: Callable[[Any], bool] | None
     signature: inspect.Signature  # as callers see it
@@ -183,7 +183,7 @@ class _Guard:
             return self.function(*args[: self.place], handle, *args[self.place :], **kwargs)
         return self.function(*args, **kwargs, target=handle)
 
-    def trip(self, given: _Given, *, stream: bool = False) -> tuple[Trip, Route, _Given]:
+    def trip(self, given: _Given, *, stream: bool = False) -> tuple[CallContext, Route, _Given]:
         """Return a call on its way, its route, and the arguments that may be sent."""
         route = self.find()
         policy: Policy | None = None
@@ -194,15 +194,15 @@ class _Guard:
             bound = self.signature.bind(*given.args, **given.kwargs)
             finding = sense_arguments(route.sensitive, bound, check_messages, route.clock)
             given = replace(given, args=bound.args, kwargs=bound.kwargs)
-        trip = route.journey(
+        ctx = route.journey(
             private=given.private,
-            deadline=self.deadline,
+            total_timeout=self.total_timeout,
             priority=self.priority,
             stream=stream,
             policy=policy,
             finding=finding,
         )
-        return trip, route, given
+        return ctx, route, given
 
 
 def _wrapper(guard: _Guard) -> Callable[..., Any]:
@@ -220,9 +220,9 @@ def _wrapper(guard: _Guard) -> Callable[..., Any]:
     return coloured(guard.function, call)
 
 
-def _scene(handle: Any, trip: Trip) -> listening:
+def _scene(handle: Any, ctx: CallContext) -> listening:
     """Return what stands around the function's code; in a private call its own calls are, too."""
-    return (_Privately if trip.call.private else listening)(handle.tap)
+    return (_Privately if ctx.call.private else listening)(handle.tap)
 
 
 class _Privately(listening):
@@ -240,37 +240,37 @@ class _Privately(listening):
 
 def _function(guard: _Guard) -> Callable[[_Given], Any]:
     def run(asked: _Given) -> Any:
-        trip, route, given = guard.trip(asked)
+        ctx, route, given = guard.trip(asked)
 
         def ask(attempt: Attempt) -> Answered | Failed:
             provider = attempt.target.provider
-            if trip.call.private and (away := provider.vouch(attempt)) is not None:
+            if ctx.call.private and (away := provider.verify_local(attempt)) is not None:
                 return away
-            handle = _handle(trip, attempt, False)
+            handle = _handle(ctx, attempt, False)
             try:
-                with _scene(handle, trip):
+                with _scene(handle, ctx):
                     value = guard.run(handle, given)
             except Exception as error:
                 return _failed(handle, error, given.prompts)
             return _judged(handle, value)
 
-        return drivers.complete(failover_flow(trip), ask, route.clock)
+        return drivers.complete(failover_flow(ctx), ask, route.clock)
 
     return run
 
 
 def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
     async def run(asked: _Given) -> Any:
-        trip, route, given = guard.trip(asked)
+        ctx, route, given = guard.trip(asked)
 
         async def ask(attempt: Attempt) -> Answered | Failed:
             provider = attempt.target.provider
-            if trip.call.private and (away := await provider.avouch(attempt)) is not None:
+            if ctx.call.private and (away := await provider.averify_local(attempt)) is not None:
                 return away
-            handle = _handle(trip, attempt, True)
+            handle = _handle(ctx, attempt, True)
             alarm = _alarm(handle.tap)
             try:
-                with _scene(handle, trip), alarm:
+                with _scene(handle, ctx), alarm:
                     value = await guard.run(handle, given)
             except Exception as error:
                 _whose_time(handle.tap, alarm)
@@ -279,39 +279,39 @@ def _coroutine(guard: _Guard) -> Callable[[_Given], Any]:
                 alarm.stop()
             return _judged(handle, value)
 
-        return await drivers.acomplete(failover_flow(trip), ask, route.clock)
+        return await drivers.acomplete(failover_flow(ctx), ask, route.clock)
 
     return run
 
 
 def _generator(guard: _Guard) -> Callable[[_Given], Any]:
     def run(asked: _Given) -> Generator[Any]:
-        trip, route, given = guard.trip(asked, stream=True)
+        ctx, route, given = guard.trip(asked, stream=True)
 
         def ask(attempt: Attempt) -> _Source:
             provider = attempt.target.provider
-            handle = _handle(trip, attempt, False)
+            handle = _handle(ctx, attempt, False)
             items = guard.run(handle, given)
-            vouch = partial(provider.vouch, attempt) if trip.call.private else None
-            return _Source(handle, _scene(handle, trip), items, given.prompts, vouch)
+            verify_local = partial(provider.verify_local, attempt) if ctx.call.private else None
+            return _Source(handle, _scene(handle, ctx), items, given.prompts, verify_local)
 
-        yield from drivers.stream(failover_flow(trip), ask, route.clock)
+        yield from drivers.stream(failover_flow(ctx), ask, route.clock)
 
     return run
 
 
 def _async_generator(guard: _Guard) -> Callable[[_Given], Any]:
     async def run(asked: _Given) -> AsyncIterator[Any]:
-        trip, route, given = guard.trip(asked, stream=True)
+        ctx, route, given = guard.trip(asked, stream=True)
 
         def ask(attempt: Attempt) -> _AsyncSource:
             provider = attempt.target.provider
-            handle = _handle(trip, attempt, True)
+            handle = _handle(ctx, attempt, True)
             items = guard.run(handle, given)
-            vouch = partial(provider.avouch, attempt) if trip.call.private else None
-            return _AsyncSource(handle, _scene(handle, trip), items, given.prompts, vouch)
+            verify_local = partial(provider.averify_local, attempt) if ctx.call.private else None
+            return _AsyncSource(handle, _scene(handle, ctx), items, given.prompts, verify_local)
 
-        items = cast("AsyncGenerator[Any]", drivers.astream(failover_flow(trip), ask, route.clock))
+        items = cast("AsyncGenerator[Any]", drivers.astream(failover_flow(ctx), ask, route.clock))
         try:
             async for item in items:
                 yield item
@@ -321,10 +321,10 @@ def _async_generator(guard: _Guard) -> Callable[[_Given], Any]:
     return run
 
 
-def _handle(trip: Trip, attempt: Attempt, asynchronous: bool) -> Any:
+def _handle(ctx: CallContext, attempt: Attempt, asynchronous: bool) -> Any:
     """Return what the function is given; its tap knows the route's wish on broken events."""
     handle = attempt.target.provider.handle(attempt, asynchronous)
-    handle.tap.skips = trip.call.skip_broken
+    handle.tap.skips = ctx.call.skip_broken
     return handle
 
 
@@ -342,13 +342,13 @@ class _Items:
     _alarm: Alarm | None = None  # of an async one that has been read
 
     def __init__(
-        self, handle: Any, scene: listening, items: Any, prompts: Sequence[Any], vouch: Any
+        self, handle: Any, scene: listening, items: Any, prompts: Sequence[Any], verify_local: Any
     ) -> None:
         self._handle = handle
         self._scene = scene  # entered for each item
         self._items = items
         self._prompts = prompts
-        self._vouch = vouch  # asked once, before the function runs; None: no need
+        self._vouch = verify_local  # asked once, before the function runs; None: no need
         self._texts: list[str] = []
 
     def commits(self, item: Any) -> bool:
@@ -384,8 +384,8 @@ class _Source(_Items):
 
     def __next__(self) -> Any:
         if self._vouch is not None:
-            vouch, self._vouch = self._vouch, None
-            if (away := vouch()) is not None:
+            verify_local, self._vouch = self._vouch, None
+            if (away := verify_local()) is not None:
                 raise _Away(away)
         with self._scene:
             item = next(self._items)
@@ -404,8 +404,8 @@ class _AsyncSource(_Items):
 
     async def __anext__(self) -> Any:
         if self._vouch is not None:
-            vouch, self._vouch = self._vouch, None
-            if (away := await vouch()) is not None:
+            verify_local, self._vouch = self._vouch, None
+            if (away := await verify_local()) is not None:
                 raise _Away(away)
         if self._alarm is None:
             self._alarm = _alarm(self._handle.tap)

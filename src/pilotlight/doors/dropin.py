@@ -32,7 +32,12 @@ _OURS = frozenset(
     {"num_retries", "max_retries", "fallbacks", "context_window_fallback_dict", "client"}
 )
 _ADDRESS = ("api_key", "api_base", "base_url")
-_TERMS = ("timeout", "private", "priority")  # what a call may say besides litellm's options
+_TERMS = (
+    "timeout",
+    "total_timeout",
+    "private",
+    "priority",
+)  # what a call may say besides litellm's options
 
 
 def completion(
@@ -40,6 +45,7 @@ def completion(
     messages: Sequence[Mapping[str, Any]] = (),
     *,
     timeout: float | None = None,
+    total_timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     stream: bool | None = None,
@@ -48,8 +54,8 @@ def completion(
     """Complete as `litellm.completion` does, by the targets of the model's route.
 
     Returns `litellm.ModelResponse`, or with `stream=True` an iterator of
-    `ModelResponseStream`.  `timeout` bounds the whole call in seconds, all its
-    attempts included, `priority` is its rank where it must queue.  `api_key` and
+    `ModelResponseStream`.  `timeout` bounds each attempt in seconds, as litellm's
+    does one request, `total_timeout` the whole call with all its attempts; `priority` is its rank where it must queue.  `api_key` and
     `api_base` hold for this model alone and are never sent to another target.
 
     Raises what `Route.complete` raises.
@@ -57,10 +63,22 @@ def completion(
     route, rest = _route_for(default(), model, options)
     if stream:
         return CompletionStream(
-            route.stream(messages, private=private, deadline=timeout, priority=priority, **rest)
+            route.stream(
+                messages,
+                private=private,
+                timeout=timeout,
+                total_timeout=total_timeout,
+                priority=priority,
+                **rest,
+            )
         )
     return route.complete(
-        messages, private=private, deadline=timeout, priority=priority, **rest
+        messages,
+        private=private,
+        timeout=timeout,
+        total_timeout=total_timeout,
+        priority=priority,
+        **rest,
     ).response
 
 
@@ -69,6 +87,7 @@ def acompletion(
     messages: Sequence[Mapping[str, Any]] = (),
     *,
     timeout: float | None = None,
+    total_timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     stream: bool | None = None,
@@ -82,7 +101,12 @@ def acompletion(
 
     async def completed() -> ModelResponse | AsyncCompletionStream:
         route, rest = _route_for(default(), model, options)
-        how: Any = {"private": held, "deadline": timeout, "priority": priority}
+        how: Any = {
+            "private": held,
+            "timeout": timeout,
+            "total_timeout": total_timeout,
+            "priority": priority,
+        }
         if stream:
             return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
         return (await route.acomplete(messages, **how, **rest)).response
@@ -95,6 +119,7 @@ def embedding(
     input: str | Sequence[str],
     *,
     timeout: float | None = None,
+    total_timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     **options: Any,
@@ -104,7 +129,12 @@ def embedding(
     Raises what `Route.embed` raises.
     """
     route, rest = _route_for(default(), model, options, any_model=False)
-    how: Any = {"private": private, "deadline": timeout, "priority": priority}
+    how: Any = {
+        "private": private,
+        "timeout": timeout,
+        "total_timeout": total_timeout,
+        "priority": priority,
+    }
     return route.embed(input, **how, **rest).response
 
 
@@ -113,6 +143,7 @@ def aembedding(
     input: str | Sequence[str],
     *,
     timeout: float | None = None,
+    total_timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     **options: Any,
@@ -125,7 +156,12 @@ def aembedding(
 
     async def embedded() -> EmbeddingResponse:
         route, rest = _route_for(default(), model, options, any_model=False)
-        how: Any = {"private": held, "deadline": timeout, "priority": priority}
+        how: Any = {
+            "private": held,
+            "timeout": timeout,
+            "total_timeout": total_timeout,
+            "priority": priority,
+        }
         return (await route.aembed(input, **how, **rest)).response
 
     return embedded()
@@ -136,6 +172,7 @@ def image_generation(
     model: str,
     *,
     timeout: float | None = None,
+    total_timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     **options: Any,
@@ -145,7 +182,12 @@ def image_generation(
     Raises what `Route.image` raises.
     """
     route, rest = _route_for(default(), model, options)
-    how: Any = {"private": private, "deadline": timeout, "priority": priority}
+    how: Any = {
+        "private": private,
+        "timeout": timeout,
+        "total_timeout": total_timeout,
+        "priority": priority,
+    }
     return route.image(prompt, **how, **rest).response
 
 
@@ -154,6 +196,7 @@ def aimage_generation(
     model: str,
     *,
     timeout: float | None = None,
+    total_timeout: float | None = None,
     private: bool | None = None,
     priority: Priority | None = None,
     **options: Any,
@@ -166,7 +209,12 @@ def aimage_generation(
 
     async def pictured() -> ImageResponse:
         route, rest = _route_for(default(), model, options)
-        how: Any = {"private": held, "deadline": timeout, "priority": priority}
+        how: Any = {
+            "private": held,
+            "timeout": timeout,
+            "total_timeout": total_timeout,
+            "priority": priority,
+        }
         return (await route.aimage(prompt, **how, **rest)).response
 
     return pictured()
@@ -228,8 +276,6 @@ def _route_for(
     litellm()  # its classes are what is returned, and what a mistake raises
     if not isinstance(model, str):
         raise InvalidCall(f"model is a {type(model).__name__}; it should be a name")
-    if "deadline" in options:
-        raise InvalidCall("deadline= is called timeout= here, as in litellm")
     check_names(options.keys() - _OURS - set(_ADDRESS), _TERMS)
     fallbacks = [name for name in options.get("fallbacks") or () if isinstance(name, str)]
     rest = {name: value for name, value in options.items() if name not in _OURS}

@@ -15,6 +15,6 @@ in the environment keeps all of it from starting.
 
 from __future__ import annotations
 
-from pilotlight.health.attendance import Attendance, forget, reset
+from pilotlight.health.attendance import HealthMonitor, forget, reset
 
-__all__ = ["Attendance", "forget", "reset"]
+__all__ = ["HealthMonitor", "forget", "reset"]

@@ -13,7 +13,7 @@ from pilotlight.health.recovery import RECOVERY
 from pilotlight.health.warmup import HALF, WARMER
 
 
-class Attendance:
+class HealthMonitor:
     """One route's targets; called with each call, which costs a comparison."""
 
     __slots__ = ("_generation", "_targets")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pilotlight.health.hosted import HostedCheck
 
-State = Literal["lit", "cold", "missing", "cloud", "unreachable"]
+State = Literal["loaded", "installed", "missing", "cloud", "unreachable"]
 
 CHECK_TIMEOUTS: Final = Timeouts(connect=2.0, first_token=None, between_tokens=None, total=5.0)
 
@@ -79,7 +79,7 @@ class LocalCheck:
     @property
     def refutes(self) -> frozenset[str]:
         """The reasons for an open breaker that this result disproves."""
-        return _REFUTABLE if self.state in ("lit", "cold") else frozenset()
+        return _REFUTABLE if self.state in ("loaded", "installed") else frozenset()
 
 
 def check_target(target: Target) -> LocalCheck | HostedCheck | None:
@@ -156,7 +156,7 @@ def _look(server: Server, model: str, known: LocalCheck | None) -> LocalCheck:
     if entry is None:
         return _missing(model, version)
     size = _number(entry.get("size")) or None
-    found = LocalCheck("cold", version, size=size, digest=_text(entry.get("digest")))
+    found = LocalCheck("installed", version, size=size, digest=_text(entry.get("digest")))
     if away := _remote(entry):
         return _cloud(server, found, away)
     if known is not None and found.digest and known.digest == found.digest and known.capabilities:
@@ -180,7 +180,7 @@ def _running(server: Server, model: str, found: LocalCheck) -> LocalCheck:
     size, in_vram = _number(runner.get("size")), _number(runner.get("size_vram"))
     return replace(
         found,
-        state="lit",
+        state="loaded",
         effective_context=_number(runner.get("context_length")),
         vram_share=None if not size or in_vram is None else min(1.0, in_vram / size),
         size=size or found.size,

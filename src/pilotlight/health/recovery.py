@@ -4,8 +4,8 @@ A break after failed calls ends in a trial, and that is a user's call.  So meanw
 endpoint is asked for its free list of models (an Ollama for its version) by the way that calls
 take, through the same connections, with the same key.
 
-- No answer at all: no call would get one either.  The break is held, up to `max_break` in all,
-  for the check may fail for reasons of its own.
+- No answer at all: no call would get one either.  The break is held, up to `max_reset_timeout`
+  in all, for the check may fail for reasons of its own.
 - The first good answer after such, or after an error: something has changed.  The break is
   over, and the next call is the trial.
 - Good answers all along say nothing of the model, and change nothing.

@@ -98,7 +98,7 @@ def try_again(target: Target, check: Check) -> None:
     loaded, so that the trial can't be the load.
     """
     breaker, connection = target.health.breaker, connection_of(target)
-    if connection is None or check.state != "lit" or breaker.reason not in WORN:
+    if connection is None or check.state != "loaded" or breaker.reason not in WORN:
         return
     if breaker.state.name != "open" or breaker.ask() is not None:  # its fleet hears of it
         return

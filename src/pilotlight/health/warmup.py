@@ -126,7 +126,7 @@ class Warmer:
         if target.care.warm == "never" or (flame := self._flame(target)) is None:
             return
         check = target.health.check
-        cold = check is not None and check.state == "cold"
+        cold = check is not None and check.state == "installed"
         with self._lock:
             ahead = list(flame.ahead)
         needed = target.care.warm == "always" or any(each.strain >= HALF for each in ahead)
@@ -176,7 +176,7 @@ class Warmer:
 def _loaded(target: Target) -> str | None:
     """Load the model if it is here; return why not, if not."""
     check = check_target(target)  # never load what would be loaded elsewhere
-    if isinstance(check, LocalCheck) and check.state not in ("lit", "cold"):
+    if isinstance(check, LocalCheck) and check.state not in ("loaded", "installed"):
         return check.problem
     limits = Timeouts(5.0, None, None, target.care.warm_timeout)
     return loading.load(target, loading.keep_alive(target), limits)

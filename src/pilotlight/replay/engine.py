@@ -26,9 +26,9 @@ from typing import Literal
 
 from pilotlight.app import Pilotlight
 from pilotlight.config.schema import Config
-from pilotlight.core.flow.context import Trip
+from pilotlight.core.flow.context import CallContext
 from pilotlight.core.flow.failover import failover_flow
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.flow.steps import Flow, Outcome, Pause, Queue, Relay, Step
 from pilotlight.core.provider import (
     Answered,
@@ -102,7 +102,7 @@ class _Part:
     """One call being played."""
 
     receipt: Kept
-    journal: Journal
+    recorder: CallRecorder
     left: dict[str, deque[AttemptRecord]]  # its own attempts that have not been played, by target
     retries: Mapping[str, RetryPolicy]  # by target
     flow: Flow = field(init=False)
@@ -156,10 +156,10 @@ class _Theatre:
         for receipt in self.receipts:
             self._until(receipt.started_at)
             part = self._begin(receipt)
-            journals.append(part.journal)
+            journals.append(part.recorder)
             self._go_on(part, None)
         self._until(float("inf"))
-        ended = [journal.receipt() for journal in journals]
+        ended = [recorder.receipt() for recorder in journals]
         return Played(ended, self.attempts, self.assumed, self.unknown)
 
     def _until(self, moment: float) -> None:
@@ -179,16 +179,16 @@ class _Theatre:
         stage = self.stages[receipt.process]
         route = stage.app.route(receipt.route)
         targets = stage.cast(route)
-        deadline = None if route.deadline is None else self.clock() + route.deadline
+        total_timeout = None if route.total_timeout is None else self.clock() + route.total_timeout
         needs = frozenset(s.target for s in receipt.skipped if s.reason in FACTS_OF_THE_CALL)
         call = Call(
             receipt.route,
             private=receipt.private,
-            deadline=deadline,
+            deadline=total_timeout,
             needs=needs,
             operation=receipt.operation,
         )
-        journal = Journal(
+        recorder = CallRecorder(
             *(receipt.route, targets[0].name, receipt.private, self.clock),
             *(receipt.call_id, receipt.started_at),
             operation=receipt.operation,
@@ -196,9 +196,9 @@ class _Theatre:
         left: dict[str, deque[AttemptRecord]] = {}
         for each in receipt.attempts:
             left.setdefault(each.target, deque()).append(each)
-        part = _Part(receipt, journal, left, {each.name: each.retry for each in targets})
-        trip = Trip(call, targets, route.policy, self.clock, journal, part.fraction)
-        part.flow = failover_flow(trip)
+        part = _Part(receipt, recorder, left, {each.name: each.retry for each in targets})
+        ctx = CallContext(call, targets, route.policy, self.clock, recorder, part.fraction)
+        part.flow = failover_flow(ctx)
         return part
 
     def _go_on(self, part: _Part, outcome: Outcome | _End | None) -> None:
@@ -220,7 +220,7 @@ class _Theatre:
         if part.receipt.outcome == "abandoned":
             part.flow.send(Opened())
         if part.receipt.outcome == "raised":
-            part.journal.finish("raised")
+            part.recorder.finish("raised")
         part.flow.close()
 
     def _wait_for(self, part: _Part, step: Step) -> None:

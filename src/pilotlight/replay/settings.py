@@ -20,10 +20,10 @@ _PLAYED: Mapping[str, frozenset[str] | None] = {
     "breaker": None,
     "retry": None,
     "routes": frozenset(
-        {"targets", "deadline", "on_interrupt", "fail_over_on", "rate_limit_wait", "sit_out"}
+        {"targets", "total_timeout", "on_interrupt", "fail_over_on", "rate_limit_wait", "sit_out"}
     ),
     "targets": frozenset(
-        {"breaker", "retry", "timeout", "timeout.total", "concurrency", "queue", "reserve"}
+        {"breaker", "retry", "timeout", "timeout.total", "concurrency", "queue", "time_reserve"}
     ),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.flow.steps import StreamRestarted
 from pilotlight.vocabulary.receipt import Receipt
 
@@ -124,8 +124,8 @@ class Answer(_Served):
 class _Stream:
     """What the two kinds of stream share: the text so far and the receipt so far."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, recorder: CallRecorder) -> None:
+        self._journal = recorder
         self._pieces: list[str] = []
 
     @property
@@ -164,8 +164,8 @@ class AnswerStream(_Stream):
     Use it as a context manager when you may stop half-way.
     """
 
-    def __init__(self, chunks: Generator[Any], journal: Journal) -> None:
-        super().__init__(journal)
+    def __init__(self, chunks: Generator[Any], recorder: CallRecorder) -> None:
+        super().__init__(recorder)
         self._chunks = chunks
 
     def __iter__(self) -> Iterator[Any]:
@@ -199,8 +199,8 @@ class AsyncAnswerStream(_Stream):
     connection is given back at once.
     """
 
-    def __init__(self, chunks: AsyncGenerator[Any], journal: Journal) -> None:
-        super().__init__(journal)
+    def __init__(self, chunks: AsyncGenerator[Any], recorder: CallRecorder) -> None:
+        super().__init__(recorder)
         self._chunks = chunks
 
     def __await__(self) -> Generator[Any, None, Self]:

@@ -15,7 +15,7 @@ from pilotlight.errors import InvalidCall
 from pilotlight.vocabulary.operations import PRIORITIES
 
 FOREVER: Final = 1e9  # seconds; sockets and event loops can't count much further
-OURS: Final = ("deadline", "private", "priority")
+OURS: Final = ("total_timeout", "timeout", "private", "priority")
 _NEAR_OURS: Final = 0.8  # of difflib's ratio: "privat", "priorty", "dead_line"
 _NEAR_THEIRS: Final = 0.9  # "temprature", "max_token"; "min_tokens" and "top_k" are farther off
 
@@ -86,15 +86,15 @@ def check_messages(messages: Any) -> None:
             raise InvalidCall(f'messages[{position}] has no role; add "role": "user"')
 
 
-def check_terms(private: Any, seconds: Any, priority: Any) -> None:
+def check_terms(private: Any, seconds: Any, priority: Any, timeout: Any = None) -> None:
     """Refuse terms of a wrong type; raises InvalidCall.  None stands for the route's own."""
     if private is not None and type(private) is not bool:
         raise InvalidCall(f"private is a {type(private).__name__}; it should be True or False")
-    if seconds is not None:
-        number = isinstance(seconds, int | float) and type(seconds) is not bool
-        if not (number and 0 < seconds <= FOREVER):
+    for name, given in (("total_timeout", seconds), ("timeout", timeout)):
+        number = isinstance(given, int | float) and type(given) is not bool
+        if given is not None and not (number and 0 < given <= FOREVER):
             raise InvalidCall(
-                f"deadline={seconds!r}: a deadline is a positive number of seconds; "
+                f"{name}={given!r}: a time limit is a positive number of seconds; "
                 "leave it out for none"
             )
     if not (isinstance(priority, str) and priority in PRIORITIES):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pilotlight.core.clock import Clock
 from pilotlight.core.flow import drivers
-from pilotlight.core.flow.failover import Trip, failover_flow
+from pilotlight.core.flow.failover import CallContext, failover_flow
 from pilotlight.core.provider import Answered, Attempt, Failed
 from pilotlight.errors import InvalidCall
 from pilotlight.privacy.residency import is_private
@@ -35,11 +35,12 @@ class _SetsOut(Protocol):
         options: Mapping[str, Any],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         operation: Operation = "chat",
         check: Callable[[Any], None] | None = None,
-    ) -> Trip: ...
+    ) -> CallContext: ...
 
 
 class Modalities:
@@ -52,7 +53,8 @@ class Modalities:
         texts: str | Sequence[str],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> EmbeddingAnswer:
@@ -65,24 +67,26 @@ class Modalities:
         Raises what `complete` raises; InvalidCall also for tokens in the place of texts.
         """
         messages = as_messages(texts)
-        trip = self.trip(
+        ctx = self.trip(
             messages,
             options,
             private=private,
-            deadline=deadline,
+            timeout=timeout,
+            total_timeout=total_timeout,
             priority=priority,
             operation="embeddings",
             check=_as_many_as(messages),
         )
-        reply: EmbeddingReply = _asked(trip, self.clock)
-        return EmbeddingAnswer(reply, trip.journal.receipt())
+        reply: EmbeddingReply = _asked(ctx, self.clock)
+        return EmbeddingAnswer(reply, ctx.recorder.receipt())
 
     def aembed(
         self: _SetsOut,
         texts: str | Sequence[str],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> Coroutine[Any, Any, EmbeddingAnswer]:
@@ -94,17 +98,18 @@ class Modalities:
 
         async def embedded() -> EmbeddingAnswer:
             messages = as_messages(texts)
-            trip = self.trip(
+            ctx = self.trip(
                 messages,
                 options,
                 private=private,
-                deadline=deadline,
+                timeout=timeout,
+                total_timeout=total_timeout,
                 priority=priority,
                 operation="embeddings",
                 check=_as_many_as(messages),
             )
-            reply: EmbeddingReply = await _aasked(trip, self.clock)
-            return EmbeddingAnswer(reply, trip.journal.receipt())
+            reply: EmbeddingReply = await _aasked(ctx, self.clock)
+            return EmbeddingAnswer(reply, ctx.recorder.receipt())
 
         return embedded()
 
@@ -113,7 +118,8 @@ class Modalities:
         prompt: str,
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> ImageAnswer:
@@ -123,24 +129,26 @@ class Modalities:
 
         Raises what `complete` raises.
         """
-        trip = self.trip(
+        ctx = self.trip(
             as_prompt(prompt),
             options,
             private=private,
-            deadline=deadline,
+            timeout=timeout,
+            total_timeout=total_timeout,
             priority=priority,
             operation="image",
             check=check_prompt,
         )
-        reply: ImageReply = _asked(trip, self.clock)
-        return ImageAnswer(reply, trip.journal.receipt())
+        reply: ImageReply = _asked(ctx, self.clock)
+        return ImageAnswer(reply, ctx.recorder.receipt())
 
     def aimage(
         self: _SetsOut,
         prompt: str,
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> Coroutine[Any, Any, ImageAnswer]:
@@ -151,33 +159,34 @@ class Modalities:
         private = is_private() or private
 
         async def pictured() -> ImageAnswer:
-            trip = self.trip(
+            ctx = self.trip(
                 as_prompt(prompt),
                 options,
                 private=private,
-                deadline=deadline,
+                timeout=timeout,
+                total_timeout=total_timeout,
                 priority=priority,
                 operation="image",
                 check=check_prompt,
             )
-            reply: ImageReply = await _aasked(trip, self.clock)
-            return ImageAnswer(reply, trip.journal.receipt())
+            reply: ImageReply = await _aasked(ctx, self.clock)
+            return ImageAnswer(reply, ctx.recorder.receipt())
 
         return pictured()
 
 
-def _asked(trip: Trip, clock: Clock) -> Any:
+def _asked(ctx: CallContext, clock: Clock) -> Any:
     def ask(attempt: Attempt) -> Answered | Failed:
-        return attempt.target.provider.complete(trip.call, attempt)
+        return attempt.target.provider.complete(ctx.call, attempt)
 
-    return drivers.complete(failover_flow(trip), ask, clock)
+    return drivers.complete(failover_flow(ctx), ask, clock)
 
 
-async def _aasked(trip: Trip, clock: Clock) -> Any:
+async def _aasked(ctx: CallContext, clock: Clock) -> Any:
     async def ask(attempt: Attempt) -> Answered | Failed:
-        return await attempt.target.provider.acomplete(trip.call, attempt)
+        return await attempt.target.provider.acomplete(ctx.call, attempt)
 
-    return await drivers.acomplete(failover_flow(trip), ask, clock)
+    return await drivers.acomplete(failover_flow(ctx), ask, clock)
 
 
 # Texts and prompts travel as messages: what judges, hides and captures those does so with these.

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, cast
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.drills.schedule import GameDays
 from pilotlight.core.flow import drivers
-from pilotlight.core.flow.failover import Policy, Trip, failover_flow
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Source
-from pilotlight.core.requirements import bulk_of, needs
+from pilotlight.core.requirements import needs, prompt_size_of
 from pilotlight.core.sendable import check_call
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
@@ -34,7 +34,7 @@ from pilotlight.vocabulary.residency_rules import MEANING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from pilotlight.health import Attendance
+    from pilotlight.health import HealthMonitor
 
 Message = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ class Route(Modalities):
     """An ordered list of targets and the policy of a call.
 
     Made by `Pilotlight.route`; in tests also of `pilotlight.testing.ScriptedTarget`s.
-    `deadline` is in seconds from the start of each call, a stream's end included.
+    `total_timeout` is in seconds from the start of each call, a stream's end included.
     `sensitive` is given each call's messages before anything is sent, and may make it
     private or send others; see `pilotlight.privacy.classification`.
     """
@@ -52,13 +52,13 @@ class Route(Modalities):
     name: str
     targets: tuple[Target, ...]
     policy: Policy = Policy()
-    deadline: float | None = None
+    total_timeout: float | None = None
     private: bool = False
     clock: Clock = SYSTEM_CLOCK
     priority: Priority = "normal"
     sensitive: Hook | None = None
     game_days: GameDays | None = None
-    _attend: Attendance | None = field(init=False, default=None, repr=False)
+    _attend: HealthMonitor | None = field(init=False, default=None, repr=False)
     _fleets: tuple[Callable[[], None], ...] = field(init=False, default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -70,9 +70,9 @@ class Route(Modalities):
         if self.sensitive is not None:
             object.__setattr__(self, "sensitive", hook_from(self.sensitive))
         if any(target.care.wanted for target in self.targets):
-            from pilotlight.health import Attendance  # brings httpx
+            from pilotlight.health import HealthMonitor  # brings httpx
 
-            object.__setattr__(self, "_attend", Attendance(self.targets))
+            object.__setattr__(self, "_attend", HealthMonitor(self.targets))
         await_trouble(self.targets)
         fleets = (target.health.attend for target in self.targets)
         object.__setattr__(self, "_fleets", tuple(dict.fromkeys(filter(None, fleets))))
@@ -90,35 +90,45 @@ class Route(Modalities):
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> Answer:
         """Return the first good answer of the route's targets.
 
         `messages` and `options` are OpenAI-shaped (`temperature=`, `tools=`, ...).
-        `private=True` keeps the call on local targets; `deadline` is in seconds;
+        `private=True` keeps the call on local targets; `total_timeout` bounds the whole call in
+        seconds, `timeout` each attempt;
         `priority` is its rank where it must queue ("high", "normal" or "low").
 
         Raises AllTargetsFailed, DeadlineExceeded, InvalidCall, ConfigError (a
         private call without a local target), or the provider's own exception when
         the mistake is the caller's.
         """
-        trip = self.trip(messages, options, private=private, deadline=deadline, priority=priority)
-        call = trip.call
+        ctx = self.trip(
+            messages,
+            options,
+            private=private,
+            timeout=timeout,
+            total_timeout=total_timeout,
+            priority=priority,
+        )
+        call = ctx.call
 
         def ask(attempt: Attempt) -> Answered | Failed:
             return attempt.target.provider.complete(call, attempt)
 
-        reply = drivers.complete(failover_flow(trip), ask, self.clock)
-        return Answer(reply, trip.journal.receipt())
+        reply = drivers.complete(failover_flow(ctx), ask, self.clock)
+        return Answer(reply, ctx.recorder.receipt())
 
     def acomplete(
         self,
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> Coroutine[Any, Any, Answer]:
@@ -129,15 +139,20 @@ class Route(Modalities):
         private = is_private() or private
 
         async def answered() -> Answer:
-            trip = self.trip(
-                messages, options, private=private, deadline=deadline, priority=priority
+            ctx = self.trip(
+                messages,
+                options,
+                private=private,
+                timeout=timeout,
+                total_timeout=total_timeout,
+                priority=priority,
             )
 
             async def ask(attempt: Attempt) -> Answered | Failed:
-                return await attempt.target.provider.acomplete(trip.call, attempt)
+                return await attempt.target.provider.acomplete(ctx.call, attempt)
 
-            reply = await drivers.acomplete(failover_flow(trip), ask, self.clock)
-            return Answer(reply, trip.journal.receipt())
+            reply = await drivers.acomplete(failover_flow(ctx), ask, self.clock)
+            return Answer(reply, ctx.recorder.receipt())
 
         return answered()
 
@@ -146,7 +161,8 @@ class Route(Modalities):
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> AnswerStream:
@@ -155,36 +171,49 @@ class Route(Modalities):
         While iterating, raises as `complete` does, and StreamInterrupted once text
         has been handed over.
         """
-        trip = self.trip(
-            messages, options, private=private, deadline=deadline, priority=priority, stream=True
+        ctx = self.trip(
+            messages,
+            options,
+            private=private,
+            timeout=timeout,
+            total_timeout=total_timeout,
+            priority=priority,
+            stream=True,
         )
-        call = trip.call
+        call = ctx.call
 
         def ask(attempt: Attempt) -> Source:
             return attempt.target.provider.stream(call, attempt)
 
-        return AnswerStream(drivers.stream(failover_flow(trip), ask, self.clock), trip.journal)
+        return AnswerStream(drivers.stream(failover_flow(ctx), ask, self.clock), ctx.recorder)
 
     def astream(
         self,
         messages: Sequence[Message],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         **options: Any,
     ) -> AsyncAnswerStream:
         """Return an async iterator of OpenAI-shaped chunks; as `stream`, for `async for`."""
-        trip = self.trip(
-            messages, options, private=private, deadline=deadline, priority=priority, stream=True
+        ctx = self.trip(
+            messages,
+            options,
+            private=private,
+            timeout=timeout,
+            total_timeout=total_timeout,
+            priority=priority,
+            stream=True,
         )
-        call = trip.call
+        call = ctx.call
 
         def ask(attempt: Attempt) -> AsyncSource:
             return attempt.target.provider.astream(call, attempt)
 
-        chunks = drivers.astream(failover_flow(trip), ask, self.clock)
-        return AsyncAnswerStream(cast("AsyncGenerator[Any]", chunks), trip.journal)
+        chunks = drivers.astream(failover_flow(ctx), ask, self.clock)
+        return AsyncAnswerStream(cast("AsyncGenerator[Any]", chunks), ctx.recorder)
 
     def trip(
         self,
@@ -192,12 +221,13 @@ class Route(Modalities):
         options: Mapping[str, Any],
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         stream: bool = False,
         operation: Operation = "chat",
         check: Callable[[Any], None] | None = None,
-    ) -> Trip:
+    ) -> CallContext:
         """Check a call and put it on its way; the doors share this.
 
         `check` raises InvalidCall for messages that are none of this operation.
@@ -217,7 +247,8 @@ class Route(Modalities):
             messages,
             options,
             private=private,
-            deadline=deadline,
+            timeout=timeout,
+            total_timeout=total_timeout,
             priority=priority,
             stream=stream,
             finding=finding,
@@ -231,23 +262,24 @@ class Route(Modalities):
         options: Mapping[str, Any] | None = None,
         *,
         private: bool | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
+        total_timeout: float | None = None,
         priority: Priority | None = None,
         stream: bool = False,
         policy: Policy | None = None,
         finding: Finding = NOTHING,
         operation: Operation = "chat",
         checked: bool = False,
-    ) -> Trip:
+    ) -> CallContext:
         """As `trip`, for callers whose messages are of their own kind, or who have none.
 
         `checked`: they were looked through already.
         """
         if not checked:
             check_call(messages, options, operation, plain=False)
-        seconds = self.deadline if deadline is None else deadline
+        seconds = self.total_timeout if total_timeout is None else total_timeout
         asked_priority = self.priority if priority is None else priority
-        check_terms(private, seconds, asked_priority)
+        check_terms(private, seconds, asked_priority, timeout)
         asked_private = is_private(private, self.private) or finding.private
         if asked_private:
             self._check_for_local(finding, operation)
@@ -259,6 +291,7 @@ class Route(Modalities):
             options=options or {},
             private=asked_private,
             deadline=None if seconds is None else self.clock() + seconds - finding.seconds,
+            timeout=timeout,
             needs=needs(messages, options, operation),
             stream=stream,
             priority=asked_priority,
@@ -270,22 +303,22 @@ class Route(Modalities):
         for attend in self._fleets:
             attend()  # and so does the reading of a shared board
         if self.game_days is not None:
-            self.game_days.knock()
-        journal = Journal(
+            self.game_days.refresh_soon()
+        recorder = CallRecorder(
             self.name, self.targets[0].name, asked_private, self.clock, operation=operation
         )
-        bulk = bulk_of(messages, operation)
-        trip = Trip(
+        prompt_size = prompt_size_of(messages, operation)
+        ctx = CallContext(
             call,
             self.targets,
             policy or self.policy,
             self.clock,
-            journal,
-            bulk=bulk,
+            recorder,
+            prompt_size=prompt_size,
             game_days=self.game_days,
         )
-        telemetry.attend(trip)
-        return trip
+        telemetry.attend(ctx)
+        return ctx
 
     def _check_for_local(self, finding: Finding, operation: Operation) -> None:
         """Raise ConfigError for a private call that no target of the route may be asked."""
@@ -293,10 +326,10 @@ class Route(Modalities):
         refused = {name: rule for name, rule in rules.items() if rule is not None}
         if len(refused) < len(rules):
             return
-        journal = Journal(self.name, self.targets[0].name, True, self.clock)
-        telemetry.attend_refusal(journal)
+        recorder = CallRecorder(self.name, self.targets[0].name, True, self.clock)
+        telemetry.attend_refusal(recorder)
         for name, rule in refused.items():
-            journal.kept_home(name, rule)
+            recorder.residency_refused(name, rule)
         why = "".join(f"; {name}: {MEANING[rule]}" for name, rule in refused.items())
         because = f" ({finding.why})" if finding.why else ""
         raise ConfigError(

@@ -27,12 +27,12 @@ class Drills:
 
     def __init__(
         self,
-        knock: Callable[[], None] = lambda: None,
+        refresh_soon: Callable[[], None] = lambda: None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.days = GameDays(knock, clock=clock, wall_clock=wall_clock)
+        self.days = GameDays(refresh_soon, clock=clock, wall_clock=wall_clock)
         self._wall_clock = wall_clock
         self._known: dict[str, GameDay] = {}
 

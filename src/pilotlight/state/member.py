@@ -234,7 +234,7 @@ class Member:
 def _longest(breaker: Breaker, reason: str) -> float:
     """Return the seconds of a break that are believed to another process."""
     known = {fault.value: rule.break_for or 0.0 for fault, rule in RULES.items()}
-    return min(LONGEST_BREAK, max(breaker.policy.max_break, known.get(reason, 0.0)))
+    return min(LONGEST_BREAK, max(breaker.policy.max_reset_timeout, known.get(reason, 0.0)))
 
 
 def _mark(state: Any) -> tuple[Any, float]:

@@ -7,9 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
-from pilotlight.core.flow.context import Trip
-from pilotlight.core.flow.recorder import Journal
-from pilotlight.core.provider import Bare
+from pilotlight.core.flow.context import CallContext
+from pilotlight.core.flow.recorder import CallRecorder
+from pilotlight.core.provider import NullInterceptor
 from pilotlight.telemetry import environment, targets
 from pilotlight.telemetry.watch import Watch
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from pilotlight.telemetry.signals import Signals
 
 
-def attend(trip: Trip, signals: Signals | None) -> None:
+def attend(ctx: CallContext, signals: Signals | None) -> None:
     """Follow a call from here on; `signals` is None where only log lines are wanted."""
     if awaken():
-        trip.journal.shield = Watch(trip, None) if signals is None else _traced()(trip, signals)
+        ctx.recorder.interceptor = Watch(ctx, None) if signals is None else _traced()(ctx, signals)
 
 
 @cache
-def _traced() -> Callable[[Trip, Signals], Watch]:
+def _traced() -> Callable[[CallContext, Signals], Watch]:
     """Return how to follow a call with spans, which loads OpenTelemetry."""
     from pilotlight.telemetry.spans import CallSpans
     from pilotlight.telemetry.tracing import TracedWatch
 
-    return lambda trip, signals: TracedWatch(trip, CallSpans(signals, trip))
+    return lambda ctx, signals: TracedWatch(ctx, CallSpans(signals, ctx))
 
 
-def attend_refusal(journal: Journal) -> None:
+def attend_refusal(recorder: CallRecorder) -> None:
     """Hear of the targets that a call is kept from which is refused before it begins."""
     if awaken():
-        journal.shield = _REFUSED
+        recorder.interceptor = _REFUSED
 
 
-class _Refused(Bare):
+class _Refused(NullInterceptor):
     """A call that was refused before it began: it has no spans."""
 
     __slots__ = ()

@@ -32,7 +32,7 @@ from pilotlight.registry import REGISTRY, Registry
 from pilotlight.telemetry import names
 from pilotlight.telemetry.content import Capture
 from pilotlight.telemetry.gauges import observe
-from pilotlight.telemetry.shield import exemplar_context
+from pilotlight.telemetry.interceptor import exemplar_context
 from pilotlight.telemetry.words import provider_name
 from pilotlight.version import __version__
 from pilotlight.vocabulary.operations import Operation

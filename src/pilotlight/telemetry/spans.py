@@ -19,13 +19,13 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
-from pilotlight.core.flow.context import Trip
+from pilotlight.core.flow.context import CallContext
 from pilotlight.core.provider import Call
 from pilotlight.core.target import Target
 from pilotlight.telemetry import names, words
 from pilotlight.telemetry.content import Content, as_json
+from pilotlight.telemetry.interceptor import SPAN, provider_context
 from pilotlight.telemetry.leg_end import LegEnd
-from pilotlight.telemetry.shield import SPAN, provider_context
 from pilotlight.telemetry.signals import Facts, Signals, call_labels
 from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
 
@@ -45,9 +45,9 @@ class CallSpans:
 
     __slots__ = ("_call", "_last", "_parent", "_request", "_started", "signals", "trip")
 
-    def __init__(self, signals: Signals, trip: Trip) -> None:
+    def __init__(self, signals: Signals, ctx: CallContext) -> None:
         self.signals = signals
-        self.trip = trip
+        self.trip = ctx
         self._parent = otel.get_current()
         self._started = time.time_ns()
         self._call: Span | None = None
@@ -92,7 +92,7 @@ class CallSpans:
         )
         call = self.trip.call
         content = Content(call) if self.signals.capture and not call.private else None
-        context = provider_context(span, self._parent, at_home=target.at_home)
+        context = provider_context(span, self._parent, is_local=target.is_local)
         return LegSpan(span, facts, context, content)
 
     def _links(self, target: Target) -> list[Link] | None:

@@ -13,26 +13,26 @@ from typing import TYPE_CHECKING, Any
 from pilotlight.telemetry import environment
 
 if TYPE_CHECKING:
-    from pilotlight.core.flow.context import Trip
-    from pilotlight.core.flow.recorder import Journal
+    from pilotlight.core.flow.context import CallContext
+    from pilotlight.core.flow.recorder import CallRecorder
 
 _logger = logging.getLogger("pilotlight")
 
 
-def attend(trip: Trip) -> None:
+def attend(ctx: CallContext) -> None:
     """Go along with a call if anybody hears of it; where nobody does, it costs a few look-ups."""
     otel = environment.signals()
     if otel is not None or environment.heard():
         try:
-            _listener().attend(trip, otel)
+            _listener().attend(ctx, otel)
         except Exception:
             _logger.exception("telemetry failed to begin; the call goes on without it")
 
 
-def attend_refusal(journal: Journal) -> None:
+def attend_refusal(recorder: CallRecorder) -> None:
     """Be told of a call that is refused before it begins, if anybody hears of it."""
     if environment.heard():
-        _listener().attend_refusal(journal)
+        _listener().attend_refusal(recorder)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from pilotlight.core.provider import Answered, AsyncSource, Attempt, Failed, Source
-from pilotlight.telemetry.shield import ShieldedAsyncSource, ShieldedSource, attached
+from pilotlight.telemetry.interceptor import ShieldedAsyncSource, ShieldedSource, attached
 from pilotlight.telemetry.spans import LegSpan
 from pilotlight.telemetry.watch import Watch
 

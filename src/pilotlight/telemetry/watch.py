@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
-from pilotlight.core.flow.context import Trip
-from pilotlight.core.provider import Bare
+from pilotlight.core.flow.context import CallContext
+from pilotlight.core.provider import NullInterceptor
 from pilotlight.telemetry import logs, names, words
 from pilotlight.telemetry.leg_end import LegEnd
 from pilotlight.telemetry.legs import Leg
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from pilotlight.telemetry.spans import CallSpans
 
 
-class Watch(Bare):
+class Watch(NullInterceptor):
     """One call, followed by its events; what its providers do is let be."""
 
-    __slots__ = ("_failovers", "_leg", "_legs", "_spans", "_trip")
+    __slots__ = ("_ctx", "_failovers", "_leg", "_legs", "_spans")
 
-    def __init__(self, trip: Trip, spans: CallSpans | None) -> None:
-        self._trip = trip
+    def __init__(self, ctx: CallContext, spans: CallSpans | None) -> None:
+        self._ctx = ctx
         self._spans = spans
         self._leg: Leg | None = None
         self._legs = 0
@@ -46,9 +46,9 @@ class Watch(Bare):
             self._leg.failed = None
             return
         self._leave()
-        target = next(each for each in self._trip.targets if each.name == event.target)
-        role = words.ROLES[target is not self._trip.targets[0]]
-        leg = Leg(target, self._legs, role, self._trip.clock())
+        target = next(each for each in self._ctx.targets if each.name == event.target)
+        role = words.ROLES[target is not self._ctx.targets[0]]
+        leg = Leg(target, self._legs, role, self._ctx.clock())
         if self._spans is not None:
             leg.span = self._spans.open_leg(target, leg.index, role, event.breaker)
         self._leg = leg
@@ -66,7 +66,7 @@ class Watch(Bare):
             return
         if event.moved:
             self._moved(leg, record)
-        leg.ended, leg.ended_ns = self._trip.clock(), time.time_ns()
+        leg.ended, leg.ended_ns = self._ctx.clock(), time.time_ns()
         if record.fault is None:
             self._close(leg, LegEnd(record, None, leg.retries, leg.opened))
         else:
@@ -146,7 +146,7 @@ class Watch(Bare):
     def _close(self, leg: Leg, end: LegEnd) -> None:
         self._leg = None
         if self._spans is not None and leg.span is not None:
-            ended = self._trip.clock() if leg.ended is None else leg.ended
+            ended = self._ctx.clock() if leg.ended is None else leg.ended
             self._spans.close_leg(leg.span, ended - leg.began, end, leg.ended_ns)
 
     def _moved(self, leg: Leg, record: AttemptRecord) -> None:
@@ -180,7 +180,7 @@ class Watch(Bare):
                 keys = {"trace_id": f"{whose.trace_id:032x}", "span_id": f"{whose.span_id:016x}"}
         if not logs.wanted(happening, level or happening.level):
             return
-        keys["route"] = self._trip.call.route
+        keys["route"] = self._ctx.call.route
         if leg is not None:
             keys |= _who(leg)
         logs.say(happening, keys | dict(told), level)

@@ -69,13 +69,13 @@ class Elsewhere(Enum):
 class Rule:
     """One row of the table.
 
-    `retries` is how often the same target may be asked again within one call;
-    `break_for` is how many seconds the breaker opens when the provider names no
-    time itself; None: as long as after any failure.
+    `retried`: the same target may be asked again within one call; `break_for` is how many
+    seconds the breaker opens when the provider names no time itself; None: as long as after
+    any failure.
     """
 
     breaker: Effect
-    retries: int
+    retried: bool
     elsewhere: Elsewhere
     meaning: str
     break_for: float | None = None
@@ -87,43 +87,47 @@ _YES, _NO, _LARGER, _POLICY = Elsewhere.YES, Elsewhere.NO, Elsewhere.LARGER, Els
 
 RULES: Mapping[Fault, Rule] = MappingProxyType(
     {
-        Fault.CONNECTION_ERROR: Rule(_COUNTS, 1, _YES, "refused, reset, or no such host"),
-        Fault.TLS_ERROR: Rule(_COUNTS, 1, _YES, "certificate or TLS handshake"),
-        Fault.TIMEOUT: Rule(_COUNTS, 0, _YES, "nothing in time: connect, first token or total"),
-        Fault.STREAM_STALLED: Rule(_COUNTS, 0, _YES, "the stream stayed open and fell silent"),
-        Fault.SERVER_ERROR: Rule(_COUNTS, 1, _YES, "the provider or a proxy before it broke"),
-        Fault.OVERLOADED: Rule(_COUNTS, 1, _YES, "the provider has no capacity left"),
-        Fault.RATE_LIMITED: Rule(_OPENS, 0, _YES, "asked too fast; clears by waiting"),
+        Fault.CONNECTION_ERROR: Rule(_COUNTS, True, _YES, "refused, reset, or no such host"),
+        Fault.TLS_ERROR: Rule(_COUNTS, True, _YES, "certificate or TLS handshake"),
+        Fault.TIMEOUT: Rule(_COUNTS, False, _YES, "nothing in time: connect, first token or total"),
+        Fault.STREAM_STALLED: Rule(_COUNTS, False, _YES, "the stream stayed open and fell silent"),
+        Fault.SERVER_ERROR: Rule(_COUNTS, True, _YES, "the provider or a proxy before it broke"),
+        Fault.OVERLOADED: Rule(_COUNTS, True, _YES, "the provider has no capacity left"),
+        Fault.RATE_LIMITED: Rule(_OPENS, False, _YES, "asked too fast; clears by waiting"),
         Fault.QUOTA_EXHAUSTED: Rule(
-            _OPENS, 0, _YES, "the account has no quota or credit left", 600.0, alert=True
+            _OPENS, False, _YES, "the account has no quota or credit left", 600.0, alert=True
         ),
-        Fault.AUTH_FAILED: Rule(_OPENS, 0, _YES, "the API key is wrong or gone", 300.0, alert=True),
+        Fault.AUTH_FAILED: Rule(
+            _OPENS, False, _YES, "the API key is wrong or gone", 300.0, alert=True
+        ),
         Fault.PERMISSION_DENIED: Rule(
-            _OPENS, 0, _YES, "this account or region may not", 300.0, alert=True
+            _OPENS, False, _YES, "this account or region may not", 300.0, alert=True
         ),
         Fault.MODEL_RETIRED: Rule(
-            _OPENS, 0, _YES, "the provider has retired the model", math.inf, alert=True
+            _OPENS, False, _YES, "the provider has retired the model", math.inf, alert=True
         ),
         Fault.MODEL_NOT_FOUND: Rule(
-            _OPENS, 0, _YES, "no such model, or no access to it", 3600.0, alert=True
+            _OPENS, False, _YES, "no such model, or no access to it", 3600.0, alert=True
         ),
-        Fault.EMPTY_RESPONSE: Rule(_COUNTS, 1, _YES, "a success without an answer"),
+        Fault.EMPTY_RESPONSE: Rule(_COUNTS, True, _YES, "a success without an answer"),
         Fault.MALFORMED_RESPONSE: Rule(
-            _COUNTS, 1, _YES, "HTML, broken JSON or an error under status 200"
+            _COUNTS, True, _YES, "HTML, broken JSON or an error under status 200"
         ),
         Fault.STREAM_TRUNCATED: Rule(
-            _COUNTS, 1, _YES, "the answer ended without the provider's end mark"
+            _COUNTS, True, _YES, "the answer ended without the provider's end mark"
         ),
-        Fault.STREAM_INTERRUPTED: Rule(_COUNTS, 1, _YES, "the stream broke in the middle"),
-        Fault.MODEL_SUBSTITUTED: Rule(_IGNORES, 0, _POLICY, "another model answered"),
-        Fault.CONTEXT_EXCEEDED: Rule(_IGNORES, 0, _LARGER, "the prompt does not fit the model"),
-        Fault.PAYLOAD_TOO_LARGE: Rule(_IGNORES, 0, _LARGER, "the request is too big to accept"),
-        Fault.CONTENT_BLOCKED: Rule(_IGNORES, 0, _POLICY, "a safety filter refused"),
-        Fault.INVALID_REQUEST: Rule(_IGNORES, 0, _NO, "the caller's own mistake"),
-        Fault.LOCAL_OVERLOADED: Rule(_COUNTS, 0, _YES, "the local server is full or out of memory"),
-        Fault.LOCAL_RUNNER_CRASHED: Rule(_COUNTS, 0, _YES, "the local model's process died"),
+        Fault.STREAM_INTERRUPTED: Rule(_COUNTS, True, _YES, "the stream broke in the middle"),
+        Fault.MODEL_SUBSTITUTED: Rule(_IGNORES, False, _POLICY, "another model answered"),
+        Fault.CONTEXT_EXCEEDED: Rule(_IGNORES, False, _LARGER, "the prompt does not fit the model"),
+        Fault.PAYLOAD_TOO_LARGE: Rule(_IGNORES, False, _LARGER, "the request is too big to accept"),
+        Fault.CONTENT_BLOCKED: Rule(_IGNORES, False, _POLICY, "a safety filter refused"),
+        Fault.INVALID_REQUEST: Rule(_IGNORES, False, _NO, "the caller's own mistake"),
+        Fault.LOCAL_OVERLOADED: Rule(
+            _COUNTS, False, _YES, "the local server is full or out of memory"
+        ),
+        Fault.LOCAL_RUNNER_CRASHED: Rule(_COUNTS, False, _YES, "the local model's process died"),
         Fault.LOCAL_MODEL_MISSING: Rule(
-            _OPENS, 0, _YES, "the local model is not pulled", 30.0, alert=True
+            _OPENS, False, _YES, "the local model is not pulled", 30.0, alert=True
         ),
         Fault.PRIVACY_BOUNDARY: Rule(
             _OPENS,
@@ -134,9 +138,12 @@ RULES: Mapping[Fault, Rule] = MappingProxyType(
             alert=True,
         ),
         Fault.PROCESS_OVERLOADED: Rule(
-            _IGNORES, 0, _YES, "this process was too busy to ask, or to read the answer, in time"
+            _IGNORES,
+            False,
+            _YES,
+            "this process was too busy to ask, or to read the answer, in time",
         ),
-        Fault.REJECTED: Rule(_IGNORES, 0, _YES, "the caller's `accept` refused the answer"),
-        Fault.UNKNOWN: Rule(_COUNTS, 0, _YES, "anything else"),
+        Fault.REJECTED: Rule(_IGNORES, False, _YES, "the caller's `accept` refused the answer"),
+        Fault.UNKNOWN: Rule(_COUNTS, False, _YES, "anything else"),
     }
 )

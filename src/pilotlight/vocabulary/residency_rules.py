@@ -20,7 +20,7 @@ class ResidencyRule(StrEnum):
     CLOUD_NAME = "cloud_name"
     REMOTE_HOST = "remote_host"
     CLOUD_REPLY = "cloud_reply"
-    STRAYED_ADDRESS = "strayed_address"
+    ADDRESS_MISMATCH = "address_mismatch"
     FOREIGN_HOST = "foreign_host"
     FOREIGN_SOCKETS = "foreign_sockets"
     AFTER_BOUNDARY = "after_boundary"
@@ -35,7 +35,7 @@ MEANING: Mapping[ResidencyRule, str] = MappingProxyType(
         ResidencyRule.CLOUD_NAME: "the model's name has a cloud tag",
         ResidencyRule.REMOTE_HOST: "the server says that the model runs on another host",
         ResidencyRule.CLOUD_REPLY: "the server answers as one that forwards to a cloud",
-        ResidencyRule.STRAYED_ADDRESS: "the target's host name leads out of the house",
+        ResidencyRule.ADDRESS_MISMATCH: "the target's host name leads out of the house",
         ResidencyRule.FOREIGN_HOST: "a redirect or a library led to a host that is not the "
         "target's; the connection was refused",
         ResidencyRule.FOREIGN_SOCKETS: "litellm opens connections of its own for this provider, "

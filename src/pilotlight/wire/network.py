@@ -31,7 +31,7 @@ class Refused(httpcore.ConnectError):
     """A connection to a host that is not the target's; nothing was sent."""
 
 
-class Strayed(Refused):
+class AddressMismatch(Refused):
     """A name of this house leads out of it; nothing was sent."""
 
 
@@ -61,7 +61,7 @@ class Pin:
     def _checked(self, found: list[str]) -> tuple[str, ...]:
         astray = [address for address in found if not self._at_home(address)]
         if astray:
-            raise Strayed(
+            raise AddressMismatch(
                 f"{self._host} leads to {astray[0]}, which is neither loopback nor in "
                 "local_addresses; nothing was sent"
             )

@@ -66,7 +66,7 @@ class Tap:
     expired: Clock | None = None  # which of our own clocks ended the attempt
     starved: bool = False  # time was over, but the provider had less than half of it
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
-    strayed: str = ""  # where the host's name led in place of home; nothing was sent there
+    address_mismatch: str = ""  # where the host's name led in place of home; nothing was sent there
     body: Any = None  # the response body being read, so that it can be let go of
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from pilotlight.wire.content_coding import (
 )
 from pilotlight.wire.field_types import DEEPEST, too_deep
 from pilotlight.wire.garbage import ERROR_BODY, NO_JSON, is_garbage, is_unasked
-from pilotlight.wire.network import Refused, Strayed
+from pilotlight.wire.network import AddressMismatch, Refused
 from pilotlight.wire.socket_operation import Allowance
 from pilotlight.wire.tap import Tap, current_tap
 
@@ -333,7 +333,7 @@ def _incoming(
 
 def reraise(error: Exception, watch: Watch | None) -> NoReturn:
     """Raise httpx's exception of the same name as httpcore's."""
-    if isinstance(error, Strayed) and watch is not None:
-        watch.tap.strayed = str(error)
+    if isinstance(error, AddressMismatch) and watch is not None:
+        watch.tap.address_mismatch = str(error)
     twin = HostRefused if isinstance(error, Refused) else getattr(httpx, type(error).__name__)
     raise twin(str(error)) from error

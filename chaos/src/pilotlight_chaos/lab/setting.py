@@ -23,14 +23,14 @@ DEFAULTS: Table = {
             "primary": {"model": "openai/gpt-4o"},
             "local": {"model": "ollama/llama3.2:3b", "context": 2048, "health": "off"},
         },
-        "routes": {"chat": {"targets": ["primary", "local"], "deadline": 15}},
-        "retry": {"base": 0.02, "cap": 0.05},
+        "routes": {"chat": {"targets": ["primary", "local"], "total_timeout": 15}},
+        "retry": {"wait_initial": 0.02, "wait_max": 0.05},
         "breaker": {
             "failure_rate": 0.5,
             "minimum_calls": 5,
             "window": 0.5,
             "reset_timeout": 0.4,
-            "max_break": 0.8,
+            "max_reset_timeout": 0.8,
         },
     },
     "traffic": {

@@ -196,7 +196,7 @@ class World:
         if target is None:
             known = ", ".join(self.setting.pilotlight["targets"])
             raise ValueError(f"no target {name!r} in this world; it has: {known}")
-        return self.home if at_home(target) or "local_addresses" in target else self.hosted
+        return self.home if is_local(target) or "local_addresses" in target else self.hosted
 
     def door(self, name: str) -> Door:
         """Return the way in to a route, as the traffic takes it."""
@@ -272,14 +272,14 @@ class LogReader(logging.Handler):
 def installed(setting: Setting) -> Iterator[LocalModel]:
     """Yield the models of the local machine: those of the targets, and all of them loaded."""
     targets = setting.pilotlight["targets"].values()
-    for name in {target["model"].partition("/")[2] for target in targets if at_home(target)}:
+    for name in {target["model"].partition("/")[2] for target in targets if is_local(target)}:
         model = LocalModel(name, slots=setting.servers.local_slots, loaded=True)
         if name in setting.servers.stubs:
             model = replace(model, remote_host=CLOUD_HOST, remote_model=f"{name}-cloud")
         yield model
 
 
-def at_home(target: Mapping[str, Any]) -> bool:
+def is_local(target: Mapping[str, Any]) -> bool:
     """Tell whether a target is an Ollama's."""
     return str(target["model"]).startswith("ollama")
 

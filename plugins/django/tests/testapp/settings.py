@@ -70,5 +70,5 @@ PILOTLIGHT = json.loads(os.environ.get("TESTAPP_PILOTLIGHT", "null")) or {
             "api_base": os.environ.get("TESTAPP_OLLAMA", "http://127.0.0.1:9"),
         },
     },
-    "ROUTES": {"default": {"targets": ["gpt", "local"], "deadline": 30}},
+    "ROUTES": {"default": {"targets": ["gpt", "local"], "total_timeout": 30}},
 }

@@ -381,7 +381,7 @@ async def test_when_all_are_down_the_error_is_langchain_s_too(server, primary, l
 def test_a_deadline_is_kept_although_the_sdk_would_wait(server, primary):
     server.fault("primary", "hang")
     with pytest.raises(ModelError) as caught:
-        guard(primary, deadline=0.2).invoke("hi")
+        guard(primary, total_timeout=0.2).invoke("hi")
     assert caught.value.receipt.attempts[0].fault == "timeout"
 
 

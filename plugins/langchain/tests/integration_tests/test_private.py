@@ -193,8 +193,8 @@ def test_embeddings_keep_to_the_same_rule(home, world, carried):
     hosted = OpenAIEmbeddings(
         model="m", base_url=f"{world.url}/v1", api_key="k", check_embedding_ctx_length=False
     )
-    at_home = OllamaEmbeddings(model=AT_HOME, base_url=home.url)
-    embeddings = guard_embeddings(hosted, at_home, space="m")
+    is_local = OllamaEmbeddings(model=AT_HOME, base_url=home.url)
+    embeddings = guard_embeddings(hosted, is_local, space="m")
     for name in ("embed_query", "embed_documents", "aembed_query", "aembed_documents"):
         with pilotlight.private():
             made = getattr(embeddings, name)([SECRET] if name.endswith("documents") else SECRET)

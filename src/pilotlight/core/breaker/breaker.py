@@ -344,14 +344,14 @@ class Breaker(pybreaker.CircuitBreaker):
                 state.until = max(state.until, self.clock() + seconds)
 
     def hold(self, seconds: float) -> None:
-        """Let an open circuit admit no trial for so long, up to `max_break` since it opened.
+        """Let an open circuit admit no trial for so long; `max_reset_timeout` at most since it opened.
 
         For who has seen that a call would get no answer.
         """
         with self._guard:
             state = self._current()
             if isinstance(state, Open):
-                longest = state.began + self.policy.max_break
+                longest = state.began + self.policy.max_reset_timeout
                 state.until = max(state.until, min(self.clock() + seconds, longest))
 
     def hasten(self) -> bool:
@@ -466,7 +466,7 @@ class Breaker(pybreaker.CircuitBreaker):
         else:
             seconds = DEAR * cost * 2**self._failed_trials
             self._failed_trials = min(self._failed_trials + 1, 32)
-        longest = max(self.policy.max_break, self.policy.reset_timeout)
+        longest = max(self.policy.max_reset_timeout, self.policy.reset_timeout)
         seconds = min(seconds, longest) * (1 - JITTER * self._chance())
         return max(seconds - cost, seconds / 2)
 

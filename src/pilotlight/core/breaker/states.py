@@ -158,7 +158,7 @@ class Closed(CircuitState, pybreaker.CircuitClosedState):
         return self.suspicion.full(now, self.window, self._missing(policy))
 
     def overruled(self, now: float, policy: BreakerPolicy) -> bool:
-        return self.suspicion.overruled(now, policy.max_break)
+        return self.suspicion.overruled(now, policy.max_reset_timeout)
 
     def _missing(self, policy: BreakerPolicy) -> int:
         """Return how many failures more would open it, at least one."""

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from pilotlight.core.bulkhead.wait_queue import Line
+from pilotlight.core.bulkhead.wait_queue import WaitQueue
 from pilotlight.core.fork import GATE
 from pilotlight.vocabulary.operations import Priority
 
@@ -92,7 +92,7 @@ class Bulkhead:
         """Begin with nobody inside and nobody waiting."""
         self._lock = threading.RLock()  # a stream finalised by the collector may release in here
         self._inside: dict[Ticket, None] = {}  # in the order in which they were let in
-        self._line: Line[Ticket] = Line()
+        self._line: WaitQueue[Ticket] = WaitQueue()
 
     def forked(self) -> None:
         """In a child: the calls inside and in the queue are the parent's."""

@@ -17,7 +17,7 @@ T = TypeVar("T")
 TURN = 4  # every fourth place
 
 
-class Line(Generic[T]):
+class WaitQueue(Generic[T]):
     """Those who wait.  Only `behind` takes longer when they are many.  Not thread-safe."""
 
     def __init__(self) -> None:

@@ -60,12 +60,12 @@ class GameDays:
 
     def __init__(
         self,
-        knock: Callable[[], None] = lambda: None,
+        refresh_soon: Callable[[], None] = lambda: None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.knock = knock
+        self.refresh_soon = refresh_soon
         self._clock = clock
         self._wall_clock = wall_clock
         self._ends: dict[str, dict[GameDay, float]] = {}  # a source's is replaced, never changed

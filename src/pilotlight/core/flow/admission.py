@@ -10,7 +10,7 @@ from typing import Final
 from pilotlight.core.breaker.breaker import SUSPECTED
 from pilotlight.core.breaker.permit import Permit
 from pilotlight.core.breaker.policy import HEALTH_CHECK, WORN
-from pilotlight.core.flow.context import Again, Trip
+from pilotlight.core.flow.context import Again, CallContext
 from pilotlight.core.flow.decisions import open_circuit, refusal
 from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Target
@@ -36,7 +36,7 @@ def hope(refused: TargetSkipped) -> Again | None:
 
 
 def permit_for(
-    trip: Trip,
+    ctx: CallContext,
     target: Target,
     behind: Sequence[Target],
     allowed: Timeouts,
@@ -54,25 +54,25 @@ def permit_for(
     except CircuitOpen as opened:
         return open_circuit(target, opened.retry_after)
     except TargetSkipped as suspected:
-        if any_able(trip, behind):
+        if any_able(ctx, behind):
             return TargetSkipped(target.name, suspected.reason)
-    return permit_for(trip, target, (), allowed, worn=worn, streamed=streamed)
+    return permit_for(ctx, target, (), allowed, worn=worn, streamed=streamed)
 
 
-def doubted(trip: Trip, target: Target, behind: Sequence[Target]) -> TargetSkipped | None:
+def doubted(ctx: CallContext, target: Target, behind: Sequence[Target]) -> TargetSkipped | None:
     """Return the refusal, where it need not be waited for, of a target that seems to have died."""
-    if behind and target.health.breaker.suspected and any_able(trip, behind):
+    if behind and target.health.breaker.suspected and any_able(ctx, behind):
         return TargetSkipped(target.name, SUSPECTED)
     return None
 
 
-def any_able(trip: Trip, behind: Sequence[Target]) -> bool:
+def any_able(ctx: CallContext, behind: Sequence[Target]) -> bool:
     """Tell whether one of those behind could be asked now."""
-    return any(refusal(trip, target) is None for target in behind)
+    return any(refusal(ctx, target) is None for target in behind)
 
 
 def trial_limits(
-    trip: Trip,
+    ctx: CallContext,
     target: Target,
     behind: Sequence[Target],
     allowed: Timeouts,
@@ -84,7 +84,7 @@ def trial_limits(
     A local model is not hurried, for its trial may have to load it.  Nor is an answer in one
     piece of which nothing is known: the whole of it may well take long.
     """
-    if target.local or not any_able(trip, behind):
+    if target.local or not any_able(ctx, behind):
         return allowed
     usual, number = target.health.usual, target.health.breaker.failed_trials
     if streamed:

@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 from pilotlight.core.clock import Clock
 from pilotlight.core.drills.schedule import GameDays
-from pilotlight.core.flow.recorder import Journal
+from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Call, Report
-from pilotlight.core.requirements import Bulk
+from pilotlight.core.requirements import PromptSize
 from pilotlight.core.target import Target
 from pilotlight.vocabulary.faults import Fault
 
@@ -39,16 +39,16 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class CallContext:
     """One call on its way: what it is, whom it may ask, and who writes it down."""
 
     call: Call
     targets: Sequence[Target]
     policy: Policy
     clock: Clock
-    journal: Journal
+    recorder: CallRecorder
     random: Callable[[], float] = field(default=random.random)
-    bulk: Bulk = field(default_factory=Bulk)
+    prompt_size: PromptSize = field(default_factory=PromptSize)
     game_days: GameDays | None = None
 
 
@@ -61,7 +61,7 @@ and says when to ask again.  `worn`: only its breaker refused it, for calls that
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class TargetOutcome:
     """A target was left without an answer: skipped, or asked in vain."""
 
     target: Target

@@ -8,7 +8,7 @@ from typing import Any
 
 from pilotlight.core.bulkhead.bulkhead import Ticket
 from pilotlight.core.embedding_space import together
-from pilotlight.core.flow.context import Left, Trip
+from pilotlight.core.flow.context import CallContext, TargetOutcome
 from pilotlight.core.flow.steps import Outcome
 from pilotlight.core.provider import Answered, Ended, Failed, Report, Timeouts
 from pilotlight.core.retry import policy
@@ -29,51 +29,49 @@ _log = logger("pilotlight")
 # Who may be asked.
 
 
-def refusal(trip: Trip, target: Target, *, worn: bool = False) -> TargetSkipped | None:
+def refusal(ctx: CallContext, target: Target, *, worn: bool = False) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins.
 
     It is also asked for plans, of targets that may never be called: it changes nothing.
     `worn`: that its breaker is open does not count.
     """
-    if trip.call.private and (rule := target.boundary_for(trip.call.operation)) is not None:
+    if ctx.call.private and (rule := target.boundary_for(ctx.call.operation)) is not None:
         return TargetSkipped(target.name, "residency", detail=rule)
-    if missing := unsupported(trip, target):
+    if missing := unsupported(ctx, target):
         return TargetSkipped(target.name, "unsupported", detail=missing)
-    if (gone := target.health.lifecycle.retired(trip.journal.started_at)) is not None:
+    if (gone := target.health.lifecycle.retired(ctx.recorder.started_at)) is not None:
         use = f", use {gone.replacement}" if gone.replacement else ""
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
     if (wait := target.health.asked_to_wait) is not None:  # who may not ask wants no trial
         return TargetSkipped(target.name, "asked_to_wait", wait)
     if not worn and (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
-    return drilled(trip, target)  # last: a game day refuses whoever would have been admitted
+    return drilled(ctx, target)  # last: a game day refuses whoever would have been admitted
 
 
-def drilled(trip: Trip, target: Target) -> TargetSkipped | None:
+def drilled(ctx: CallContext, target: Target) -> TargetSkipped | None:
     """Return the refusal that a game day forces on this call, if one does."""
-    if trip.game_days is None:
+    if ctx.game_days is None:
         return None
-    day = trip.game_days.refusing(trip.call.route, target, trip.journal.call_id)
+    day = ctx.game_days.refusing(ctx.call.route, target, ctx.recorder.call_id)
     return None if day is None else TargetSkipped(target.name, "drill", detail=day.id)
 
 
-def unsupported(trip: Trip, target: Target) -> str:
+def unsupported(ctx: CallContext, target: Target) -> str:
     """Return what the target certainly can't do for this call; empty: nothing is known of it."""
-    if trip.call.needs and (missing := trip.call.needs & target.lacks()):
+    if ctx.call.needs and (missing := ctx.call.needs & target.lacks()):
         return ", ".join(sorted(missing))
-    if not same_space(trip, target):
+    if not same_space(ctx, target):
         return NO_SPACE
-    room = target.room(trip.call.options)
-    return "context" if room is not None and trip.bulk.exceeds(room) else ""
+    room = target.room(ctx.call.options)
+    return "context" if room is not None and ctx.prompt_size.exceeds(room) else ""
 
 
-def same_space(trip: Trip, target: Target) -> bool:
+def same_space(ctx: CallContext, target: Target) -> bool:
     """Tell whether the target's vectors may stand in for those of the route's first target."""
-    first = trip.targets[0]
+    first = ctx.targets[0]
     return (
-        trip.call.operation != "embeddings"
-        or target is first
-        or together(first.space, target.space)
+        ctx.call.operation != "embeddings" or target is first or together(first.space, target.space)
     )
 
 
@@ -85,41 +83,47 @@ def open_circuit(target: Target, wait: float | None) -> CircuitOpen:
 
 def saturated(target: Target, ticket: Ticket) -> TargetSkipped:
     """Say that the target's bulkhead has no place, by the name that its own server would use."""
-    fault = Fault.LOCAL_OVERLOADED if target.at_home else Fault.OVERLOADED
+    fault = Fault.LOCAL_OVERLOADED if target.is_local else Fault.OVERLOADED
     return TargetSkipped(target.name, "saturated", ticket.retry_after, f"{fault}: {ticket.refusal}")
 
 
 # How long it may take.
 
 
-def remaining(trip: Trip) -> float:
+def remaining(ctx: CallContext) -> float:
     """Seconds until the call's deadline."""
-    deadline = trip.call.deadline
-    return float("inf") if deadline is None else deadline - trip.clock()
+    deadline = ctx.call.deadline
+    return float("inf") if deadline is None else deadline - ctx.clock()
 
 
-def allowance(trip: Trip, behind: Sequence[Target]) -> float:
+def allowance(ctx: CallContext, behind: Sequence[Target]) -> float:
     """Seconds that this target may take, with a reserve for those behind that could answer."""
-    left = remaining(trip)
+    left = remaining(ctx)
     if left == float("inf"):
         return left
-    able = [target for target in behind if refusal(trip, target) is None]
-    shares = [left * SHARE if t.reserve is None else t.reserve for t in able]
+    able = [target for target in behind if refusal(ctx, target) is None]
+    shares = [left * SHARE if t.time_reserve is None else t.time_reserve for t in able]
     return left - min(sum(shares), left * SHARES_AT_MOST)
 
 
-def limits(trip: Trip, target: Target, behind: Sequence[Target]) -> Timeouts:
+def limits(ctx: CallContext, target: Target, behind: Sequence[Target]) -> Timeouts:
     """Return the clocks of an attempt that starts now."""
-    total = patience(trip, target, behind)
+    total = patience(ctx, target, behind)
     return (
         target.timeouts if total == target.timeouts.total else replace(target.timeouts, total=total)
     )
 
 
-def patience(trip: Trip, target: Target, behind: Sequence[Target]) -> float | None:
+def longest(ctx: CallContext, target: Target) -> float | None:
+    """Return the seconds that one attempt may take: the target's, or fewer if the call says so."""
+    own, asked = target.timeouts.total, ctx.call.timeout
+    return own if asked is None else asked if own is None else min(own, asked)
+
+
+def patience(ctx: CallContext, target: Target, behind: Sequence[Target]) -> float | None:
     """Return how long the call may wait and be served here; None: as long as it takes."""
-    allowed = allowance(trip, behind)
-    total = target.timeouts.total
+    allowed = allowance(ctx, behind)
+    total = longest(ctx, target)
     if allowed == float("inf") or (total is not None and total <= allowed):
         return total
     return max(0.0, allowed)
@@ -128,38 +132,38 @@ def patience(trip: Trip, target: Target, behind: Sequence[Target]) -> float | No
 # What an outcome means.
 
 
-def judged(trip: Trip, target: Target, outcome: Outcome | None) -> Answered | Ended | Failed:
+def judged(ctx: CallContext, target: Target, outcome: Outcome | None) -> Answered | Ended | Failed:
     """Apply the route's own judgement to an answer that the provider found good."""
-    if isinstance(outcome, Failed) and trip.call.private:
-        return discreet(trip, target, outcome)
+    if isinstance(outcome, Failed) and ctx.call.private:
+        return discreet(ctx, target, outcome)
     if isinstance(outcome, Ended | Failed):
         return outcome
     assert isinstance(outcome, Answered), f"a driver sent {outcome!r}"
     fault = None
     other = Fault.MODEL_SUBSTITUTED
-    if other in outcome.facts.flags and other in trip.policy.fail_over_on:
+    if other in outcome.facts.flags and other in ctx.policy.fail_over_on:
         fault = other
-    if trip.policy.accept is not None and not accepts(trip, outcome.value):
+    if ctx.policy.accept is not None and not accepts(ctx, outcome.value):
         fault = Fault.REJECTED
     if fault is None:
         return outcome
     return Failed(Report(fault, ProviderFault(fault, target.name), status=outcome.facts.status))
 
 
-def accepts(trip: Trip, answer: Any) -> bool:
+def accepts(ctx: CallContext, answer: Any) -> bool:
     """Ask the caller's validator; one that breaks lets the answer through."""
-    assert trip.policy.accept is not None
+    assert ctx.policy.accept is not None
     try:
-        return bool(trip.policy.accept(answer))
+        return bool(ctx.policy.accept(answer))
     except Exception as error:
         # What it raised may quote the answer, which in a private call is nobody's business.
-        told = None if trip.call.private else error
+        told = None if ctx.call.private else error
         name = type(error).__name__
         _log.error("the route's accept= raised %s; the answer is let through", name, exc_info=told)
         return True
 
 
-def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
+def discreet(ctx: CallContext, target: Target, failed: Failed) -> Failed:
     """Leave out of a private call's failure whatever may quote it.
 
     A provider's words may hold the prompt, or an answer that nobody has seen and so
@@ -171,7 +175,7 @@ def discreet(trip: Trip, target: Target, failed: Failed) -> Failed:
     if issubclass(kind, PilotlightError) and issubclass(kind, ValueError):
         report.error.__cause__ = None  # a library's exception may quote the call
         return failed
-    silent = report.status is None and bool(trip.call.messages)
+    silent = report.status is None and bool(ctx.call.messages)
     away = report.fault is Fault.PRIVACY_BOUNDARY and (
         report.status is None or isinstance(report.error, ProviderFault)
     )
@@ -193,7 +197,7 @@ def break_for(report: Report) -> float | None:
 
 
 def retry_delay(
-    trip: Trip, target: Target, behind: Sequence[Target], left: Left, number: int
+    ctx: CallContext, target: Target, behind: Sequence[Target], left: TargetOutcome, number: int
 ) -> float | None:
     """Return the pause before asking the same target again, or None to leave it.
 
@@ -201,66 +205,66 @@ def retry_delay(
     """
     if left.report is None or left.shown:
         return None
-    if number >= min(RULES[left.report.fault].retries, target.retry.attempts):
+    if not RULES[left.report.fault].retried or number >= target.retry.max_retries:
         return None
     asked = target.health.asked_to_wait or 0.0
-    seconds = max(asked, policy.delay(target.retry, number, trip.random))
+    seconds = max(asked, policy.delay(target.retry, number, ctx.random))
     too_long = asked > policy.delay(target.retry, number, lambda: 1.0)
-    if too_long or seconds >= remaining(trip):
+    if too_long or seconds >= remaining(ctx):
         return None
-    if not worth_its_cost(trip, target, behind, left.cost):
+    if not worth_its_cost(ctx, target, behind, left.cost):
         return None
     if target.health.breaker.retry_after is not None:  # it would be refused after the wait
         return None
     return seconds if target.health.budget.spend() else None
 
 
-def worth_its_cost(trip: Trip, target: Target, behind: Sequence[Target], cost: float) -> bool:
+def worth_its_cost(ctx: CallContext, target: Target, behind: Sequence[Target], cost: float) -> bool:
     """Tell whether an attempt that took so many seconds may be made a second time.
 
     Where nobody else can answer it is the only chance, if there is time for as much again.
     What has used up its whole `total` is as good as timed out, and that is not repeated.
     """
-    left, total = remaining(trip), target.timeouts.total
+    left, total = remaining(ctx), longest(ctx, target)
     if cost < min(target.retry.only_under, left / 10):
         return True
     if cost >= left or (total is not None and cost >= total):
         return False
-    return all(refusal(trip, other) is not None for other in behind)
+    return all(refusal(ctx, other) is not None for other in behind)
 
 
-def worth_sitting_out(trip: Trip, behind: Sequence[Target]) -> float | None:
+def worth_sitting_out(ctx: CallContext, behind: Sequence[Target]) -> float | None:
     """Return how long to wait for the first target, where the route would rather do that."""
-    wait = trip.targets[0].health.retry_after or 0.0
-    if not behind or not trip.policy.sit_out:
+    wait = ctx.targets[0].health.retry_after or 0.0
+    if not behind or not ctx.policy.sit_out:
         return None
-    return wait if wait <= trip.policy.sit_out and wait < allowance(trip, behind) else None
+    return wait if wait <= ctx.policy.sit_out and wait < allowance(ctx, behind) else None
 
 
-def may_fail_over(trip: Trip, target: Target, behind: Sequence[Target], fault: Fault) -> bool:
+def may_fail_over(ctx: CallContext, target: Target, behind: Sequence[Target], fault: Fault) -> bool:
     """Tell whether another target may answer after this fault."""
     match RULES[fault].elsewhere:
         case Elsewhere.YES | Elsewhere.LOCAL:
             return True
         case Elsewhere.POLICY:
-            return fault in trip.policy.fail_over_on
+            return fault in ctx.policy.fail_over_on
         case Elsewhere.LARGER:
-            private = trip.call.private
-            able = (t for t in behind if not (private and t.boundary) and not unsupported(trip, t))
+            private = ctx.call.private
+            able = (t for t in behind if not (private and t.boundary) and not unsupported(ctx, t))
             return any(not smaller(other, target.window()) for other in able)
         case _:
             return False
 
 
 def bar_after(
-    trip: Trip, target: Target, fault: Fault
+    ctx: CallContext, target: Target, fault: Fault
 ) -> Callable[[Target], TargetSkipped | None] | None:
     """Return the rule that this fault lays on the targets behind, if it lays one."""
     elsewhere = RULES[fault].elsewhere
     if elsewhere is Elsewhere.LOCAL:
         return lambda other: (
             None
-            if other.boundary_for(trip.call.operation) is None
+            if other.boundary_for(ctx.call.operation) is None
             else TargetSkipped(other.name, "residency", detail=ResidencyRule.AFTER_BOUNDARY)
         )
     if elsewhere is Elsewhere.LARGER:

@@ -29,7 +29,7 @@ def complete(flow: Flow, ask: Callable[[Attempt], Answered | Failed], clock: Clo
             outcome = None
             if isinstance(step, Attempt):
                 try:
-                    outcome = step.shield.complete(ask, step)
+                    outcome = step.interceptor.complete(ask, step)
                 except Exception as bug:
                     flow.throw(bug)
             elif isinstance(step, Pause):
@@ -55,7 +55,7 @@ async def acomplete(
             outcome = None
             if isinstance(step, Attempt):
                 try:
-                    outcome = await step.shield.acomplete(ask, step)
+                    outcome = await step.interceptor.acomplete(ask, step)
                 except Exception as bug:
                     flow.throw(bug)
             elif isinstance(step, Pause):
@@ -82,7 +82,7 @@ def stream(flow: Flow, ask: Callable[[Attempt], Source], clock: Clock) -> Genera
                 if source is not None:
                     source.close()
                 try:
-                    source = step.shield.stream(ask, step)
+                    source = step.interceptor.stream(ask, step)
                     held, outcome = _open(source)
                 except Exception as bug:
                     flow.throw(bug)
@@ -120,7 +120,7 @@ async def astream(
                 if source is not None:
                     await source.aclose()
                 try:
-                    source = step.shield.astream(ask, step)
+                    source = step.interceptor.astream(ask, step)
                     held, outcome = await _aopen(source)
                 except Exception as bug:
                     flow.throw(bug)

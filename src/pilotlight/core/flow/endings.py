@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pilotlight.core.flow.context import Trip
+from pilotlight.core.flow.context import CallContext
 from pilotlight.core.flow.decisions import NO_SPACE, may_fail_over
 from pilotlight.core.provider import Report
 from pilotlight.core.target import Target
@@ -13,33 +13,35 @@ from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
 from pilotlight.vocabulary.faults import Fault
 
 
-def raise_if_final(trip: Trip, target: Target, behind: Sequence[Target], report: Report) -> None:
+def raise_if_final(
+    ctx: CallContext, target: Target, behind: Sequence[Target], report: Report
+) -> None:
     """Raise the provider's own exception where the table says that nobody else may answer."""
-    if may_fail_over(trip, target, behind, report.fault):
+    if may_fail_over(ctx, target, behind, report.fault):
         return
-    trip.journal.finish("raised")
-    if len(trip.journal.attempts) > 1:
-        report.error.add_note(f"pilotlight asked: {trip.journal.told}")
+    ctx.recorder.finish("raised")
+    if len(ctx.recorder.attempts) > 1:
+        report.error.add_note(f"pilotlight asked: {ctx.recorder.told}")
     raise report.error
 
 
-def raise_deadline(trip: Trip) -> NoReturn:
+def raise_deadline(ctx: CallContext) -> NoReturn:
     """Say that the time is over, and what it went on."""
-    trip.journal.finish("exhausted")
-    receipt = trip.journal.receipt()
-    cause = trip.journal.errors[-1] if trip.journal.errors else None
+    ctx.recorder.finish("exhausted")
+    receipt = ctx.recorder.receipt()
+    cause = ctx.recorder.errors[-1] if ctx.recorder.errors else None
     raise DeadlineExceeded(
-        f"the deadline of route {trip.call.route!r} passed before an answer: {trip.journal.told}",
+        f"the deadline of route {ctx.call.route!r} passed before an answer: {ctx.recorder.told}",
         receipt,
     ) from cause
 
 
-def raise_all_failed(trip: Trip) -> NoReturn:
+def raise_all_failed(ctx: CallContext) -> NoReturn:
     """Say of each target why it did not answer, and when to come back."""
-    trip.journal.finish("exhausted")
-    receipt = trip.journal.receipt()
-    operation = trip.call.operation
-    able = [t for t in trip.targets if not trip.call.private or t.boundary_for(operation) is None]
+    ctx.recorder.finish("exhausted")
+    receipt = ctx.recorder.receipt()
+    operation = ctx.call.operation
+    able = [t for t in ctx.targets if not ctx.call.private or t.boundary_for(operation) is None]
     full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
     waits = [full.get(target.name) or target.health.retry_after for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)
@@ -59,8 +61,8 @@ def raise_all_failed(trip: Trip) -> NoReturn:
             "`space`, as the same model does at two places"
         )
     raise AllTargetsFailed(
-        f"no target of route {trip.call.route!r} answered: {trip.journal.told}{mend}",
-        trip.journal.errors,
+        f"no target of route {ctx.call.route!r} answered: {ctx.recorder.told}{mend}",
+        ctx.recorder.errors,
         receipt,
         retry_after,
     )

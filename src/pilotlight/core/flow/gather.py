@@ -11,14 +11,16 @@ from typing import Final
 
 from pilotlight.core.breaker.permit import Permit
 from pilotlight.core.flow.admission import any_able
-from pilotlight.core.flow.context import Trip
+from pilotlight.core.flow.context import CallContext
 from pilotlight.core.provider import Attempt, Timeouts
 from pilotlight.core.target import Target
 
 LATELY: Final = 30.0  # seconds for which an answer shows that a target is well
 
 
-def gathers(trip: Trip, target: Target, behind: Sequence[Target], *, trial: bool = False) -> bool:
+def gathers(
+    ctx: CallContext, target: Target, behind: Sequence[Target], *, trial: bool = False
+) -> bool:
     """Tell whether this unstreamed chat is streamed underneath and its answer put together.
 
     So a silent target costs its caller `first_token`, and not `total`.  By itself ("auto") it
@@ -26,31 +28,37 @@ def gathers(trip: Trip, target: Target, behind: Sequence[Target], *, trial: bool
     not answered lately, or seems to be dying, or is on trial.  A target that is known to be well
     costs no chunk.
     """
-    call, wish = trip.call, trip.policy.gather
+    call, wish = ctx.call, ctx.policy.gather
     if wish == "never" or call.stream or call.operation != "chat" or not call.messages:
         return False
     if wish == "auto":
         health = target.health
-        lately = trip.clock() - health.answered_at < LATELY
+        lately = ctx.clock() - health.answered_at < LATELY
         if lately and not trial and not health.breaker.doubtful:
             return False
-        if not any_able(trip, behind):
+        if not any_able(ctx, behind):
             return False
     return target.gathers(call, wish == "always")
 
 
 def asking(
-    trip: Trip, target: Target, allowed: Timeouts, number: int, permit: Permit, *, streamed: bool
+    ctx: CallContext,
+    target: Target,
+    allowed: Timeouts,
+    number: int,
+    permit: Permit,
+    *,
+    streamed: bool,
 ) -> Attempt:
     """Return what the driver is to do; of an answer that is gathered it is told when it begins."""
-    shield = trip.journal.shield
-    if not streamed or trip.call.stream:
-        return Attempt(target, allowed, number, shield)
-    begun = partial(heard, trip, target, permit, trip.clock())
-    return Attempt(target, allowed, number, shield, gather=True, heard=begun)
+    interceptor = ctx.recorder.interceptor
+    if not streamed or ctx.call.stream:
+        return Attempt(target, allowed, number, interceptor)
+    begun = partial(heard, ctx, target, permit, ctx.clock())
+    return Attempt(target, allowed, number, interceptor, gather=True, heard=begun)
 
 
-def heard(trip: Trip, target: Target, permit: Permit, began: float) -> None:
+def heard(ctx: CallContext, target: Target, permit: Permit, began: float) -> None:
     """Take note of the first token."""
     permit.heard()
-    target.health.usual.first_token.note(trip.clock() - began)
+    target.health.usual.first_token.note(ctx.clock() - began)

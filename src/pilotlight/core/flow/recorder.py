@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pilotlight import events
-from pilotlight.core.provider import BARE, Shield
+from pilotlight.core.provider import NULL_INTERCEPTOR, AttemptInterceptor
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.operations import Operation
 from pilotlight.vocabulary.receipt import AttemptRecord, Outcome, Receipt, SkipRecord
@@ -48,7 +48,7 @@ def _new_id() -> str:
 
 
 @dataclass(slots=True)
-class Journal:
+class CallRecorder:
     """Writes a call's receipt as the flow goes, and tells the shield and the listeners.
 
     Collectors are noted when the call starts, so that one that goes on in another
@@ -70,7 +70,7 @@ class Journal:
     asked: str | None = None  # the target being asked just now
     relaying: bool = False  # the caller has been shown some of a stream
     trail: list[str] = field(default_factory=list)
-    shield: Shield = BARE  # what stands around the providers' code
+    interceptor: AttemptInterceptor = NULL_INTERCEPTOR  # what stands around the providers' code
     _began: float = field(init=False)
     _ended: float | None = None
     _whole: Receipt | None = None  # once it has ended
@@ -154,7 +154,7 @@ class Journal:
         )
         self._add(record, moved)
         if r.rule is not None or r.fault is Fault.PRIVACY_BOUNDARY:
-            self.kept_home(target.name, r.rule or ResidencyRule.DECLARED)
+            self.residency_refused(target.name, r.rule or ResidencyRule.DECLARED)
 
     def passed_over(self, error: Exception, record: SkipRecord) -> None:
         """Note a target that was not asked."""
@@ -169,9 +169,9 @@ class Journal:
                 )
             )
         if record.reason == "residency":
-            self.kept_home(record.target, ResidencyRule(record.detail))
+            self.residency_refused(record.target, ResidencyRule(record.detail))
 
-    def kept_home(self, target: str, rule: ResidencyRule) -> None:
+    def residency_refused(self, target: str, rule: ResidencyRule) -> None:
         """Tell that residency refused a target."""
         if self._heard:
             self._tell(events.ResidencyRefused(self.call_id, self.route, target, rule))
@@ -202,7 +202,9 @@ class Journal:
             for log in self._collectors:
                 log.append(receipt)
             self._tell(events.CallEnded(receipt))
-            self.shield = BARE  # which knows the call, and that its journal: let them go at once
+            self.interceptor = (
+                NULL_INTERCEPTOR  # which knows the call, and that its journal: let them go at once
+            )
 
     def receipt(self) -> Receipt:
         """Return the receipt as it stands."""
@@ -230,7 +232,7 @@ class Journal:
 
     @property
     def _heard(self) -> bool:
-        return self.shield is not BARE or bool(events.listeners)
+        return self.interceptor is not NULL_INTERCEPTOR or bool(events.listeners)
 
     def _tell(self, event: events.CallEvent) -> None:
-        events.emit(event, self.shield.hear)
+        events.emit(event, self.interceptor.hear)

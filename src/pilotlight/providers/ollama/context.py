@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pilotlight.core.provider import Call
-from pilotlight.core.requirements import Bulk, estimate, shown
+from pilotlight.core.requirements import PromptSize, estimate, shown
 from pilotlight.errors import PromptTruncated
 
 _TOKENS_A_WORD: Final = 1.1
@@ -52,10 +52,10 @@ def cut(call: Call, context: int | None, target: str, read: int | None) -> Promp
     """Return the error of a prompt that the server has read in part only."""
     if not read or context is None:
         return None
-    bulk = Bulk(call.messages)
-    if bulk.characters <= context or bulk.least <= read:
+    prompt_size = PromptSize(call.messages)
+    if prompt_size.characters <= context or prompt_size.least <= read:
         return None
     solid = sum(len("".join(text.split())) for text in shown(call.messages))
-    if max(bulk.least * _TOKENS_A_WORD, solid / _SOLID_A_TOKEN) <= context:
+    if max(prompt_size.least * _TOKENS_A_WORD, solid / _SOLID_A_TOKEN) <= context:
         return None
     return PromptTruncated(target, read, estimate(call.messages, call.options))

@@ -102,7 +102,7 @@ class OllamaProvider:
         """Return what a decorated function is given."""
         return AttemptTarget(self.connection, attempt, asynchronous)
 
-    def vouch(self, attempt: Attempt) -> Failed | None:
+    def verify_local(self, attempt: Attempt) -> Failed | None:
         """Ask the server whether the model is its own; unknown means no."""
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
@@ -112,7 +112,7 @@ class OllamaProvider:
             return self.failed(attempt, tap, error, _PRIVATE)
         return None
 
-    async def avouch(self, attempt: Attempt) -> Failed | None:
+    async def averify_local(self, attempt: Attempt) -> Failed | None:
         """As `vouch`."""
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:

@@ -106,11 +106,11 @@ class DirectProvider:
         """Return what a decorated function is given."""
         return AttemptTarget(self.connection, attempt, asynchronous)
 
-    def vouch(self, attempt: Attempt) -> Failed | None:
+    def verify_local(self, attempt: Attempt) -> Failed | None:
         """The address was listed as local by the user: there is nobody else to ask."""
         return None
 
-    async def avouch(self, attempt: Attempt) -> Failed | None:
+    async def averify_local(self, attempt: Attempt) -> Failed | None:
         """As `vouch`."""
         return None
 

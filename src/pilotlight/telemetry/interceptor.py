@@ -37,7 +37,7 @@ GENAI: Final = "opentelemetry.util.genai.invocation"
 (SPAN,) = trace.set_span_in_context(INVALID_SPAN, Context())
 
 
-def provider_context(span: Span, base: Context | None = None, *, at_home: bool = False) -> Context:
+def provider_context(span: Span, base: Context | None = None, *, is_local: bool = False) -> Context:
     """Return the context to run provider code in: `span` is the parent, but can't be written to.
 
     `base` is the context that the call was made in, None for the current one;
@@ -49,7 +49,7 @@ def provider_context(span: Span, base: Context | None = None, *, at_home: bool =
     found: dict[str, object] = {**(otel.get_current() if base is None else base)}
     found[SPAN] = NonRecordingSpan(span.get_span_context())
     found[OPENLLMETRY] = True
-    if at_home:
+    if is_local:
         found[AT_HOME] = True
     genai = sys.modules.get(GENAI)
     if genai is not None and hasattr(genai, "InferenceData"):
