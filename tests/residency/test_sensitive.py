@@ -12,7 +12,7 @@ from pilotlight import failover, load
 from pilotlight.doors import dropin
 from pilotlight.errors import AllTargetsFailed, ConfigError, DeadlineExceeded
 from pilotlight.events import ResidencyRefused
-from pilotlight.privacy import residency
+from pilotlight.privacy import classification, residency
 from pilotlight.routes.route import Route
 from pilotlight.testing import FakeClock, ScriptedTarget
 from pilotlight.vocabulary.faults import Fault
