@@ -1,97 +1,16 @@
-"""The settings, and the pilotlight that is made of them: at the first call, once a process.
-
-    PILOTLIGHT = {
-        "TARGETS": {"local": {"model": "ollama/llama3.2"}},
-        "ROUTES": {"default": {"targets": ["openai/gpt-4o", "local"], "deadline": 30}},
-    }
-
-The upper-case names of pilotlight.toml's tables; what is inside them is written as
-there.  A route may name a model that is no target: it becomes one, with the defaults.
-"""
+"""The process's own `pilotlight.Pilotlight`: made of the settings at the first call."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from django.conf import settings as django_settings
+from django_pilotlight import settings
 
 if TYPE_CHECKING:
     from pilotlight import Pilotlight, Route
-
-NAMES: Final = ("PILOTLIGHT", "PILOTLIGHT_CONFIG")
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """The plugin's own keys of `PILOTLIGHT`.
-
-    `log_events`: whether failovers are written to the database, and the operators'
-    orders read from it; `database` is its alias.  `status_token`: who sends it as a
-    bearer token may read the status as JSON.
-    """
-
-    log_events: bool = True
-    database: str = "default"
-    status_token: str | None = None
-
-
-OWN: Final = {each.name.upper(): each.name for each in fields(Own)}
-TABLES: Final = (
-    "TARGETS",
-    "ROUTES",
-    "BREAKER",
-    "RETRY",
-    "SENSITIVE",
-    "RECEIPTS",
-    "TELEMETRY",
-    "STATE",
-)
-
-
-def given() -> Mapping[str, Any]:
-    """Return the setting `PILOTLIGHT` as it is; empty when it is missing or no mapping."""
-    found = getattr(django_settings, "PILOTLIGHT", None)
-    return found if isinstance(found, Mapping) else {}
-
-
-def own() -> Own:
-    """Return the plugin's own settings."""
-    found = given()
-    return Own(**{name: found[key] for key, name in OWN.items() if key in found})
-
-
-def source() -> dict[str, Any] | str | None:
-    """Return what pilotlight is to load: tables, the path of a file, or None to look for one.
-
-    Raises `pilotlight.ConfigError` for a cache that can't hold shared state.
-    """
-    tables = {key.lower(): value for key, value in given().items() if key not in OWN}
-    if not tables:
-        path = getattr(django_settings, "PILOTLIGHT_CONFIG", None)
-        return None if path is None else str(Path(path))
-    if isinstance(tables.get("routes"), Mapping):
-        targets = tables.get("targets") or {}
-        if isinstance(targets, Mapping):
-            tables["targets"] = {**dict(_bare_models(tables["routes"], targets)), **targets}
-    if "state" in tables:
-        from django_pilotlight.state import resolve
-
-        tables["state"] = resolve(tables["state"])
-    return tables
-
-
-def _bare_models(
-    routes: Mapping[str, Any], targets: Mapping[str, Any]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    for route in routes.values():
-        for name in route.get("targets") or () if isinstance(route, Mapping) else ():
-            if isinstance(name, str) and "/" in name and name not in targets:
-                yield name, {"model": name}
 
 
 class Holder:
@@ -102,6 +21,7 @@ class Holder:
         self._app: Pilotlight | None = None
         self.route: Callable[[str], Route] | None = None
         """What answers in the place of the configuration's routes; for tests."""
+        self._then: Callable[[], None] | None = None
 
     def begin_afresh(self) -> None:
         """Take a lock that nobody holds, as in a forked child."""
@@ -112,8 +32,23 @@ class Holder:
         if self._app is None:
             with self._lock:
                 if self._app is None:
-                    self._app = _load()
+                    self._app = self._load()
         return self._app
+
+    def _load(self) -> Pilotlight:
+        import pilotlight
+
+        loaded = pilotlight.load(settings.source())
+        if self._then is not None:
+            self._then()
+        return loaded
+
+    def when_loaded(self, then: Callable[[], None]) -> None:
+        """Call `then` whenever one has been made, and now if there is one already."""
+        with self._lock:
+            self._then = then
+            if self._app is not None:
+                then()
 
     def reset(self) -> None:
         """Close it; the next call makes another."""
@@ -124,23 +59,6 @@ class Holder:
 
 
 HOLDER: Final = Holder()
-
-
-def _load() -> Pilotlight:
-    import pilotlight
-
-    loaded = pilotlight.load(source())
-    hear()
-    return loaded
-
-
-def hear() -> None:
-    """Hear of what happens in calls, for the signals and the log of events."""
-    import pilotlight
-    from django_pilotlight import signals
-
-    if signals.tell not in pilotlight.listeners:
-        pilotlight.listeners.append(signals.tell)
 
 
 def app() -> Pilotlight:
@@ -158,7 +76,7 @@ def route(name: str) -> Route:
 
 def on_setting_changed(*, setting: str, **_: Any) -> None:
     """Forget what was made of settings that have changed: for `override_settings`."""
-    if setting in (*NAMES, "CACHES"):
+    if setting in (*settings.NAMES, "CACHES"):
         HOLDER.reset()
 
 

@@ -10,6 +10,8 @@ from typing import ClassVar
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
+from django_pilotlight import settings
+
 
 class FailoverEvent(models.Model):
     """One thing that happened in the calls of a worker."""
@@ -54,9 +56,7 @@ class FailoverEvent(models.Model):
 
 def newest(count: int) -> list[FailoverEvent] | None:
     """Return the newest events; None when the database can't tell: that is not today's outage."""
-    from django_pilotlight.conf import own
-
-    database = own().database
+    database = settings.own().database
     try:
         with transaction.atomic(using=database):  # a failure must not spoil the request's own
             return list(FailoverEvent.objects.using(database)[:count])
@@ -65,7 +65,7 @@ def newest(count: int) -> list[FailoverEvent] | None:
 
 
 class Order(models.Model):
-    """What an operator wants of every worker until a moment; see `orders`."""
+    """What an operator wants of every worker until a moment; see `operator_commands`."""
 
     class Kind(models.TextChoices):
         """What is wanted."""

@@ -9,13 +9,17 @@ own time in a worker whose database is out of reach, too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import timezone
 
+from django_pilotlight import settings
+
 if TYPE_CHECKING:
     from django_pilotlight.models import Order
+    from pilotlight import Pilotlight
     from pilotlight.gamedays import GameDay
 
 EVERY: Final = 2.0  # seconds between two looks of a worker
@@ -25,21 +29,19 @@ LONGEST: Final = 24 * 60  # minutes that a drill or a trip may last
 
 def post(kind: str, target: str, seconds: float, *, rate: float = 1.0, route: str = "") -> Order:
     """Order something of every worker, for so many seconds; `rate` and `route` are a drill's."""
-    from django_pilotlight.conf import own
     from django_pilotlight.models import Order
 
     until = timezone.now() + timedelta(seconds=seconds)
-    return Order.objects.using(own().database).create(
+    return Order.objects.using(settings.own().database).create(
         kind=kind, target=target, until=until, rate=rate, route=route
     )
 
 
 def withdraw(**which: Any) -> int:
     """Withdraw the orders that match, such as `kind="drill"`; return how many were in force."""
-    from django_pilotlight.conf import own
     from django_pilotlight.models import Order
 
-    found = Order.objects.using(own().database).filter(**which)
+    found = Order.objects.using(settings.own().database).filter(**which)
     count = found.filter(until__gt=timezone.now()).count()
     found.delete()
     return count
@@ -47,17 +49,19 @@ def withdraw(**which: Any) -> int:
 
 def game_days() -> tuple[GameDay, ...]:
     """Return the drills that are ordered now."""
-    from django_pilotlight.conf import own
     from django_pilotlight.models import Order
 
-    standing = Order.objects.using(own().database).filter(until__gt=timezone.now(), kind="drill")
+    standing = Order.objects.using(settings.own().database).filter(
+        until__gt=timezone.now(), kind="drill"
+    )
     return tuple(map(_game_day, standing))
 
 
-class Orders:
-    """The orders that this process keeps to."""
+class OperatorCommands:
+    """The orders that this process keeps to; `app` gives the pilotlight that follows them."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: Callable[[], Pilotlight]) -> None:
+        self._app = app
         self._done: frozenset[int] = frozenset()  # of those that stand
 
     def look(self, database: str) -> None:
@@ -69,20 +73,17 @@ class Orders:
         )
         for order in standing:
             if order.pk not in self._done and order.kind != "drill":
-                _carry_out(order)
+                _carry_out(order, self._app())
         self._done = frozenset(order.pk for order in standing)
-        _install([_game_day(order) for order in standing if order.kind == "drill"])
+        self._install([_game_day(order) for order in standing if order.kind == "drill"])
 
     def end(self) -> None:
         """Keep to none any more."""
         if self._done:
-            _install([])
+            self._install([])
 
-
-def _install(days: list[GameDay]) -> None:
-    from django_pilotlight.conf import app
-
-    app().game_days.install(days, "orders")
+    def _install(self, days: list[GameDay]) -> None:
+        self._app().game_days.install(days, "orders")
 
 
 def _game_day(order: Order) -> GameDay:
@@ -92,10 +93,8 @@ def _game_day(order: Order) -> GameDay:
     return GameDay(f"{order.pk:x}", order.target, order.rate, until, order.route or None)
 
 
-def _carry_out(order: Order) -> None:
-    from django_pilotlight.conf import app
-
-    target = app().targets.get(order.target)
+def _carry_out(order: Order, app: Pilotlight) -> None:
+    target = app.targets.get(order.target)
     if target is None:  # of a configuration that this worker does not have yet
         return
     if order.kind == "trip":

@@ -9,11 +9,11 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from django_pilotlight.conf import app
+from django_pilotlight.current_app import app
 
 if TYPE_CHECKING:
     from pilotlight import Route
-    from pilotlight.core.target import Target
+    from pilotlight.extension import Target
 
 Standing = Literal["ok", "degraded", "down"]
 

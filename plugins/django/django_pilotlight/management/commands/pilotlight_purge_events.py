@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from django_pilotlight.conf import own
 from django_pilotlight.models import FailoverEvent, Order
+from django_pilotlight.settings import own
 
 
 class Command(BaseCommand):
