@@ -1,4 +1,4 @@
-"""The background thread of a worker: writes events to the database, and reads orders from it.
+"""The background thread of a worker: writes events to the database, and reads operators' commands.
 
 It starts with the first call, never in `ready()`, and anew in a forked child.  It has a
 database connection of its own, so the request's transaction neither waits for it nor
@@ -123,7 +123,7 @@ class EventWriter:
         if not self._gone:
             self._gone = True
             _log.warning(
-                "events are not written to the database, nor orders read: %s: %s",
+                "events are not written to the database, nor operators' commands read: %s: %s",
                 type(error).__name__,
                 error,
             )

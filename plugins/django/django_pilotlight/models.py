@@ -1,4 +1,4 @@
-"""What is kept in the database: what happened, and what operators have ordered.
+"""What is kept in the database: what happened, and what operators command.
 
 Neither holds a prompt, an answer or a key.
 """
@@ -34,7 +34,7 @@ class FailoverEvent(models.Model):
         max_length=255, blank=True, editable=False, help_text="Who is asked next."
     )
     reason = models.CharField(
-        max_length=64, blank=True, editable=False, help_text="A fault, or why it was passed over."
+        max_length=64, blank=True, editable=False, help_text="A fault, or why it was skipped."
     )
     call_id = models.CharField(max_length=32, blank=True, editable=False)
     request_id = models.CharField(max_length=64, blank=True, editable=False)
@@ -64,7 +64,7 @@ def newest(count: int) -> list[FailoverEvent] | None:
         return None
 
 
-class Order(models.Model):
+class OperatorCommand(models.Model):
     """What an operator wants of every worker until a moment; see `operator_commands`."""
 
     class Kind(models.TextChoices):

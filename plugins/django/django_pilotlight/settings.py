@@ -27,8 +27,8 @@ NAMES: Final = ("PILOTLIGHT", "PILOTLIGHT_CONFIG")
 class Own:
     """The plugin's own keys of `PILOTLIGHT`.
 
-    `log_events`: whether failovers are written to the database, and the operators'
-    orders read from it; `database` is its alias.  `status_token`: who sends it as a
+    `log_events`: whether failovers are written to the database, and operators'
+    commands read from it; `database` is its alias.  `status_token`: who sends it as a
     bearer token may read the status as JSON.
     """
 

@@ -1,4 +1,4 @@
-"""Every test starts without breakers, orders or events, and without this machine's keys."""
+"""Every test starts without breakers, commands or events, and without this machine's keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals, the log of events and the orders: off the calls' road, and in nobody's way."""
+"""Signals, the log of events and operators' commands: off the calls' road, and in nobody's way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_pilotlight import event_writer, llm, operator_commands, signals
 from django_pilotlight.context import LLMContext, entered
 from django_pilotlight.current_app import app
 from django_pilotlight.event_writer import EventWriter
-from django_pilotlight.models import FailoverEvent, Order
+from django_pilotlight.models import FailoverEvent, OperatorCommand
 from django_pilotlight.operator_commands import OperatorCommands
 from pilotlight import AllTargetsFailed, Fault
 
@@ -113,7 +113,7 @@ def test_a_rollback_takes_no_event_along(chaos, settings, tmp_path):
     settings.PILOTLIGHT = config(chaos, LOG_EVENTS=True)
     chaos.fault("cloud", "server_error")
     with pytest.raises(RuntimeError, match="mine"), transaction.atomic():
-        Order.objects.filter(pk=0).exists()
+        OperatorCommand.objects.filter(pk=0).exists()
         llm().complete(HELLO)
         raise RuntimeError("mine")
     event_writer.WRITER.stop(10.0)
@@ -184,7 +184,7 @@ def test_one_thread_however_many_calls(monkeypatch):
     assert not one._thread.is_alive()
 
 
-# Orders.
+# Operators' commands.
 
 
 @pytest.mark.django_db
@@ -196,7 +196,7 @@ def test_a_trip_and_a_reset(logging_site, quiet):
     assert 590 < breaker.retry_after <= 600
     breaker.close()
     kept.look("default")
-    assert breaker.state.name == "closed", "an order is carried out once"
+    assert breaker.state.name == "closed", "a command is carried out once"
     breaker.trip("forced", 60)
     operator_commands.withdraw(kind="trip", target="gpt")
     operator_commands.post("reset", "gpt", 60)
@@ -209,7 +209,7 @@ def under_way() -> list[tuple[str, float, str | None]]:
 
 
 @pytest.mark.django_db
-def test_a_drill_ends_by_its_time_and_by_order(logging_site, quiet):
+def test_a_drill_ends_by_its_time_and_by_command(logging_site, quiet):
     kept = OperatorCommands(app)
     operator_commands.post("drill", "gpt", 60)
     kept.look("default")
@@ -217,7 +217,7 @@ def test_a_drill_ends_by_its_time_and_by_order(logging_site, quiet):
     assert under_way() == [("gpt", 1.0, None)]
     assert llm().complete(HELLO).served_by == "local"
     assert logging_site.hits("cloud") == 0
-    Order.objects.update(until=timezone.now() - timedelta(seconds=1))
+    OperatorCommand.objects.update(until=timezone.now() - timedelta(seconds=1))
     kept.look("default")
     assert under_way() == []
     operator_commands.post("drill", "gpt", 60, rate=0.5, route="default")
@@ -243,7 +243,7 @@ def test_a_drill_is_a_game_day_and_trips_nothing(logging_site, quiet):
         assert [each.target for each in answer.receipt.attempts] == ["local"]
     breaker = app().target("gpt").health.breaker
     assert breaker.state.name == "closed"
-    Order.objects.all().delete()
+    OperatorCommand.objects.all().delete()
     OperatorCommands(app).look("default")
     assert llm().complete(HELLO).served_by == "gpt"
 
@@ -264,23 +264,23 @@ def test_a_drill_strikes_the_calls_of_its_route_and_no_residency_is_lifted(chaos
 @pytest.mark.django_db
 def test_a_drill_ends_by_its_time_without_the_database(logging_site, quiet, monkeypatch):
     kept = OperatorCommands(app)
-    order = operator_commands.post("drill", "gpt", 60)
+    command = operator_commands.post("drill", "gpt", 60)
     kept.look("default")
-    [ends] = app().game_days._ends["orders"].values()
+    [ends] = app().game_days._ends["operators"].values()
     monkeypatch.setattr(app().game_days, "_clock", lambda: ends + 0.1)
 
     def fails(*_: object):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(Order.objects, "using", fails)
+    monkeypatch.setattr(OperatorCommand.objects, "using", fails)
     with pytest.raises(DatabaseError):
         kept.look("default")
-    assert order.target == "gpt"
+    assert command.target == "gpt"
     assert under_way() == []
 
 
 @pytest.mark.django_db
-def test_an_order_for_a_target_that_is_not_there_is_passed_over(logging_site, quiet):
+def test_a_command_for_a_target_that_is_not_there_is_skipped(logging_site, quiet):
     kept = OperatorCommands(app)
     operator_commands.post("trip", "nobody", 60)
     operator_commands.post("trip", "gpt", 60)
@@ -289,7 +289,7 @@ def test_an_order_for_a_target_that_is_not_there_is_passed_over(logging_site, qu
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_thread_follows_an_order(logging_site, monkeypatch):
+def test_the_thread_follows_a_command(logging_site, monkeypatch):
     tripped = threading.Event()
     signals.breaker_opened.connect(lambda **_: tripped.set(), weak=False, dispatch_uid="test")
     try:

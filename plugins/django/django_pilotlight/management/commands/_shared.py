@@ -25,11 +25,11 @@ def configured() -> Iterator[Pilotlight]:
 
 
 def heard() -> None:
-    """End the command when no worker would hear an order."""
+    """End the command when no worker would hear an operator's command."""
     from django_pilotlight.settings import own
 
     if not own().log_events:
-        raise CommandError("LOG_EVENTS is off: no worker reads the database for orders")
+        raise CommandError("LOG_EVENTS is off: no worker reads commands from the database")
 
 
 TOLD = "Every worker that makes calls follows within a few seconds."

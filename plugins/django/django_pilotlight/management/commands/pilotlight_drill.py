@@ -14,7 +14,7 @@ class Command(BaseCommand):
     """A game day: let a share of every worker's calls find a target refused."""
 
     help = (
-        "Let a share of the calls in every worker pass over a target, until the time is over; as "
+        "Let a share of the calls in every worker skip a target, until the time is over; as "
         "`pilotlight drill` does. Nothing is sent, and no circuit breaker sees it. Refuses to "
         "leave a route without another target, unless --yes is given."
     )
