@@ -32,6 +32,8 @@ class NoCircles(Contract):
         output.print_error("These modules import each other in a circle:")
         for step in check.metadata["steps"]:
             output.print_error(f"- {step}")
+        output.print_error("What they share stands below them all; what one needs is passed in.")
+        output.new_line()
 
 
 def _steps(graph: grimp.ImportGraph, circle: list[str]) -> list[str]:
