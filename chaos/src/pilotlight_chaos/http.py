@@ -193,8 +193,8 @@ class Wire:
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """Close a connection now, with RST in place of FIN."""
-    sock = writer.get_extra_info("socket")
     with contextlib.suppress(OSError, AttributeError):  # closed already: nothing to reset
+        sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
