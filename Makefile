@@ -74,7 +74,7 @@ format: $(READY) ## Let ruff format and mend
 bench: $(READY) ## Print the numbers that are promised (about 5 min); ARGS="--html bench.html"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-peers: $(READY) ## What pilotlight and its peers cost, and what their callers get (about 8 min)
+bench-peers: $(READY) ## What pilotlight and its peers cost, and what their callers get (about 16 min)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 bench-docs: $(READY) ## Run both, and write docs/performance.md and docs/comparison.md anew

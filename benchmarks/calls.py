@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
-from benchmarks.canned import canned
-from benchmarks.clients import Client, has_via, ollama_wire, openai_wire
+from benchmarks.canned import CHUNKS, canned
+from benchmarks.clients import Client, gathered_wire, has_via, ollama_wire, openai_wire
 from benchmarks.measure import Spent, ablock, ainterleaved, block, interleaved, settle
 from benchmarks.rows import Row
-from benchmarks.versus import NATIVE, RAW, versus
+from benchmarks.versus import NATIVE, PLAIN, RAW, versus
 
 ROUNDS, TIMES, WARM = 9, 25, 10
 CALL, LOCAL = 1.4, 1.5  # times raw httpx, times the raw ollama client
@@ -20,10 +20,12 @@ def rows() -> list[Row]:
     """Measure."""
     with canned() as server:
         wire, local = openai_wire(server), ollama_wire(server)
-        return asyncio.run(_rows(wire, local))
+        return asyncio.run(_rows(wire, local, gathered_wire(server)))
 
 
-async def _rows(wire: Mapping[str, Client], local: Mapping[str, Client]) -> list[Row]:
+async def _rows(
+    wire: Mapping[str, Client], local: Mapping[str, Client], gathered: Mapping[str, Client]
+) -> list[Row]:
     path = "" if has_via() else " (through litellm: there is no other way yet)"
     made = []
     for told, clients, base, limit, promise in (
@@ -34,7 +36,12 @@ async def _rows(wire: Mapping[str, Client], local: Mapping[str, Client]) -> list
             versus(f"{told}, sync", _found(clients), base, limit, promise),
             versus(f"{told}, async", await _afound(clients), base, limit, promise),
         ]
-    return made
+    told = f"whole call, put together of {CHUNKS} chunks"
+    return [
+        *made,
+        versus(f"{told}, sync", _found(gathered), PLAIN),
+        versus(f"{told}, async", await _afound(gathered), PLAIN),
+    ]
 
 
 def _found(clients: Mapping[str, Client]) -> dict[str, list[Spent]]:

@@ -44,6 +44,7 @@ def _openai_chunks() -> list[bytes]:
         {**head, "model": MODEL, "choices": [{"index": 0, "delta": d, "finish_reason": f}]}
         for d, f in deltas
     ]
+    events[-1]["usage"] = {"prompt_tokens": 9, "completion_tokens": CHUNKS, "total_tokens": 29}
     return [b"data: %s\n\n" % json.dumps(event).encode() for event in events] + [
         b"data: [DONE]\n\n"
     ]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import httpx
 
 import pilotlight
-from benchmarks.versus import LITELLM, NATIVE, OURS, RAW, SDK
+from benchmarks.versus import LITELLM, NATIVE, OURS, PLAIN, RAW, SDK
 
 ASK = [{"role": "user", "content": "hi"}]
 MODEL = "gpt-4o"
@@ -31,8 +31,8 @@ class Client(Protocol):
 class Ours:
     """A route of one target."""
 
-    def __init__(self, target: dict[str, Any]) -> None:
-        table = {"targets": {"one": target}, "routes": {"chat": {"targets": ["one"]}}}
+    def __init__(self, target: dict[str, Any], **route: Any) -> None:
+        table = {"targets": {"one": target}, "routes": {"chat": {"targets": ["one"], **route}}}
         self.route = pilotlight.load(table).route("chat")
 
     def ask(self) -> str:
@@ -143,6 +143,12 @@ def openai_wire(server: str, wait: int = 0, gap: int = 0) -> dict[str, Client]:
     if has_via():
         made[LITELLM] = Ours({**target, "via": "litellm"})
     return made
+
+
+def gathered_wire(server: str) -> dict[str, Client]:
+    """Return ours whose answers are put together of a stream, and ours whose are not."""
+    target = {"model": f"openai/{MODEL}", "api_base": f"{server}/0/0/v1", "api_key": "k"}
+    return {OURS: Ours(target, gather="always"), PLAIN: Ours(target, gather="never")}
 
 
 def ollama_wire(server: str) -> dict[str, Client]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.contest import PATIENCE, SCENARIOS, Finding
 from benchmarks.rows import markdown
+from benchmarks.waits import ASKED, EVERY, GIVEN_UP, LONGEST, TUNED, WAITS
 
 TITLES = {
     "pilotlight": "pilotlight",
@@ -40,8 +41,33 @@ two targets, `Router(fallbacks=...)`, `ChatOpenAI(...).with_fallbacks([...])`, a
 `Agent(FallbackModel(...))`.  Each fault meets fresh clients.  Source: `benchmarks/contestants.py`
 (the set-ups) and `benchmarks/contest.py` (the faults).
 
+## In time
+
+What some of these faults cost the caller in seconds, each library with fresh clients. First as it
+comes, with nothing set but the two addresses:
+
+{waits}
+
+And as people tune it: {timeout:.0f} s for each attempt, no retries but pilotlight's own
+(`max_retries=0`, `num_retries=0`), and {pause:.0f} s for a breaker's break
+(`allowed_fails=1, cooldown_time={pause:.0f}`; `breaker = {{ reset_timeout = {pause:.0f} }}`).
+
+{waits_tuned}
+
+The seconds are those of the slowest call; `P` and `F` as above.  In the first row there is a call
+every {every:.0f} s, the outage included: *after* counts from its end until the primary has answered
+again, or *not in* so many seconds; `P` counts the requests that it was sent in vain.  *Too early*
+are requests that reach the primary within the {asked:.0f} s that it asked for.
+*STILL WAITING*: no end in {longest:.0f} s.  Source: `benchmarks/waits.py`.
+
 ## Notes, in fairness
 
+- Who asks a dead primary with each call is back on it with the first call after the outage, and
+  pays for that with each call until then: *after*, `P` and *slowest* belong together.
+- One outage says little of the time back, for it matters where in a break it ends:
+  [coming back](coming-back.md) has the mean and the worst over many.
+- The SDKs hear `Retry-After` too, and wait for it on the caller's time before they ask again.
+- The openai SDK gives a silent server ten minutes by default: *still waiting* means that.
 - The Router's breaker is off for a group with one deployment, unless it is configured.  With
   `allowed_fails=1, cooldown_time=30` the 20 calls in a row cost its primary {tuned} requests
   rather than {untuned}: people who tune it do not pay what the table says.
@@ -76,6 +102,8 @@ class Comparison:
     findings: Mapping[str, Mapping[str, Finding]]
     versions: Mapping[str, Mapping[str, str]]  # of each contestant: packages
     tuned: Finding  # the Router with its cool-down configured, in the row of many calls
+    waits: Mapping[str, Mapping[str, str]]  # of each contestant: seconds, by scenario
+    waits_tuned: Mapping[str, Mapping[str, str]]
     date: str
 
     def as_json(self) -> dict[str, Any]:
@@ -88,6 +116,8 @@ class Comparison:
             "versions": {name: dict(each) for name, each in self.versions.items()},
             "findings": found,
             "litellm_tuned": self.tuned.as_json(),
+            "waits": self.waits,
+            "waits_tuned": self.waits_tuned,
         }
 
 
@@ -100,6 +130,12 @@ def table(found: Comparison) -> str:
     )
 
 
+def waits_table(found: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the seconds: a line for each scenario, a column for each contestant."""
+    header = ["", *(TITLES[name] for name in found)]
+    return markdown(header, ([told, *(each[told] for each in found.values())] for told in WAITS))
+
+
 def page(found: Comparison) -> str:
     """Return the page."""
     many = next(each.told for each in SCENARIOS if each.calls > 1)
@@ -109,6 +145,14 @@ def page(found: Comparison) -> str:
         python=platform.python_version(),
         table=table(found),
         patience=PATIENCE,
+        waits=waits_table(found.waits),
+        waits_tuned=waits_table(found.waits_tuned),
+        timeout=TUNED.timeout,
+        pause=TUNED.pause,
+        every=EVERY,
+        given_up=GIVEN_UP,
+        asked=ASKED,
+        longest=LONGEST,
         versions=_versions(found),
         tuned=found.tuned.primary,
         untuned=found.findings["litellm"][many].primary,

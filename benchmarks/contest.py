@@ -67,6 +67,9 @@ SCENARIOS = (
     Scenario("stream: cut after 3 tokens", "cut", {"after": 3}, stream=True),
     Scenario("stream: clean end after 3, not finished", "eof", {"after": 3}, stream=True),
     Scenario("stream: error event after 3", "error_event", {"after": 3}, stream=True),
+    Scenario(
+        "stream: broken event beside the end, after 3", "broken_event", {"after": 3}, stream=True
+    ),
     Scenario("stream: stall after 3", "stall", {"after": 3}, stream=True),
     Scenario(
         "stream: only keep-alives after 3",

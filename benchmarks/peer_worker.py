@@ -4,8 +4,8 @@
 
 A job is a line of JSON: `{"primary": URL, "backup": URL, "stream": false}`.  The
 answer is one too: `{"text": ..., "error": null}`.  Everybody gets one second for
-each attempt and no retries of the SDK's.  It runs in the peers' environment, so
-it imports nothing of pilotlight's but for pilotlight itself.
+each attempt and no retries of the SDK's, unless the job has a `setup`.  It runs in the
+peers' environment, so it imports nothing of pilotlight's but for pilotlight itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
-from benchmarks.contestants import CONTESTANTS, Contestant
+from benchmarks.contestants import CONTESTANTS, Contestant, Setup
 
 
 def judge(contestant: Contestant, stream: bool) -> dict[str, Any]:
@@ -43,7 +43,8 @@ def main() -> int:
     print(json.dumps({name: version(name) for name in make.packages}), file=out, flush=True)
     for line in sys.stdin:
         job = json.loads(line)
-        got = judge(client(job["primary"], job["backup"]), job["stream"])
+        setup = Setup(**job.get("setup", {}))
+        got = judge(client(job["primary"], job["backup"], setup), job["stream"])
         print(json.dumps(got), file=out, flush=True)
     return 0
 

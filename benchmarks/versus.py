@@ -11,6 +11,7 @@ from benchmarks.rows import Row
 OURS = "pilotlight"
 LITELLM = "pilotlight via litellm"
 RAW, SDK, NATIVE = "raw httpx", "openai SDK", "raw ollama client"
+PLAIN = "the same call, not gathered"
 
 
 def versus(

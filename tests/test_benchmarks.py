@@ -3,16 +3,20 @@
 import json
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
-from benchmarks import clients, contestants, measure, publish
+from benchmarks import clients, comparison, contest, contestants, measure, publish, waits
 from benchmarks.canned import CHUNKS, canned
 from benchmarks.chart import Bar, Chart, chart_of
 from benchmarks.chart_svg import svg
+from benchmarks.contestants import Setup
+from benchmarks.house import says
 from benchmarks.memory import _slope
 from benchmarks.page import html
 from benchmarks.peer_speed import Said
 from benchmarks.rows import PROMISES, Row, machine, promises, row_of
+from pilotlight_chaos import ChaosServer
 
 BARS = [
     Bar("raw httpx", 1.0, "base", 0.9, 1.2),
@@ -124,3 +128,64 @@ def test_what_misses_is_argued_or_said_to_be_unargued():
     page = publish.page(*_reports())
     assert "**the tap on the wire, per streamed chunk**: by the profile" in page
     assert f"**whole call**: {publish.UNARGUED}" in page
+
+
+class Naive:
+    """A worker whose contestant asks the primary `times` in each call, then the backup."""
+
+    def __init__(self, times):
+        self.times = times
+        self.jobs = []
+
+    def ask(self, job):
+        self.jobs.append(job)
+        for base in [job["primary"]] * self.times + [job["backup"]]:
+            client = contestants.Httpx(base, base, Setup(timeout=0.2))
+            try:
+                return {"text": client.ask(), "error": None}
+            except httpx.HTTPError:
+                pass
+            finally:
+                client._client.close()
+        return None
+
+
+@pytest.mark.parametrize(("times", "early"), [(1, 2), (2, 5)])
+def test_what_comes_before_its_time_is_counted(times, early):
+    with ChaosServer(reply=says) as house:
+        match = waits.Match(house, Naive(times), waits.TUNED)
+        assert waits._asked_to_wait(match).startswith(f"{early} too early · slowest ")
+
+
+def test_the_slowest_call_is_told_with_who_was_asked():
+    with ChaosServer(reply=says) as house:
+        match = waits.Match(house, worker := Naive(2), waits.TUNED)
+        match.ask()
+        assert match.got == "primary"
+        told, _, asked = waits._hang(match).partition(" · ")
+        assert float(told.removesuffix(" s")) >= 0.4, "two attempts of 0.2 s"
+        assert asked == "P2 F1"
+        assert worker.jobs[0]["setup"] == {"timeout": 10.0, "defaults": False, "pause": 5.0}
+
+
+def test_who_gives_no_answer_is_waiting_still():
+    match = waits.Match(ChaosServer(), Naive(0), waits.DEFAULTS)
+    match.got = "nothing"
+    assert match.costs() == "STILL WAITING after 130 s"
+
+
+def test_the_comparison_has_every_row_for_everybody():
+    findings = {each.told: contest.Finding(f"<{each.told}>", 1, 1) for each in contest.SCENARIOS}
+    times = {told: f"<{told}>" for told in waits.WAITS}
+    found = comparison.Comparison(
+        findings=dict.fromkeys(comparison.TITLES, findings),
+        versions={},
+        tuned=contest.Finding("fallback answers", 2, 20),
+        waits=dict.fromkeys(comparison.TITLES, times),
+        waits_tuned=dict.fromkeys(comparison.TITLES, times),
+        date="2026-11-27",
+    )
+    page = comparison.page(found)
+    assert all(page.count(f"<{told}>") == len(comparison.TITLES) for told in findings)
+    assert all(page.count(f"<{told}>") == 2 * len(comparison.TITLES) for told in times)
+    assert json.loads(json.dumps(found.as_json()))["waits"]["litellm"] == times

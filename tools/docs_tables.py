@@ -132,8 +132,11 @@ MEANING: Mapping[str, str] = {
     "else can answer",
     "routes.sit_out": "the longest wait for which the first target is waited for, although others "
     "could answer; 0: none",
+    "routes.gather": "when an unstreamed chat is streamed underneath, so that `first_token` and "
+    "`between_tokens` hold: `auto`, while others could answer and the target has not just "
+    "answered; see [streaming.md](streaming.md#unstreamed-calls)",
     "timeout.connect": "TCP and TLS handshake",
-    "timeout.first_token": "until the first content of a stream",
+    "timeout.first_token": "until the first content of a stream, or of a gathered answer",
     "timeout.between_tokens": "silence between two pieces of content; keep-alives do not count",
     "timeout.total": "the whole attempt",
     "breaker.failure_rate": "opens at this share of failed calls in the window",

@@ -16,7 +16,7 @@ from pilotlight_chaos.lab.current import is_built
 from pilotlight_chaos.lab.world import World
 from pilotlight_chaos.report.reading import told
 
-FAST = ("07", "09", "10", "12", "13", "20", "21", "25")
+FAST = ("07", "09", "10", "12", "13", "20", "21", "25", "31")
 MINE = """
 title: Mine
 description: An experiment of one's own
@@ -73,7 +73,7 @@ def mine(tmp_path, world="{}", tolerance="[0, 1]"):
 
 def test_all_of_the_list_are_there():
     numbers = [each.number for each in runner.packaged()]
-    assert sorted(numbers) == [f"{number:02}" for number in range(1, 26)]
+    assert sorted(numbers) == [f"{number:02}" for number in range(1, 36)]
 
 
 @pytest.mark.parametrize("experiment", runner.packaged(), ids=lambda each: each.name)
@@ -82,7 +82,7 @@ def test_an_experiment_is_whole(experiment):
     probes = [probe["name"] for probe in loaded["steady-state-hypothesis"]["probes"]]
     off = loaded["configuration"]["negative_control"]
     assert off["deviates"] == probes[0], "a look ends at the first probe that deviates"
-    assert set(off) & {"hold_closed", "pilotlight", "traffic"}, "switches nothing off"
+    assert set(off) & {"hold_closed", "hold_open", "pilotlight", "traffic"}, "switches nothing off"
     assert loaded["runtime"]["hypothesis"]["strategy"] == "continuously"
     assert loaded["runtime"]["rollbacks"]["strategy"] == "always"
     assert [each["provider"]["func"] for each in loaded["rollbacks"]] == ["undo"]

@@ -100,6 +100,48 @@ def test_refusals(
     assert ask(server, http, dialect).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "kind", ["server_error", "bad_gateway", "overloaded", "unavailable", "gateway_timeout"]
+)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_trouble_may_say_when_it_is_over(
+    server: ChaosServer, http: httpx.Client, kind: str, dialect: str
+) -> None:
+    server.fault("x", kind)
+    silent = ask(server, http, dialect)
+    server.fault("x", kind, retry_after=7)
+    told = ask(server, http, dialect)
+    assert "retry-after" not in silent.headers
+    assert told.headers["retry-after"] == "7"
+    assert (told.status_code, told.content) == (silent.status_code, silent.content)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_context_with_a_limit_refuses_what_is_longer_and_names_it(
+    server: ChaosServer, http: httpx.Client, dialect: str
+) -> None:
+    server.fault("x", "context", limit=1000)
+    assert ask(server, http, dialect).status_code == 200
+    long = json.loads(json.dumps(BODIES[dialect]).replace('"hi"', json.dumps("word " * 1000)))
+    refused = http.post(server.base("x") + PATHS[dialect], json=long | {"stream": False})
+    assert refused.status_code == 400
+    assert "1000" in refused.text
+    assert "1254" in refused.text, "and how many tokens the prompt has"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_broken_event_stands_beside_the_end_mark(
+    server: ChaosServer, http: httpx.Client, dialect: str
+) -> None:
+    server.fault("x", "broken_event", after=3)
+    with streaming(server, http, dialect) as response:
+        *_, last = response.iter_raw()
+    assert "one two three four five" in ask(server, http, dialect).text, "where it is no stream"
+    assert last.index(b'"delta": {"content":') < last.index(TERMINAL[dialect].encode())
+    with streaming(server, http, dialect) as response:
+        assert words(response.read().decode()) == 3
+
+
 def test_retry_after_is_where_each_provider_puts_it(
     server: ChaosServer, http: httpx.Client
 ) -> None:

@@ -255,6 +255,7 @@ class Pilotlight:
             fail_over_on=frozenset(Fault(fault) for fault in config.fail_over_on),
             rate_limit_wait=config.rate_limit_wait,
             sit_out=config.sit_out,
+            gather=config.gather,
         )
         targets = tuple(self.target(each) for each in config.targets)
         sensitive = self.config.sensitive if config.sensitive is None else config.sensitive
@@ -317,6 +318,10 @@ class Pilotlight:
             care=config.care(),
             room=lambda options: connection.room(options, health.window),
             base_url=connection.base_url,
+            # Whoever gives a model's `first_token` knows how long it may think unheard.
+            gathers=lambda call, even_so: connection.streamable.suits(
+                call, even_so or "first_token" in config.timeout.model_fields_set
+            ),
             space=None if config.space is None else self.registry.space(config.space),
         )
 

@@ -41,13 +41,15 @@ def _escaped(char: str) -> str:
 
 
 class _Harmless(logging.Filter):
-    """Makes what was put into a line harmless, and what goes along with it as `extra`."""
+    """Makes a line harmless: its words, its traceback, and what goes along with it as `extra`."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(map(_argument, record.args))
         line = vars(record)
         line["msg"] = _argument(record.msg)
+        if record.exc_info:
+            record.exc_text = plain(_TRACES.formatException(record.exc_info), keep="\n")
         for key in line.keys() - _OWN:
             if isinstance(line[key], str):
                 line[key] = plain(line[key])
@@ -59,6 +61,7 @@ def _argument(value: Any) -> Any:
 
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({})))
+_TRACES: Final = logging.Formatter()
 _HARMLESS: Final = _Harmless()
 
 

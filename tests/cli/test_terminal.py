@@ -297,10 +297,25 @@ def test_a_line_of_ours_is_one_line(caplog, text):
     assert len(caplog.records) == 2
 
 
+@given(text=TEXTS)
+@SOME
+def test_a_traceback_of_ours_has_harmless_words(caplog, text):
+    caplog.clear()
+    try:
+        raise ValueError(text)
+    except ValueError:
+        logger("pilotlight").exception("a listener failed")
+    (record,) = caplog.records
+    assert unsafe(logging.Formatter().format(record), but="\n") == []
+
+
 def test_every_logger_of_ours_is_harmless():
-    room = Path(pilotlight.__file__).parent
+    root = Path(__file__).parents[2]
+    rooms = [Path(pilotlight.__file__).parent, *root.glob("plugins/*/*_pilotlight")]
+    assert len(rooms) == 3
     made = [
         path.name
+        for room in rooms
         for path in room.rglob("*.py")
         if "logging.getLogger(" in path.read_text("utf-8").replace("logging.getLogger()", "")
     ]

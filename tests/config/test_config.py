@@ -130,13 +130,13 @@ def test_a_route_has_the_policy_of_its_table():
             "targets": ["gpt"], "deadline": "1m", "on_interrupt": "restart", "private": True,
             "on_broken_event": "skip",
             "fail_over_on": ["content_blocked"], "rate_limit_wait": 0, "priority": "low",
-            "sit_out": "3s",
+            "sit_out": "3s", "gather": "never",
         }},
     })  # fmt: skip
     route = pilot.route("chat")
     assert (route.deadline, route.private, route.priority) == (60.0, True, "low")
     assert (route.policy.on_interrupt, route.policy.rate_limit_wait) == ("restart", 0.0)
-    assert route.policy.sit_out == 3.0
+    assert (route.policy.sit_out, route.policy.gather) == (3.0, "never")
     assert route.policy.on_broken_event == "skip"
     assert route.policy.fail_over_on == {Fault.CONTENT_BLOCKED}
 

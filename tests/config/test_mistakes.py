@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import pilotlight
-from pilotlight import ConfigError, load
-from pilotlight.config.schema import load_config
+from pilotlight import AllTargetsFailed, ConfigError, Pilotlight, load
+from pilotlight.config.schema import load_config, parse
+from pilotlight.registry import Registry
 
 WELL = """
 [targets.gpt]
@@ -176,3 +177,32 @@ def test_a_key_of_the_environment_is_found_by_its_usual_name(monkeypatch):
     one = load({"targets": {"a": {"model": "openai/x"}}}).target("a")
     two = load({"targets": {"a": {"model": "openai/x", "api_key": SECRET}}}).target("a")
     assert one.health is two.health
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "told"),
+    [
+        ("openai/gpt-4o", None, "no API key: set OPENAI_API_KEY"),
+        ("cohere/command-a", None, "no API key: set COHERE_API_KEY"),
+        ("mistral/x", {"env": "A_KEY_OF_MINE"}, "no API key: set A_KEY_OF_MINE"),
+        ("opnai/gpt-4o", None, "did you mean openai/gpt-4o?"),
+        ("mistrall/x", None, "did you mean mistral/x?"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_missing_key_is_told_with_its_mend(monkeypatch, model, key, told, stream):
+    for name in (
+        "OPENAI_API_KEY",
+        "COHERE_API_KEY",
+        "CO_API_KEY",
+        "OPNAI_API_KEY",
+        "MISTRAL_API_KEY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    target = {"model": model, **({"api_key": key} if key else {})}
+    given = {"targets": {"t": target}, "routes": {"r": {"targets": ["t"]}}}
+    with Pilotlight(parse(given, "test"), registry=Registry()) as app:
+        ask = [{"role": "user", "content": "hi"}]
+        with pytest.raises(AllTargetsFailed) as raised:
+            list(app.route("r").stream(ask)) if stream else app.route("r").complete(ask)
+    assert told in str(raised.value)

@@ -37,6 +37,12 @@ NO_CHUNKS: Final = {
     "responses": (b'{"type": "response.output_text.delta", "delta": null}',),
     "anthropic": (b'{"type": "content_block_delta", "index": 0, "delta": null}',),
     "gemini": (b'{"candidates": [{"content": {"parts": ["x"]}}]}', b'{"candidates": null}'),
+    "cohere": (
+        b'{"type": "content-delta", "index": 0, "delta": null}',
+        b'{"type": "content-delta", "delta": {"message": {"content": []}}}',
+        b'{"type": "tool-call-delta", "delta": {"message": {"tool_calls": "x"}}}',
+        b'{"message": "boom"}',
+    ),
     "ollama": (b'{"message": [], "done": false}', b'{"message": null}'),
 }
 
@@ -102,6 +108,25 @@ def gemini(words: tuple[str, ...]) -> list[bytes]:
     return [*(event(word) for word in words[:-1]), event(words[-1], finishReason="STOP")]
 
 
+def cohere(words: tuple[str, ...]) -> list[bytes]:
+    def part(kind: str, **content: Any) -> bytes:
+        return named(kind, index=0, delta={"message": {"content": content}})
+
+    usage = {
+        "billed_units": {"output_tokens": 3},
+        "tokens": {"input_tokens": 1, "output_tokens": 3},
+    }
+    empty: dict[str, Any] = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+    return [
+        named("message-start", id="c", delta={"message": {"role": "assistant", **empty}}),
+        part("content-start", type="text", text=""),
+        *(part("content-delta", text=word) for word in words),
+        named("content-end", index=0),
+        named("message-end", delta={"finish_reason": "COMPLETE", "usage": usage}),
+        b"data: [DONE]\n\n",
+    ]
+
+
 def ollama(words: tuple[str, ...]) -> list[bytes]:
     def line(word: str, **more: Any) -> bytes:
         message = {"role": "assistant", "content": word}
@@ -139,6 +164,7 @@ STREAMS: Final = {
     "openai": openai,
     "anthropic": anthropic,
     "gemini": gemini,
+    "cohere": cohere,
     "ollama": ollama,
     "responses": responses,
 }

@@ -24,6 +24,7 @@ from pilotlight.registry import Registry
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire import transport
 from pilotlight.wire.content_coding import Inflater, UnfitBody, coding_of
+from pilotlight.wire.garbage import ERROR_BODY
 from pilotlight.wire.pool import Pool
 from pilotlight.wire.tap import Tap
 from tests.providers.loopback import Loopback, reply, said
@@ -177,3 +178,54 @@ def test_the_clocks_hold_while_a_body_is_inflated() -> None:
         pool.close()
     assert tap.expired == "total"
     assert tap.received < 2**20
+
+
+# What litellm is given of what it can't read.
+
+GARBAGE: Final = {
+    "words": (b"word " * 60_000, "application/json"),
+    "cut JSON": (b'{"a": "' + b"word " * 60_000, "application/json"),
+    "broken JSON": (b'{"a": ' + b"word " * 60_000 + b"}", "application/json; charset=utf-8"),
+    "a stream": (b"data: " + b"word " * 60_000, "text/event-stream"),
+    "a page": (b"<html>" + b"<p>hello</p>" * 30_000, "text/html"),
+}
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_others_are_takenlittle_of_what_they_can_not_read(
+    garbage: str, status: int, colour: str
+) -> None:
+    """A reader gets a bounded piece of an error, and nothing at all for a good answer."""
+    body, kind = GARBAGE[garbage]
+    tap = Tap("openai", Timeouts(), json_only=True)
+
+    async def run(pool: Pool) -> bytes:
+        answer = await pool.abound(tap).post(f"{server.url}/v1/chat/completions", json={})
+        return answer.content
+
+    taken = b""
+    with Loopback(lambda *_: reply(body, status, kind)) as server:
+        pool = Pool(server.url, wire="openai")
+        with suppress(UnfitBody):
+            if colour == "async":
+                taken = asyncio.run(run(pool))
+            else:
+                taken = pool.bound(tap).post(f"{server.url}/v1/chat/completions", json={}).content
+        pool.close()
+    refused = status == 200 and "stream" not in kind
+    assert taken == (b"" if refused else body[:ERROR_BODY])
+    assert (tap.unfit != "") == refused
+
+
+@pytest.mark.parametrize("json_only", [False, True])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "audio/mpeg"])
+def test_a_large_answer_is_handed_on_whole(json_only: bool, kind: str) -> None:
+    body = json.dumps({"choices": [], "text": "word " * 60_000}).encode()
+    body = body if kind == "application/json" else body[:-2]
+    tap = Tap("openai", Timeouts(), json_only=json_only)
+    with Loopback(lambda *_: reply(body, kind=kind)) as server:
+        pool = Pool(server.url, wire="openai")
+        assert pool.bound(tap).post(f"{server.url}/x", json={}).content == body
+        pool.close()

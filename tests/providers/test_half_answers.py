@@ -27,10 +27,11 @@ READERS: dict[str, tuple[str, dict[str, Any]]] = {
     "handler": ("openai", {"model": "deepseek/m", "api_base": "{}/v1", "via": "litellm"}),
     "anthropic": ("anthropic", {"model": "anthropic/m", "api_base": "{}"}),
     "gemini": ("gemini", {"model": "gemini/m", "api_base": "{}/v1beta"}),
+    "cohere": ("cohere", {"model": "cohere/m", "api_base": "{}"}),
     "ollama": ("ollama", {"model": "ollama/m", "api_base": "{}", "health": "off"}),
 }
 # How often each is tried: litellm takes its time.
-TIMES = {"direct": 200, "ollama": 200}
+TIMES = {"direct": 200, "cohere": 200, "ollama": 200}
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_a_half_answer_is_never_whole(
 
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("broken", ["<html>", "[1]", "cut", "odd"])
-@pytest.mark.parametrize("reader", ["direct", "ollama"])
+@pytest.mark.parametrize("reader", ["direct", "cohere", "ollama"])
 def test_a_broken_event_is_left_out_if_the_route_says_so(
     server: Server, route: Callable[..., Route], reader: str, broken: str, colour: str
 ) -> None:

@@ -175,10 +175,11 @@ class TestWithout:
     def test_neither_litellm_nor_ollama_is_imported_for_a_local_answer(self) -> None:
         script = """
 import sys
-from pilotlight.providers import ollama_http, ollama_wire, shapes
-body, _ = ollama_wire.chat_request("m", [{"role": "user", "content": "x"}], {}, stream=False)
+from pilotlight.providers import shapes
+from pilotlight.providers.ollama import answer, http, request
+body, _ = request.chat_request("m", [{"role": "user", "content": "x"}], {}, stream=False)
 said = {"message": {"content": "hi"}, "done": True, "done_reason": "stop"}
-reply = shapes.Shape(ollama_wire.completion_from(said, model="m", created=1, id="x"))
+reply = shapes.Shape(answer.completion_from(said, model="m", created=1, id="x"))
 assert reply.choices[0].message.content == "hi"
 print(sorted({"litellm", "ollama", "openai", "pydantic"} & set(sys.modules)))
 """

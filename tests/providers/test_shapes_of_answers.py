@@ -57,6 +57,21 @@ GEMINI: Final = {
     "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
     "modelVersion": "gemini-2.5-flash", "responseId": "r",
 }  # fmt: skip
+COHERE: Final = {
+    "id": "c", "finish_reason": "COMPLETE",
+    "message": {
+        "role": "assistant", "tool_plan": "p", "tool_calls": [CALL],
+        "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hi"}],
+        "citations": [{
+            "start": 0, "end": 2, "text": "hi", "type": "TEXT_CONTENT",
+            "sources": [{"type": "document", "id": "d", "document": {"title": "t", "url": "u"}}],
+        }],
+    },
+    "usage": {
+        "billed_units": {"input_tokens": 1, "output_tokens": 1}, "cached_tokens": 1,
+        "tokens": {"input_tokens": 1, "output_tokens": 2, "reasoning_tokens": 1},
+    },
+}  # fmt: skip
 OLLAMA: Final = {
     "model": "llama3.2", "created_at": "2026-01-01T00:00:00Z", "done": True, "done_reason": "stop",
     "message": {
@@ -83,6 +98,7 @@ WIRES: Final[dict[str, tuple[str, dict[str, Any], str, Any]]] = {
     "groq": ("groq/llama-3.3-70b-versatile", {"via": "litellm"}, "complete", OPENAI),
     "anthropic": ("anthropic/claude-sonnet-4-5", {}, "complete", ANTHROPIC),
     "gemini": ("gemini/gemini-2.5-flash", {}, "complete", GEMINI),
+    "cohere": ("cohere/command-a-03-2025", {}, "complete", COHERE),
     "ollama": ("ollama/llama3.2", {}, "complete", OLLAMA),
     "embeddings": ("openai/text-embedding-3-small", {}, "embed", EMBEDDED),
     "ollama embeddings": ("ollama/nomic-embed-text", {}, "embed", OLLAMA_EMBEDDED),

@@ -32,6 +32,7 @@ WAYS = {
     "litellm": {"model": "openai/m", "api_base": "{}/v1", "via": "litellm"},
     "anthropic": {"model": "anthropic/m", "api_base": "{}"},
     "gemini": {"model": "gemini/m", "api_base": "{}/v1beta"},
+    "cohere": {"model": "cohere/m", "api_base": "{}"},
     "ollama": {"model": "ollama/m", "api_base": "{}", "health": "off"},
 }
 BOTH = pytest.mark.parametrize("way", ["direct", "litellm"])
@@ -122,6 +123,8 @@ KEPT = [
     ("direct", "openai", None),
     ("anthropic", "anthropic", None),
     ("gemini", "gemini", None),
+    ("cohere", "cohere", -1),
+    ("cohere", "cohere", None),
     ("ollama", "ollama", None),
 ]
 
@@ -310,8 +313,8 @@ def test_a_caller_that_says_no_is_heard(server: Server, route: Callable[..., Rou
 
 
 @COLOURS
-@pytest.mark.parametrize("way", ["anthropic", "gemini"])
-def test_litellm_hands_the_tokens_on(
+@pytest.mark.parametrize("way", ["anthropic", "gemini", "cohere"])
+def test_tokens_that_come_unasked_are_on_the_receipt(
     server: Server, route: Callable[..., Route], way: str, colour: str
 ) -> None:
     server.sent = Sent(way, tuple(STREAMS[way](WORDS)))

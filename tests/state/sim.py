@@ -31,9 +31,10 @@ class Process:
         self.fleet.step()
 
     def permit(self):
-        """As a call asks: is it open?  Then a permit, or None."""
-        if self.breaker.ask() is not None:
-            return None
+        """As a call at the door: if it may wait for the lease, the fleet looks; a permit, or None."""
+        if self.breaker.ask() is not None and (turn := self.breaker.turn()) is not None:
+            self.step()
+            turn.release()
         try:
             return self.breaker.acquire()
         except CircuitOpen:

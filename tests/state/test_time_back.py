@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from sim import KEY
 from world import Sick, World, by_turns
 
-from pilotlight.state.member import HOPE, LEASE
+from pilotlight.state.member import FRESH, HOPE, LEASE, LOST_AFTER, REFRESH
 
 SPREAD = 2.0  # seconds until all have read a notice
+LATE = LOST_AFTER - REFRESH - 0.1  # a process that looks later still is on its own
+HANDED_ON = FRESH + 2 * REFRESH  # seconds until a process that had calls a moment ago lets go
 
 
 def ill(number: int, *, heals_after: float = 5.0, **more) -> World:
@@ -103,53 +105,93 @@ def test_a_call_waits_only_where_nobody_has_the_lease(waits):
     assert (made.over is None) is waits
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
-@given(
-    number=st.integers(1, 6),
-    seed=st.integers(0, 10_000),
-    deadline=st.sampled_from([None, 30.0]),
-    failing_takes=st.sampled_from([0.01, 2.0, 10.0]),
-    answer_takes=st.sampled_from([0.05, 4.0, 20.0]),
-    heals_after=st.floats(0.0, 200.0),
-    traffic=st.lists(
-        st.tuples(
-            st.integers(0, 5),  # who is called
-            st.sampled_from([0.0, 0.1, 0.6, 1.0, 5.0, 12.0, 40.0]),  # how long after the last one
-            st.integers(1, 4),  # how many at once
-        ),
-        min_size=4,
-        max_size=12,
+TRAFFIC = st.lists(
+    st.tuples(
+        st.integers(0, 5),  # who is called
+        st.sampled_from([0.0, 0.1, 0.6, 1.0, 5.0, 12.0, 40.0]),  # how long after the last one
+        st.integers(1, 4),  # how many at once
     ),
+    min_size=4,
+    max_size=12,
 )
-def test_any_pattern_of_traffic(
-    number, seed, deadline, failing_takes, answer_takes, heals_after, traffic
-):
-    world = ill(
-        number,
-        seed=seed,
-        deadline=deadline,
-        failing_takes=failing_takes,
-        answer_takes=answer_takes,
-        heals_after=heals_after,
-    )
-    heals, began = world.sick.heals, world.clock()
-    turn = 0
-    while world.served_after(heals) is None:
+FLEETS = {
+    "number": st.integers(1, 6),
+    "seed": st.integers(0, 10_000),
+    "failing_takes": st.sampled_from([0.01, 2.0, 10.0]),
+    "answer_takes": st.sampled_from([0.05, 4.0, 20.0]),
+    "heals_after": st.floats(0.0, 200.0),
+    "traffic": TRAFFIC,
+}
+
+
+def play(world: World, traffic) -> None:
+    """Repeat a pattern of traffic until the healed endpoint has served a call."""
+    began, turn = world.clock(), 0
+    while world.served_after(world.sick.heals) is None:
         who, gap, burst = traffic[turn % len(traffic)]
         turn += 1
         world.run(world.clock() + gap)
         for _ in range(burst):
-            world.call(who % number)
+            world.call(who % len(world.members))
         assert world.most_trying <= 1
         world.run(world.clock() + 0.05)
         assert world.clock() < began + 3000, "a livelock"
-    served = world.served_after(heals)
     assert world.most_trying <= 1
-    # From when on nothing but a lack of calls may keep the fleet from trying.
-    free = max(heals, world.last_break) + SPREAD
-    wanted = [each.began for each in world.calls if each.began >= free]
-    if wanted and served.began > free:
-        # A lease that was taken and not used is free again after its time, and that has to be read.
-        late = wanted[0] + LEASE + 2 * SPREAD
-        second = next((at for at in wanted if at > late), served.began)
-        assert served.began <= second
+
+
+def assert_found(world: World, since: float, within: float) -> None:
+    """Nothing but a lack of calls may keep it from serving, so many seconds after one came."""
+    served = world.served_after(world.sick.heals)
+    wanted = [each.began for each in world.calls if since <= each.began < served.began]
+    assert not wanted or wanted[-1] <= wanted[0] + within
+
+
+@settings(max_examples=40, deadline=None)
+@given(**FLEETS, deadline=st.sampled_from([None, 30.0]), apart=st.sampled_from([0.0, 1e6]))
+def test_any_pattern_of_traffic(traffic, **more):
+    world = ill(**more)
+    play(world, traffic)
+    assert_found(world, max(world.sick.heals, world.last_break) + SPREAD, HANDED_ON)
+
+
+@settings(max_examples=40, deadline=None)
+@given(**FLEETS, who=st.integers(0, 5), after=st.floats(0.0, 60.0))
+def test_one_that_dies_is_waited_for_until_its_lease_is_over(traffic, who, after, **more):
+    world = ill(**more | {"number": more["number"] + 1})
+    dies = world.sick.heals + after
+    world.at(dies, world.members[who % len(world.members)].die)
+    play(world, [*traffic, (who + 1, 1.0, 1)])
+    since = max(world.sick.heals, world.last_break, dies + LEASE) + SPREAD
+    assert_found(world, since, HANDED_ON)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    **FLEETS | {name: st.just(0.01) for name in ("failing_takes", "answer_takes")},
+    deadline=st.sampled_from([None, 30.0, 0.6, 0.1]),
+    late=st.floats(0.0, LATE),
+)
+def test_calls_that_can_hardly_wait_and_looks_that_come_late_are_no_livelock(traffic, **more):
+    """Each call that came too early for the lease lengthens the time that it is kept for calls."""
+    play(ill(**more), traffic)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seconds=st.floats(0.5, 4.0),
+    after=st.floats(0.1, 3.0),
+    gaps=st.lists(st.sampled_from([0.1, 0.5, 1.0, 2.0]), min_size=6, max_size=12),
+    seed=st.integers(0, 10_000),
+)
+def test_a_longer_break_elsewhere_makes_no_second_trial_while_one_is_on_the_wire(
+    seconds, after, gaps, seed
+):
+    world = ill(2, answer_takes=6.0, seed=seed)
+    world.run(world.last_break + SPREAD)
+    world.call(0)
+    world.run(world.clock() + after)
+    world.members[1].process.breaker.prolong(seconds)
+    for gap in gaps:
+        world.run(world.clock() + gap)
+        world.call(1)
+        assert world.most_trying <= 1

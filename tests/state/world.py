@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from sim import CALM, KEY, Process
+from sim import CALM, Process
 
 from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.core.flow.failover import Policy, failover_flow
 from pilotlight.core.flow.steps import Pause, Queue
 from pilotlight.core.provider import Answered, Attempt, Failed, Report
-from pilotlight.errors import AllTargetsFailed, ProviderFault
+from pilotlight.errors import AllTargetsFailed, DeadlineExceeded, ProviderFault
 from pilotlight.routes.route import Route
 from pilotlight.state.fleet import GAP, JITTER
 from pilotlight.state.member import REFRESH
@@ -61,12 +61,15 @@ class World:
         policy: BreakerPolicy = CALM,
         seed: int = 0,
         deadline: float | None = None,
+        apart: float = 0.0,  # seconds between the clocks of one process and the next
+        late: float = 0.0,  # seconds at most that a look at the board comes late
     ) -> None:
-        self.clock = FakeClock()
+        self.clock, self.apart, self.late = FakeClock(), apart, late
         self.random = random.Random(seed)
         self.board = MemoryBoard(self.clock)
         self.sick = sick
         self.calls: list[Made] = []
+        self.served: list[Made] = []  # by the endpoint, in the order of its answers
         self.trying: dict[int, float] = {}  # the trials under way: call, since when
         self.most_trying = 0
         self.last_break = 0.0  # the latest end of any break so far
@@ -107,8 +110,8 @@ class World:
         self.run(self.clock() + 3.0)
 
     def served_after(self, moment: float) -> Made | None:
-        """The first call that began after a moment and was served by the endpoint."""
-        return next((m for m in self.calls if m.began >= moment and m.served), None)
+        """The first call that asked the endpoint after a moment and was served by it."""
+        return next((m for m in self.served if m.asked[-1] >= moment), None)
 
 
 class _Simulated:
@@ -118,13 +121,16 @@ class _Simulated:
         self, world: World, index: int, policy: BreakerPolicy, deadline: float | None
     ) -> None:
         self.world, self.index, self.dead = world, index, False
-        self.process = Process(world.clock, world.board, policy, KEY, wake=self._woken)
-        shared = ScriptedTarget(f"shared{index}", clock=world.clock)
+        self.ahead = index * world.apart
+        clock = lambda: world.clock() + self.ahead
+        self.process = Process(clock, world.board, policy, wake=self._woken)
+        self.process.breaker._chance = world.random.random
+        shared = ScriptedTarget(f"shared{index}", clock=clock)
         shared.health = self.process.health
         shared.health.attend = None  # the world steps it, no thread does
-        back = ScriptedTarget("back", clock=world.clock)
+        back = ScriptedTarget("back", clock=clock)
         self.shared = shared
-        self.route = Route("r", (shared, back), Policy(), clock=world.clock, deadline=deadline)
+        self.route = Route("r", (shared, back), Policy(), clock=clock, deadline=deadline)
         self._began = -GAP
         self._due = 0
         self._look_in(world.random.uniform(0.0, REFRESH))
@@ -139,10 +145,12 @@ class _Simulated:
     def _look(self) -> None:
         if self.dead:
             return
-        self._began = self.world.clock()
+        stuck = self.world.random.uniform(0.0, self.world.late)
+        self._began = self.world.clock() + stuck
         self.process.step()
         haste = any(each.in_haste for each in self.process.fleet._members)
-        self._look_in(GAP if haste else REFRESH * (1 - JITTER * self.world.random.random()))
+        nap = GAP if haste else REFRESH * (1 - JITTER * self.world.random.random())
+        self._look_in(stuck + nap)
 
     def _woken(self) -> None:
         self._look_in(max(0.0, self._began + GAP - self.world.clock()))
@@ -158,7 +166,7 @@ class _Simulated:
             return  # and nothing is given back: the lease has to run out
         try:
             step = flow.send(outcome)
-        except (StopIteration, AllTargetsFailed):
+        except (StopIteration, AllTargetsFailed, DeadlineExceeded):
             made.over = self.world.clock()
             return
         match step:
@@ -197,12 +205,14 @@ class _Simulated:
             if self.dead:
                 return
             world.trying.pop(id(made), None)
-            made.served = well
+            if well:
+                made.served = True
+                world.served.append(made)
             error = ProviderFault(Fault.SERVER_ERROR, "shared")
             outcome = Answered("well") if well else Failed(Report(Fault.SERVER_ERROR, error))
             self._go_on(made, flow, outcome)
-            state = self.process.breaker.state
-            world.last_break = max(world.last_break, getattr(state, "until", 0.0))
+            until = getattr(self.process.breaker.state, "until", 0.0) - self.ahead
+            world.last_break = max(world.last_break, until)
 
         world.after(sick.answer_takes if well else sick.failing_takes, ended)
 

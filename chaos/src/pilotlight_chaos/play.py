@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .answers import Answer, Ask
-from .dialects import Dialect, Script
+from .dialects import Dialect
 from .dialects.base import dumps
 from .faults import Act, Transfer
-from .http import Reply, Wire
+from .http import Reply, Script, Wire
 
 
 @dataclass(slots=True)
@@ -123,7 +123,8 @@ class Player:
         if fault is not None:
             body = fault.instead(dialect, ask, dumps(dialect.whole(ask, answer)))
         if body is None:
-            return dialect.script(ask, answer)
+            script = dialect.script(ask, answer)
+            return script if fault is None else fault.mangle(script, dialect)
         if isinstance(body, Reply):
             return body
         if isinstance(body, str):

@@ -9,12 +9,12 @@ name says so, else in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from .lab.counting import baseline, calls_since, is_refused, percentile, start_of, tries_at
 from .lab.current import current
-from .lab.notes import CallNote, Try
 from .lab.traffic import CANARY
-from .lab.world import FAULT, World
+from .lab.world import FAULT
 
 QUIET = 0.3  # seconds for requests that were on their way when the target was found out
 ENOUGH = 20  # calls to speak of a percentile or a ratio
@@ -24,62 +24,62 @@ TOLD = 10  # calls that have ended since
 
 def answered(since: str = FAULT) -> float:
     """Return the share of ended calls that got an answer; 1 when none has ended."""
-    ended = [call for call in _calls(since) if call.ended is not None]
+    ended = [call for call in calls_since(since) if call.ended is not None]
     return round(sum(call.answered for call in ended) / len(ended), 4) if ended else 1.0
 
 
 def wrong_answers(since: str = FAULT) -> int:
     """Count the calls that ended well with anything but the right answer."""
-    return sum(call.answered and call.verdict != "whole" for call in _calls(since))
+    return sum(call.answered and call.verdict != "whole" for call in calls_since(since))
 
 
 def spliced_streams(since: str = FAULT) -> int:
     """Count the calls whose caller was shown text that is no beginning of the right answer."""
-    return sum(call.verdict == "wrong" for call in _calls(since))
+    return sum(call.verdict == "wrong" for call in calls_since(since))
 
 
 def errors(kinds: Sequence[str], since: str = FAULT) -> int:
     """Count the errors of other classes than the named ones."""
-    return sum(bool(call.error) and call.error not in kinds for call in _calls(since))
+    return sum(bool(call.error) and call.error not in kinds for call in calls_since(since))
 
 
 def longest_ms(since: str = FAULT) -> int:
     """Return how long the longest call took, or has taken so far."""
     now = current().now()
-    return round(1000 * max((call.took(now) for call in _calls(since)), default=0.0))
+    return round(1000 * max((call.took(now) for call in calls_since(since)), default=0.0))
 
 
 def slow_calls(limit_ms: float, since: str = FAULT) -> int:
     """Count the calls that took longer than a limit."""
     now = current().now()
-    return sum(call.took(now) * 1000 > limit_ms for call in _calls(since))
+    return sum(call.took(now) * 1000 > limit_ms for call in calls_since(since))
 
 
 def added_ms(percent: int = 90, since: str = FAULT, most_tries: int = 100) -> float:
     """Return a percentile of what calls of so many tries at most took beyond the answering attempt,
     less that of the healthy baseline; 0 of fewer than twenty calls.
     """
-    counted = [c for c in _calls(since) if c.answered and len(c.tries) <= most_tries]
+    counted = [c for c in calls_since(since) if c.answered and len(c.tries) <= most_tries]
     if len(counted) < ENOUGH:
         return 0.0
-    healthy = _percentile((c.added() for c in _baseline(current()) if c.answered), percent)
-    return max(0.0, round(1000 * (_percentile((c.added() for c in counted), percent) - healthy), 1))
+    healthy = percentile((c.added() for c in baseline(current()) if c.answered), percent)
+    return max(0.0, round(1000 * (percentile((c.added() for c in counted), percent) - healthy), 1))
 
 
-def refusal_p90_ms(since: str = FAULT) -> int:
-    """Return the 90th percentile of how long the calls took that were not answered.
+def refusal_ms(percent: int = 90, since: str = FAULT) -> int:
+    """Return a percentile of how long the calls took that ended without an answer.
 
-    0 of fewer than ten.
+    0 of fewer than ten.  One that waits in a queue may be answered yet: `longest_ms` sees it.
     """
     now = current().now()
-    took = [call.took(now) for call in _calls(since) if not call.answered]
-    return round(1000 * _percentile(took, 90)) if len(took) >= ENOUGH / 2 else 0
+    took = [call.took(now) for call in calls_since(since) if call.error]
+    return round(1000 * percentile(took, percent)) if len(took) >= ENOUGH / 2 else 0
 
 
 def requests(target: str, since: str = FAULT) -> int:
     """Count the model requests that reached a target."""
     world = current()
-    began = _start(world, since)
+    began = start_of(world, since)
     return 0 if began is None or not world.marks else len(world.requests(target, began))
 
 
@@ -88,6 +88,19 @@ def failed_requests(target: str, since: str = FAULT) -> int:
     world = current()
     began = world.marks.get(since)
     return 0 if began is None else sum(bool(r.fault) for r in world.requests(target, began))
+
+
+def refused_requests(target: str, since: str = FAULT) -> int:
+    """Count the model requests that a target has answered with an error's status."""
+    world = current()
+    began = world.marks.get(since)
+    return 0 if began is None else sum(map(is_refused, world.requests(target, began)))
+
+
+def repeats(target: str, since: str = FAULT) -> int:
+    """Count the calls that have asked a target more than once."""
+    calls = calls_since(since)
+    return sum(sum(each.target == target for each in call.tries) > 1 for call in calls)
 
 
 def requests_once_open(target: str) -> int:
@@ -100,7 +113,7 @@ def requests_once_open(target: str) -> int:
     fault = world.marks.get(FAULT)
     if fault is None:
         return 0
-    ends = sorted(call.ended for call in _calls(FAULT) if call.ended is not None)
+    ends = sorted(call.ended for call in calls_since(FAULT) if call.ended is not None)
     due = max(fault + FOUND_OUT, ends[TOLD - 1]) if len(ends) >= TOLD else world.now()
     opened = (c.at for c in world.notes.changes if c.target == target and c.new == "open")
     return len(
@@ -110,18 +123,18 @@ def requests_once_open(target: str) -> int:
 
 def requests_per_call(target: str, since: str = FAULT) -> float:
     """Return the requests that reached a target for each call that was begun; 0 of too few."""
-    calls = _calls(since)
+    calls = calls_since(since)
     return round(requests(target, since) / len(calls), 2) if len(calls) >= ENOUGH else 0.0
 
 
 def early_requests(target: str, seconds: float) -> int:
-    """Count the requests to a target between its first throttle and the time it named.
+    """Count the requests to a target between its first refusal and the time it named.
 
-    Those that were on their way when the throttle was said, for 300 ms, are not held against it.
+    Those that were on their way when it was said, for 300 ms, are not held against it.
     """
     world = current()
     records = world.server(target).requests(target)
-    first = next((record.time for record in records if record.status == 429), None)
+    first = next((record.time for record in records if is_refused(record)), None)
     if first is None:
         return 0
     return sum(first + QUIET < record.time < first + seconds for record in records)
@@ -136,24 +149,31 @@ def served_by_others(since: str = FAULT) -> int:
     """Count the calls that another than the first target answered."""
     world = current()
     first = world.app.route(world.setting.traffic.route).targets[0].name
-    return sum(call.served_by not in ("", first) for call in _calls(since))
+    return sum(call.served_by not in ("", first) for call in calls_since(since))
 
 
 def served(target: str, since: str = FAULT) -> int:
     """Count the calls that a target answered."""
-    return sum(call.served_by == target for call in _calls(since))
+    return sum(call.served_by == target for call in calls_since(since))
+
+
+def share_served(target: str, since: str = FAULT) -> float:
+    """Return the share of ended calls that a target answered; 1 of fewer than twenty."""
+    ended = [call.served_by for call in calls_since(since) if call.ended is not None]
+    return round(ended.count(target) / len(ended), 2) if len(ended) >= ENOUGH else 1.0
 
 
 def taken_elsewhere(fault: str, since: str = FAULT) -> int:
     """Count the calls that met a fault at one target and were answered by another."""
     return sum(
-        call.answered and any(each.fault == fault for each in call.tries) for call in _calls(since)
+        call.answered and any(each.fault == fault for each in call.tries)
+        for call in calls_since(since)
     )
 
 
 def openings(target: str, reasons: Sequence[str] = (), since: str = FAULT) -> int:
     """Count how often a breaker opened from closed, for certain reasons or for any."""
-    began = _start(current(), since)
+    began = start_of(current(), since)
     return sum(
         change.new == "open"
         and change.old == "closed"
@@ -167,7 +187,7 @@ def openings(target: str, reasons: Sequence[str] = (), since: str = FAULT) -> in
 
 def state_changes(target: str, since: str = FAULT) -> int:
     """Count how often a breaker changed its state."""
-    began = _start(current(), since)
+    began = start_of(current(), since)
     return sum(
         change.target == target and began is not None and change.at >= began
         for change in current().notes.changes
@@ -181,7 +201,7 @@ def longest_break(target: str) -> int:
 
 
 def trials_at_once(target: str) -> int:
-    """Return how many trial calls a half-open breaker had under way at the same time."""
+    """Return how many trials or last resorts a breaker had under way at the same time."""
     trials = [trial for trial in current().notes.trials if trial.target == target]
     return max(
         (sum(other.began <= trial.began < other.ended for other in trials) for trial in trials),
@@ -192,8 +212,8 @@ def trials_at_once(target: str) -> int:
 def misfiled(target: str, faults: Sequence[str], since: str = FAULT) -> int:
     """Count a target's failures that were told as anything but the named faults."""
     return sum(
-        bool(each.fault) and each.fault not in faults for each in _tries(target, since)
-    ) + sum(bool(call.error) and not call.tries and not call.skipped for call in _calls(since))
+        bool(each.fault) and each.fault not in faults for each in tries_at(target, since)
+    ) + sum(bool(call.error) and not call.tries and not call.skipped for call in calls_since(since))
 
 
 def unflagged_substitutions(target: str, since: str = FAULT) -> int:
@@ -204,7 +224,7 @@ def unflagged_substitutions(target: str, since: str = FAULT) -> int:
     # Not only since the fault: a call may have begun before it and been struck by it.
     notes = [each for call in tuple(world.notes.calls) for each in call.tries]
     flagged = sum(each.target == target and "model_substituted" in each.flags for each in notes)
-    began = _start(world, since) or 0.0
+    began = start_of(world, since) or 0.0
     given = sum(
         record.fault == "substituted" and record.outcome == "completed"
         for record in world.requests(target, began)
@@ -227,7 +247,7 @@ def unalerted_calls(target: str, reason: str, since: str = FAULT) -> int:
         (a.at for a in world.notes.alerts if a.target == target and a.reason == reason),
         default=float("inf"),
     )
-    return sum(call.ended is not None and call.ended < first for call in _calls(since))
+    return sum(call.ended is not None and call.ended < first for call in calls_since(since))
 
 
 def back_after(target: str, since: str = "heal") -> float:
@@ -237,7 +257,7 @@ def back_after(target: str, since: str = "heal") -> float:
     if healed is None:
         return 0.0
     back = min(
-        (c.ended for c in _calls(since) if c.ended is not None and c.served_by == target),
+        (c.ended for c in calls_since(since) if c.ended is not None and c.served_by == target),
         default=world.now(),
     )
     return round(back - healed, 2)
@@ -267,33 +287,3 @@ def learning_calls(target: str) -> int:
 def lost_in_workers() -> int:
     """Count the calls of restarted processes that got no answer."""
     return sum(worker["lost"] for worker in current().workers)
-
-
-def _start(world: World, since: str) -> float | None:
-    """Return the moment from which to count; None when its mark is not set yet."""
-    if not world.marks:
-        return world.baseline
-    return world.marks.get(since)
-
-
-def _calls(since: str) -> list[CallNote]:
-    world = current()
-    began = _start(world, since)
-    calls = tuple(world.notes.calls)
-    return [] if began is None else [call for call in calls if call.began >= began]
-
-
-def _baseline(world: World) -> list[CallNote]:
-    first = world.marks.get(FAULT, world.now())
-    calls = (call for call in tuple(world.notes.calls) if call.began >= world.baseline)
-    return [call for call in calls if call.ended is not None and call.ended < first]
-
-
-def _tries(target: str, since: str) -> list[Try]:
-    return [each for call in _calls(since) for each in call.tries if each.target == target]
-
-
-def _percentile(values: Iterable[float], percent: int) -> float:
-    """Return a percentile by the nearest rank; 0 of nothing."""
-    ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, len(ranked) * percent // 100)] if ranked else 0.0

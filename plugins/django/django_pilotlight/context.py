@@ -111,6 +111,9 @@ class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a fun
         _CONTEXTS.leave(self._open, caller)
 
 
+_TERMS: Final = ("private", "deadline", "priority", "request_id")
+
+
 class llm_context(entered):  # noqa: N801 - used as a decorator
     """Say what holds for the LLM calls of a view, or of a block; `deadline` is in seconds.
 
@@ -130,7 +133,14 @@ class llm_context(entered):  # noqa: N801 - used as a decorator
         deadline: float | None = None,
         priority: Priority | None = None,
         request_id: str = "",
+        **unknown: Any,
     ) -> None:
+        for name in unknown:
+            from pilotlight.extension import slip
+
+            meant = slip(name, _TERMS)
+            told = f"; did you mean {meant}=?" if meant in _TERMS else ""
+            raise TypeError(f"llm_context() takes no {name}={told}")
         if deadline is not None and not deadline > 0:
             raise ValueError(f"deadline={deadline!r}: a deadline is a positive number of seconds")
         if priority not in (None, "high", "normal", "low"):

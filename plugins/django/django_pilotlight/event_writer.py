@@ -9,7 +9,6 @@ slower than events come, the newest are dropped and counted.  A call never waits
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import queue
 import threading
@@ -21,6 +20,7 @@ from django.utils import timezone
 
 from django_pilotlight import current_app, settings
 from django_pilotlight.operator_commands import EVERY, OperatorCommands
+from pilotlight.plain import logger
 
 if TYPE_CHECKING:
     from django_pilotlight.models import FailoverEvent
@@ -29,7 +29,7 @@ ROOM: Final = 1000  # events that may wait to be written
 BATCH: Final = 200  # events written by one statement
 PATIENCE: Final = 1.0  # seconds for the last events when the process ends
 
-_log = logging.getLogger("django_pilotlight")
+_log = logger("django_pilotlight")
 
 
 class EventWriter:

@@ -270,6 +270,20 @@ contexts = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ("privat", "privat=; did you mean private=?"),
+        ("deadlin", "deadlin=; did you mean deadline=?"),
+        ("priorty", "priorty=; did you mean priority=?"),
+        ("temperature", "temperature=$"),
+    ],
+)
+def test_a_slip_of_the_keyboard_is_told(slip, told):
+    with pytest.raises(TypeError, match=told.replace("?", r"\?")):
+        llm_context(**{slip: True})
+
+
 @given(st.lists(contexts, max_size=5))
 def test_no_nesting_lifts_a_residency_or_lengthens_a_deadline(nested):
     inner = LLMContext()

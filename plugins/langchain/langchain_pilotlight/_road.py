@@ -15,7 +15,7 @@ from langchain_pilotlight._errors import NotAllowed
 from langchain_pilotlight._provider import ModelProvider
 from langchain_pilotlight._vendors import can_be_held, identity, inabilities, marks, unchanged
 from pilotlight import BreakerPolicy, Route
-from pilotlight.extension import Endpoint, Target, Trip, is_private
+from pilotlight.extension import Endpoint, Target, Trip, is_private, slip
 
 ROUTE: Final = "langchain"
 _ABILITIES: Final[Mapping[str, str]] = {
@@ -67,6 +67,7 @@ class Road:
         """Put a call on its way."""
         options = dict(kwargs) if not stop else {**kwargs, "stop": stop}
         private = bool(options.pop("private", None))
+        _check_names(options)
         if is_private(private, self.route.private):
             self._keep_at_home(options)
         try:
@@ -87,6 +88,16 @@ class Road:
                 refused = cast("ModelProvider", target.provider).astray(options)
                 if refused is not None:
                     raise refused
+
+
+def _check_names(options: Mapping[str, Any]) -> None:
+    """Refuse a slip of the keyboard: the models would be asked as if `privat=` said nothing.
+
+    Any other name is the models' affair.
+    """
+    for name in options:
+        if (meant := slip(name, ("private",))) is not None:
+            raise pilotlight.InvalidCall(f"unknown option {name!r}; did you mean {meant}=?")
 
 
 def road(models: tuple[BaseChatModel, ...], breaker: BreakerPolicy | None, hold: bool) -> Road:

@@ -8,7 +8,6 @@ judge by, and it is never local.
 from __future__ import annotations
 
 import json
-import logging
 import operator
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -19,11 +18,12 @@ from pydantic import SecretStr
 
 from langchain_pilotlight._errors import NotAllowed
 from pilotlight.extension import Endpoint
+from pilotlight.plain import logger
 
 if TYPE_CHECKING:
     import httpx
 
-_log = logging.getLogger("pilotlight.langchain")
+_log = logger("pilotlight.langchain")
 
 # LangChain's `ls_provider`, where litellm calls the provider by another name.
 _PROVIDERS: Final[Mapping[str, str]] = {

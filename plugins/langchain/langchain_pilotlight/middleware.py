@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import operator
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from langgraph.types import Command
 from langchain_pilotlight._convert import KEY
 from langchain_pilotlight.guard import GuardedChatModel, guard
 from pilotlight import BreakerPolicy
+from pilotlight.plain import logger
 
-_log = logging.getLogger("pilotlight.langchain")
+_log = logger("pilotlight.langchain")
 _KEPT: Final = 8  # guarded models; an agent has one or two
 
 

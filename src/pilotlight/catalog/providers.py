@@ -46,6 +46,7 @@ class Spec:
     context: int | None = None
     keep_alive: str | float | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a secret
+    key_variable: str | None = None  # the environment variable that should hold the key
     via: Literal["litellm"] | None = None  # None: straight, where that is the same
 
     @property
@@ -61,6 +62,13 @@ def _openai_like(base_url: str, *keys: str, bases: tuple[str, ...] = ()) -> Prov
     return ProviderInfo("openai", base_url, base_url, keys, bases)
 
 
+_COHERE = ProviderInfo(
+    "cohere",
+    "https://api.cohere.com",
+    None,
+    ("COHERE_API_KEY", "CO_API_KEY"),
+    ("COHERE_API_BASE",),
+)
 CATALOG: Mapping[str, ProviderInfo] = MappingProxyType(
     {
         "openai": _openai_like(
@@ -95,7 +103,8 @@ CATALOG: Mapping[str, ProviderInfo] = MappingProxyType(
         "perplexity": _openai_like("https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"),
         "cerebras": _openai_like("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
         "nvidia_nim": _openai_like("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
-        "cohere": ProviderInfo("other", "https://api.cohere.com", None, ("COHERE_API_KEY",)),
+        "cohere": _COHERE,
+        "cohere_chat": _COHERE,
         "hosted_vllm": ProviderInfo("openai", "", "", ("HOSTED_VLLM_API_KEY",)),
         "lm_studio": ProviderInfo("openai", "", "", ("LM_STUDIO_API_KEY",)),
         "llamafile": ProviderInfo("openai", "", "", ("LLAMAFILE_API_KEY",)),

@@ -240,6 +240,7 @@ class TargetConfig(_Table):
             model=self.model,
             api_base=self.api_base,
             api_key=self.api_key.reveal(),
+            key_variable=self.api_key.env,
             context=self.context,
             keep_alive=self.keep_alive,
             options=self.options,
@@ -264,6 +265,7 @@ class RouteConfig(_Table):
     fail_over_on: tuple[str, ...] = ()
     rate_limit_wait: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST)] = 5.0
     sit_out: Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST)] = 0.0
+    gather: Literal["auto", "always", "never"] = "auto"
 
 
 class ReceiptsTable(_Table):

@@ -26,7 +26,8 @@ class Timeouts:
 
     `connect` bounds the TCP and TLS handshake, `first_token` the wait for the
     first content of a stream, `between_tokens` the silence between two pieces
-    of content (keep-alives do not count), `total` the whole attempt.
+    of content (keep-alives do not count), `total` the whole attempt.  An answer that is
+    gathered (`Attempt.gather`) is a stream to them.
     """
 
     connect: float | None = 5.0
@@ -74,6 +75,7 @@ class Report:
     error_type: str = ""  # of what `error` stands for; empty: of `error` itself
     rule: ResidencyRule | None = None  # where residency refused, at the socket or the answer
     window: int | None = None
+    own: float = field(default=0.0, compare=False)  # seconds that this process took for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,11 +281,21 @@ class Bare:
 BARE: Final = Bare()
 
 
+def _nobody_asks() -> None:
+    """Nobody asks when the first token came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one target, within these limits; the provider's code runs inside `shield`."""
+    """One try at one target, within these limits; the provider's code runs inside `shield`.
+
+    `gather`: the call is unstreamed, and is to be streamed underneath: the provider puts the
+    answer together, and calls `heard` when its first token has come.
+    """
 
     target: AskedTarget
     timeouts: Timeouts
     number: int = 0  # 0 for the first try at this target, 1 for its retry
     shield: Shield = field(default=BARE, compare=False, repr=False)
+    gather: bool = False
+    heard: Callable[[], object] = field(default=_nobody_asks, compare=False, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -12,7 +13,7 @@ from pilotlight.core.embedding_space import Space
 from pilotlight.core.health.lifecycle import Lifecycle
 from pilotlight.core.health.told import Told
 from pilotlight.core.health.usual import Usual
-from pilotlight.core.provider import Provider, Timeouts
+from pilotlight.core.provider import Call, Provider, Timeouts
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.vocabulary.operations import Operation
@@ -76,6 +77,7 @@ class Health:
     attend: Callable[[], None] | None = None
     usual: Usual = field(default_factory=Usual)  # how long it takes
     told: Told = field(default_factory=Told)
+    answered_at: float = -math.inf  # the moment of the last good answer, by the flow's clock
 
     def hold(self, seconds: float) -> None:
         """Keep calls away for so long: the endpoint has asked for it."""
@@ -113,7 +115,9 @@ class Target:
     certainly has not (`core.needs.ABILITIES`), asked at each call, for they may be learned.
     `reserve` is the time in seconds kept free for it while an earlier target is being asked;
     None: a share of what is left.  `base_url` is its address, empty where that is not known.
-    `space` is where its embeddings lie; None: not said.
+    `space` is where its embeddings lie; None: not said.  `gathers` tells whether an unstreamed
+    chat can be streamed and the answer put together with nothing lost; its second argument:
+    even where a model that is well may think unheard for longer than `first_token`.
     """
 
     name: str
@@ -132,6 +136,7 @@ class Target:
     unwatched: frozenset[Operation] = frozenset()
     base_url: str = ""
     space: Space | None = None
+    gathers: Callable[[Call, bool], bool] = field(default=lambda _call, _even_so: False)
 
     def rule_for(self, operation: Operation) -> ResidencyRule | None:
         """Return the rule that keeps private calls of this kind from it, as it is configured."""

@@ -65,7 +65,12 @@ def _thought(response: Any, finish: str | None) -> bool:
 
 
 def model_on_wire(tap: Tap) -> str | None:
-    """Return the model that the response itself names; litellm may repeat the one asked for."""
+    """Return the model that the response itself names; litellm may repeat the one asked for.
+
+    Cohere names none, but what it cites may.
+    """
+    if tap.wire == "cohere":
+        return None
     found = _MODEL.search(tap.head)
     return found[1].decode("utf-8", "replace") if found else None
 

@@ -2,7 +2,7 @@
 
 OpenAI nests, Anthropic wraps, Gemini lists, Ollama sends a bare text, gateways put
 one JSON text into another, proxies answer in HTML, and any of it may be cut off.
-All of it becomes a `Said`, which the table of `fault_rows.py` can be asked about.
+All of it becomes a `Said`, which the table of `rows_faults.py` can be asked about.
 """
 
 from __future__ import annotations

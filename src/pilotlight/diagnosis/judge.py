@@ -20,7 +20,7 @@ from pilotlight.wire.tap import Tap, Wire
 
 # Their streams have no end mark that is known, so a proper HTTP end has to do.
 _NO_END_MARK: Final[frozenset[Wire]] = frozenset({"stability", "other"})
-_SSE_WIRES: Final[frozenset[Wire]] = frozenset({"openai", "anthropic", "gemini"})
+_SSE_WIRES: Final[frozenset[Wire]] = frozenset({"openai", "anthropic", "gemini", "cohere"})
 
 BLOCKED: Final = re.compile(
     r"content_?filter(?:ed)?|.*content_filter.*|refusal|safety|recitation|prohibited_content"

@@ -116,6 +116,7 @@ def _report(target: Named, verdict: Verdict, error: Exception, tap: Tap | None =
         verdict.code,
         rule=_rule(verdict, tap),
         window=verdict.window,
+        own=0.0 if tap is None else tap.ledger.own,
     )
 
 

@@ -1,7 +1,7 @@
 """The rows of refusals: the provider understood the request and does not serve it.
 
 Blocked content, requests too large, keys, money and missing models.  See
-`fault_rows.py` for how the rows are ordered and matched.
+`rows_faults.py` for how the rows are ordered and matched.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pilotlight.core.fork import GATE
 from pilotlight.core.headers import clean_key
 from pilotlight.errors import ConfigError
 from pilotlight.providers.ollama.context import asked_context
+from pilotlight.providers.streamable import Streamable
 from pilotlight.wire.tap import Wire
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Connection:
             self.base_url = normalise_host(spec.api_base)
         else:
             self.base_url = self.given_base or known.base_url
+        self.streamable = Streamable(self)
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None
@@ -68,7 +71,9 @@ class Connection:
             return None
         if self.given_base and known.wire == "openai":  # a server of the user's own: vLLM, ...
             return None
-        return f"no API key: set {known.keys[0]}, or api_key = {{ env = ... }}"
+        if (named := self.spec.key_variable) is not None:
+            return f"no API key: set {named}, which its api_key names"
+        return f"no API key: set {known.keys[0]}, or api_key = {{ env = ... }}{_meant(self.spec)}"
 
     @property
     def pool(self) -> Pool | None:
@@ -141,3 +146,11 @@ class Connection:
         """Return what the server gives: of any `num_ctx`, no more than the model was made for."""
         trained = self.training_context
         return min(asked, trained) if asked and trained else asked
+
+
+def _meant(spec: Spec) -> str:
+    """Return a hint at the provider whose name was probably meant."""
+    near = difflib.get_close_matches(spec.provider, providers.CATALOG, n=1, cutoff=0.8)
+    if spec.provider in providers.CATALOG or not near:
+        return ""
+    return f"; did you mean {near[0]}/{spec.bare_model}?"

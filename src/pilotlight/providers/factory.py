@@ -12,6 +12,10 @@ def provider_for(connection: Connection) -> Provider:
         from pilotlight.providers.ollama.provider import OllamaProvider
 
         return OllamaProvider(connection)
+    if connection.wire == "cohere" and connection.spec.via is None:
+        from pilotlight.providers.cohere.provider import CohereProvider
+
+        return CohereProvider(connection)
     if connection.base_url and connection.spec.via is None:
         from pilotlight.providers.openai.rules import dialect_of
 

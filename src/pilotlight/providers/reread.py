@@ -3,7 +3,7 @@
 For answers that only the wire has shown (somebody else's code has read them), and for those
 that the wire shows to be good while litellm fell over them.
 
-Sources of the shapes: the API references of OpenAI, Anthropic, Gemini and Ollama.
+Sources of the shapes: the API references of OpenAI, Anthropic, Gemini, Cohere and Ollama.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pilotlight.providers.cohere import translation
 from pilotlight.providers.replies import flattened
 from pilotlight.wire.field_types import count_in, dict_in, list_in, name_in, of, text_in
 
@@ -32,10 +33,15 @@ def as_openai(said: Any) -> Json | None:
         return _gemini(said)
     if said.get("type") == "message":
         return _anthropic(said)
-    if "message" in said and "done" in said:
+    return _message(said) if "message" in said else None
+
+
+def _message(said: Json) -> Json | None:
+    """Read what both Ollama and Cohere call a message."""
+    if "done" in said:
         choice = {"index": 0, "message": said["message"], "finish_reason": said.get("done_reason")}
         return {"model": said.get("model"), "choices": [choice]}
-    return None
+    return translation.answer(said) if "finish_reason" in said else None
 
 
 def _completion(said: Json) -> Json:

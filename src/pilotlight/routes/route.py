@@ -1,6 +1,6 @@
 """A route: the four call shapes of one ordered list of targets, and the trip of every call.
 
-Embeddings and images are in `modalities.py`.
+Embeddings and images are in `embeddings_images.py`.
 
 It builds a `Call`, picks a driver, and wraps what comes back; it decides nothing.
 """

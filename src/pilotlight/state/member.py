@@ -3,11 +3,12 @@
 A break is news at once here, and with the next exchange everywhere.  When it is over, one
 process of the fleet has the lease to try, for all of its `trial_calls`; the others stay
 open.  Its verdict is the next notice.  The lease is claimed ahead of the break's end by a
-process that has calls for the endpoint; else by the first that is called, and one call of it
-waits that moment.  When no call comes, it is let go: who has no calls can't try.  Only where
-a call has gone without the lease, as when the store is slow, is it kept for the next one
-here, until another process wants it.  Who has left it untried wants it back only after twice
-as many calls: two processes that are busy in turn must not pass it to and fro.
+process that has calls for the endpoint; after it by the first that is called while nobody
+has it, and one call of it waits that moment.  A call that has met another's lease claims
+nothing: it would be gone when the lease came, and who has no calls can't try.  So who has
+the lease has a call for it, or lets it go.  Where the call could not wait long enough, as when
+the store is slow, the lease is kept for the next one here: a second or so, then four times as
+long each time.
 
 Calls only read what the last exchange has left here: `wait` and `turn` do no I/O.  When no
 exchange has worked for `LOST_AFTER` seconds, each process tries by itself, as without a board.
@@ -37,8 +38,7 @@ AHEAD: Final = 1.5  # seconds before the break's end at which the lease is claim
 FRESH: Final = 1.0  # seconds for which a call counts as demand for the endpoint
 LOST_AFTER: Final = 3.0  # seconds without an exchange, after which this process is on its own
 HOPE: Final = 0.8  # seconds that a call waits for the next exchange: its gap, and an answer
-PATIENCE: Final = 2  # calls that go without the lease before it is asked for
-APART: Final = 0.1  # seconds between two of them: one call may ask several times
+LONGER: Final = 4.0  # times as long is the lease kept for calls, after one came too late for it
 SUSPICION: Final = 3.0  # seconds that one stands on the board
 END_STANDS: Final = 7200.0  # seconds that a retirement stands; prolonged while anyone knows it
 
@@ -67,14 +67,14 @@ class Member:
     def begin_afresh(self) -> None:
         """Start without a lease, as in a forked child."""
         self._sent_at = self._heard = self._clock()
-        self._missing = self._wanted = self._squatted = False
+        self._missing = self._squatted = False
         self.in_haste = False  # calls wait for the end of a trial, here or elsewhere
-        self._leased_until = self._asked = self._refused_at = -math.inf
-        self._refused, self._patience = 0, PATIENCE
-        self._owed = self._taken = False  # a call went without the lease; another has it
-        self._turn: Turn | None = None  # the call that waits for the lease
-        self._turn_ends = -math.inf
-        self._promised: Turn | None = None  # the one for which it is being claimed
+        self._leased_until = self._asked = -math.inf
+        self._taken = False  # another has the lease
+        self._called = self._claiming = False  # a call met a lease that was free; it is claimed
+        self._turn: Turn | None = None  # the call that waits for it
+        self._tried: HalfOpen | None = None  # the last state here that has had trials
+        self._keep = FRESH  # seconds since the last call for which it is kept
 
     # In the calls' threads.
 
@@ -89,21 +89,20 @@ class Member:
     def asked(self, now: float, until: float) -> None:
         """See `core.breaker.states.TrialGate`."""
         self._asked = now
-        waits = now >= until - AHEAD and now >= self._leased_until
-        self._owed |= waits and now >= until
-        if waits and now - self._refused_at >= APART:
-            self._refused_at = now
-            self._refused += 1
+        self._called |= self._free(now, until)
 
     def turn(self, now: float, until: float) -> Turn | None:
-        """See `core.breaker.states.TrialGate`: for one call at a time, where nobody is trying."""
-        hopeless = now < until or self._taken or self.wait(now, until) is None
-        waiting = self._turn is not None and not self._turn.over and now < self._turn_ends
-        if hopeless or waiting:
+        """See `core.breaker.states.TrialGate`: for one call at a time, if nobody has it."""
+        waiting = self._turn is not None and not self._turn.over
+        if waiting or not self._free(now, until):
             return None
-        self._turn, self._turn_ends = Turn(HOPE), now + HOPE
+        self._turn = Turn(HOPE)
         self._wake()
         return self._turn
+
+    def _free(self, now: float, until: float) -> bool:
+        """Tell whether there might be a trial, if somebody had the lease."""
+        return now >= until and not self._taken and self.wait(now, until) is not None
 
     @property
     def has_news(self) -> bool:
@@ -125,8 +124,7 @@ class Member:
         ]
 
     def _break(self, health: Health, state: Any, me: str) -> list[Errand]:
-        if moved := self._sending != self._seen:
-            self._patience = PATIENCE
+        moved = self._sending != self._seen
         field, now = f"break:{self.key}", self._sent_at
         if isinstance(state, Open):
             left = state.until - now
@@ -145,27 +143,26 @@ class Member:
         return []
 
     def _trial(self, state: Any, me: str) -> list[Errand]:
-        """Claim, prolong or leave the lease for trials."""
-        now, lease, want = self._sent_at, f"trial:{self.key}", f"want:{self.key}"
-        holding = now < self._leased_until
+        """Claim, prolong or leave the lease for trials.
+
+        While a trial is on the wire it is kept, even if the circuit has been told to stay open.
+        """
+        now, lease = self._sent_at, f"trial:{self.key}"
         until = state.until if isinstance(state, Open) else now
-        idle = now - self._asked > FRESH
         due = isinstance(state, Open | HalfOpen) and until - now <= AHEAD
-        self.in_haste = due and (holding or not idle)
-        self._promised = self._turn
         if not due:
-            self._leased_until, self._refused, self._owed = -math.inf, 0, False
-            return [drop(lease, me), drop(want, me)] if holding else []
-        trying = isinstance(state, HalfOpen) and bool(state.places) and now < state.lease_ends
-        self._owed = self._owed and not trying
-        if not trying and idle and (self._wanted or not self._owed):
-            if not holding:
-                return []
-            self._leased_until = -math.inf
-            self._patience *= 1 + self._owed
-            return [drop(lease, me)]
-        asking = [put(want, me, REFRESH * 3)] if self._refused >= self._patience else []
-        return [*asking, (put if self._squatted else claim)(lease, me, LEASE)]
+            self._called, self._keep = False, FRESH
+        holding, silence = now < self._leased_until, now - self._asked
+        if isinstance(state, HalfOpen):
+            self._tried = state
+        trying = self._tried is not None and self._tried.trying(now)
+        kept = silence <= (self._keep if holding else FRESH) and (holding or now < until)
+        self._claiming = self._called
+        self.in_haste = due and (holding or silence <= FRESH)
+        if trying or (due and (self._called or kept)):
+            return [(put if self._squatted else claim)(lease, me, LEASE)]
+        self._leased_until = -math.inf
+        return [drop(lease, me)] if holding else []
 
     def _suspicion(self, health: Health, me: str) -> list[Errand]:
         """Tell people that calls go elsewhere; each process suspects by itself."""
@@ -186,20 +183,24 @@ class Member:
         """Take over what stands on the board."""
         self._seen, self._heard = self._sending, self._sent_at
         self._take_break(health, entries.get(f"break:{self.key}"), me)
-        lease, want = entries.get(f"trial:{self.key}"), entries.get(f"want:{self.key}")
+        lease = entries.get(f"trial:{self.key}")
         mine = lease is not None and lease.value == me
         # Nobody of ours holds a lease for so long.
         self._squatted = lease is not None and not mine and lease.left > LEASE + REFRESH
         # Counted from before the exchange, so that it ends here before it ends at the store.
         self._leased_until = self._sent_at + lease.left if mine and lease else -math.inf
-        self._wanted = want is not None and want.value != me
-        self._taken = lease is not None and not mine
-        if mine:
-            self._refused = 0
-        if self._promised is not None:
-            self._promised.settle()
-            self._promised = None
+        self._taken = lease is not None and not mine and not self._squatted
+        if self._claiming:
+            self._answer(mine)
         self._take_retirement(health, entries.get(f"end:{self.key}"))
+
+    def _answer(self, mine: bool) -> None:
+        """Tell the call that waits for the lease, if it still does: it is ours or another's."""
+        self._called = False
+        if self._turn is not None and not self._turn.over:
+            self._turn.settle()
+        elif mine:
+            self._keep *= LONGER
 
     def _take_break(self, health: Health, entry: Entry | None, me: str) -> None:
         breaker = health.breaker

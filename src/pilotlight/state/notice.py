@@ -2,7 +2,6 @@
 
     break:KEY   a `Notice`; stands for `KEEP` seconds longer than its break lasts
     trial:KEY   the worker that may try the endpoint; prolonged while it lives
-    want:KEY    a worker with calls for the endpoint, and without that lease
     end:KEY     a `Retirement` that a provider announced
     drill:ID    a `DayNotice`, for as long as it goes on
 

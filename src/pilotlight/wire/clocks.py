@@ -32,7 +32,7 @@ _STREAM_TRUE: Final = re.compile(rb'"stream":\s*true').search
 _STREAM_FALSE: Final = re.compile(rb'"stream":\s*false').search
 _SEVERAL: Final = re.compile(rb'"(?:n|candidateCount)":\s*(?:[2-9]|1\d)').search
 _NO_EVENTS: Final = ("audio/", "image/", "video/", "application/octet-stream")
-_STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
+STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
 
 
 def asks_for_stream(request: httpx.Request, wire: str) -> bool:
@@ -68,6 +68,8 @@ _PATHS: Final[tuple[tuple[str, Wire], ...]] = (
 
 def dialect(path: str, wire: Wire) -> Wire:
     """Return the dialect of one request: Ollama and Gemini also have a door like OpenAI's."""
+    if wire == "cohere" and path.endswith("/v1/chat"):  # its older API, of which no end is known
+        return "other"
     return next((spoken for end, spoken in _PATHS if path.endswith(end)), wire)
 
 
@@ -101,6 +103,8 @@ class Watch:
         limits = tap.timeouts
         self.tap = tap
         self._dialect = dialect(path, tap.wire)
+        if self._dialect == "other":
+            tap.wire = "other"
         self.streaming = streaming
         self._several = several
         self.kept: LineKeeper | None = None  # what the reader is given is to go through it
@@ -216,7 +220,7 @@ class Watch:
         tap.headers = names = _lower(headers)
         kind = names.get("content-type", "")
         # An error is answered plainly whatever was asked for.
-        tap.streaming = kind.startswith(_STREAM_TYPES) or (self.streaming and status < 400)
+        tap.streaming = kind.startswith(STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
         self._scanner = self._scanner_for(kind)
         if tap.streaming and tap.keeps_lines:
@@ -244,7 +248,7 @@ class Watch:
         tap.received += len(data)
         if len(tap.head) < HEAD_LIMIT:
             tap.head += data[: HEAD_LIMIT - len(tap.head)]
-        if not tap.streaming:
+        if tap.gathers or not tap.streaming:
             tap.pieces.append(data)
         scanner = self._scanner
         assert scanner is not None

@@ -3,8 +3,8 @@
 Libraries pass over, or turn into nothing, what stands in the wrong place: a text that is a
 number, a list that is a word.  What is null is absent, and what has no place in a form is
 nobody's business.  Sources: the API references of OpenAI (chat completion chunks, Responses
-events), Anthropic (streaming messages), Google (GenerateContentResponse), and Ollama's
-`api.ChatResponse`.
+events), Anthropic (streaming messages), Google (GenerateContentResponse), Cohere (v2 chat
+stream events), and Ollama's `api.ChatResponse`.
 """
 
 from __future__ import annotations
@@ -55,12 +55,34 @@ _PART: Final[Form] = {"text": _TEXT, "functionCall": {"name": _TEXT}}
 _GEMINI: Final[Form] = {
     "candidates": [{"index": _NUMBER, "finishReason": _TEXT, "content": {"parts": [_PART]}}]
 }
+_COHERE_BLOCK: Final[Form] = {"type": _TEXT, "text": _TEXT, "thinking": _TEXT}
+
+
+def _one_or_several(form: Form) -> Form:
+    """One of a kind, or a list of them: Cohere's first event has empty lists, the next have one."""
+    return lambda said: [form] if type(said) is list else form
+
+
+_COHERE: Final[Form] = {
+    "type": _TEXT,
+    "index": _NUMBER,
+    "delta": {
+        "finish_reason": _TEXT,
+        "message": {
+            "content": _one_or_several(_COHERE_BLOCK),
+            "tool_calls": _one_or_several(_CALL),
+            "tool_plan": _TEXT,
+            "citations": _one_or_several({}),
+        },
+    },
+}
 _MESSAGE: Final[Form] = {"content": _TEXT, "thinking": _TEXT, "tool_calls": [_CALL]}
 _OLLAMA: Final[Form] = {"message": _MESSAGE, "response": _TEXT, "done": _YES_OR_NO}
 FORMS: Final[Mapping[Wire, Form]] = {
     "openai": _OPENAI,
     "anthropic": _ANTHROPIC,
     "gemini": _GEMINI,
+    "cohere": _COHERE,
     "ollama": _OLLAMA,
 }
 # What a delta of Anthropic's must hold, by its type.
@@ -119,7 +141,31 @@ def _lacks_delta(event: Mapping[str, Any], wire: Wire) -> bool:
     kind, delta = event.get("type") or "", event.get("delta")
     if wire == "openai":
         return kind.endswith("text.delta") and type(delta) is not str
+    if wire == "cohere":
+        return _lacks_content(kind, delta)
     if wire != "anthropic" or kind != "content_block_delta":
         return False
     said = None if delta is None else _SAID.get(delta.get("type") or "")
     return delta is None or (said is not None and delta.get(said) is None)
+
+
+def _lacks_content(kind: str, delta: Any) -> bool:
+    """Tell an event of Cohere's that should bring a piece of the answer, and brings none."""
+    name = _BROUGHT.get(kind)
+    if name is None:
+        return not kind  # every event has a type
+    message = (delta or {}).get("message") or {}
+    said = message.get(name)
+    if name == "content":
+        return type(said) is not dict or said.get("text", said.get("thinking")) is None
+    if name == "tool_calls":
+        return type(said) is not dict or said.get("function") is None
+    return said is None
+
+
+_BROUGHT: Final[Mapping[str, str]] = {
+    "content-delta": "content",
+    "tool-plan-delta": "tool_plan",
+    "tool-call-start": "tool_calls",
+    "tool-call-delta": "tool_calls",
+}

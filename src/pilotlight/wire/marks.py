@@ -96,6 +96,7 @@ ANTHROPIC: Final = Dialect(
 BODY_ENDS: Final[Mapping[Wire, Search]] = {
     "anthropic": search_for(rb'"stop_reason":\s*"[^"]+"'),
     "openai": _openai_body_end,
+    "cohere": _FINISH,
 }
 
 GEMINI: Final = Dialect(
@@ -109,6 +110,15 @@ GEMINI: Final = Dialect(
     ),
     ended=_gemini_ended,
     bare=True,
+)
+
+COHERE: Final = Dialect(
+    content=(
+        search_for(rb'"content-delta"'),
+        search_for(rb'"tool-(?:call-start|call-delta|plan-delta)"'),
+    ),
+    terminal=search_for(rb'"type":\s*"message-end"'),
+    last=True,
 )
 
 _OLLAMA: Final = Dialect(
@@ -129,6 +139,7 @@ DIALECTS: Final[Mapping[Wire, Dialect]] = {
     "openai": OPENAI,
     "anthropic": ANTHROPIC,
     "gemini": GEMINI,
+    "cohere": COHERE,
     "ollama": _OLLAMA,
     "stability": _OTHER,
     "other": _OTHER,

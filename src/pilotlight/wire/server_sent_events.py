@@ -15,6 +15,7 @@ from pilotlight.errors import ProviderFault
 MAX_LINE: Final = 64 * 1024 * 1024  # bytes; no event of a provider comes near it
 BOM: Final = b"\xef\xbb\xbf"
 _DATA: Final = b"data:"
+_NAME: Final = b"event:"
 FIELDS: Final = (b":", b"event:", b"id:", b"retry:")  # besides the data
 
 
@@ -72,13 +73,14 @@ _LINE_ENDS: Final = tuple(
 class EventDecoder:
     """Takes the bytes as they come; events without data and all other fields are passed over."""
 
-    __slots__ = ("_data", "_line_feeds", "_rest", "_size")
+    __slots__ = ("_data", "_line_feeds", "_name", "_rest", "_size")
 
     def __init__(self) -> None:
         self._line_feeds = LineEnds()
         self._rest = bytearray()  # the line that has not ended yet
         self._data: list[bytes] = []  # of the event that has not ended yet
         self._size = 0  # of that data
+        self._name: bytes | None = None  # the line of its name, where that is looked at
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes; return the data of the events that they complete.
@@ -90,7 +92,7 @@ class EventDecoder:
             data[-2:] == b"\n\n"
             and data.startswith(_DATA)
             and data.count(b"\n") == 2
-            and not (self._rest or self._data)
+            and not (self._rest or self._data or self._name)
         ):
             return [data[5:-2].strip()]  # by far the usual case: one event of one line, whole
         end = data.rfind(b"\n") + 1
@@ -127,6 +129,29 @@ class EventDecoder:
             return []
         data, self._data, self._size = self._data, [], 0
         return [b"\n".join(data)]
+
+
+class NamedEventDecoder(EventDecoder):
+    """For an API whose events all have a name, which their JSON repeats.
+
+    A name that has lost its data, or has another event's, is handed on as an event of its own.
+    """
+
+    __slots__ = ()
+
+    def _line(self, line: bytes) -> list[bytes]:
+        if not line.startswith(_NAME):
+            return super()._line(line)
+        lost = [] if self._name is None else [self._name]
+        self._name = line
+        return lost
+
+    def _event(self) -> list[bytes]:
+        found, name = super()._event(), self._name
+        self._name = None
+        if name is None or (found and b'"%b"' % name[6:].strip() in found[0]):
+            return found
+        return [name, *found]
 
 
 def check_length(size: int) -> None:

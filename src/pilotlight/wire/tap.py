@@ -1,6 +1,6 @@
 """The record of one attempt: what was really said on the wire.
 
-The transport (`wire.py`) writes it while the bytes go by; `classify.py` reads
+The transport (`transport.py`) writes it while the bytes go by; `classify.py` reads
 it.  litellm and the SDKs rewrite statuses, drop headers and make up finish
 reasons, so this is the first witness and their exception only the second.
 """
@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from pilotlight.core.provider import Timeouts
 from pilotlight.wire.time_ledger import Ledger
 
-Wire = Literal["openai", "anthropic", "gemini", "ollama", "stability", "other"]
+Wire = Literal["openai", "anthropic", "gemini", "cohere", "ollama", "stability", "other"]
 """The dialect spoken; "openai" also covers Mistral, Groq and every compatible server."""
 
 Clock = Literal["connect", "first_token", "between_tokens", "total"]
@@ -37,7 +37,9 @@ class Tap:
     clock: Callable[[], float] = time.monotonic
     checks: bool = True  # whether each event is read in passing; our own readers do it themselves
     keeps_lines: bool = False  # whether the reader has to be kept from cutting events in two
+    json_only: bool = False  # whether a large body that is no JSON is kept from the reader
     skips: bool = False  # whether a broken event is left out, as the route's user wants it
+    gathers: bool = False  # whether the stream is put together to one answer, and kept for that
     started: float = field(init=False)
     ledger: Ledger = field(init=False)  # whose time it was
 
@@ -47,7 +49,7 @@ class Tap:
     status: int | None = None  # the true status of the last response
     headers: Mapping[str, str] = field(default_factory=dict)  # of that response, names lower-case
     head: bytes = b""  # the first kilobytes of its body
-    pieces: list[bytes] = field(default_factory=list, repr=False)  # of a plain body, all of it
+    pieces: list[bytes] = field(default_factory=list, repr=False)  # of a body that is kept
     first_byte_at: float | None = None
     streaming: bool = False  # the response is an event stream or NDJSON
     contents: int = 0  # content events seen in a stream (not keep-alives, not pings)
@@ -78,7 +80,7 @@ class Tap:
     @property
     def whole(self) -> bytes:
         """A plain body that has been read to its end; empty otherwise."""
-        return b"".join(self.pieces) if self.complete else b""
+        return b"".join(self.pieces) if self.complete and not self.streaming else b""
 
     @property
     def spoilt(self) -> str:
@@ -158,6 +160,8 @@ def new_tap(
     watched: bool = False,
     checks: bool = True,
     skips: bool = False,
+    gathers: bool = False,
 ) -> Tap:
     """Return the record of an attempt that starts now; the flags are those of `Tap`."""
-    return Tap(wire, timeouts, time.monotonic, watched=watched, checks=checks, skips=skips)
+    clock = time.monotonic
+    return Tap(wire, timeouts, clock, checks, skips=skips, watched=watched, gathers=gathers)

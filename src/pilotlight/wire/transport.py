@@ -21,6 +21,7 @@ from pilotlight.wire.content_coding import (
     inflated_headers,
 )
 from pilotlight.wire.field_types import DEEPEST, too_deep
+from pilotlight.wire.garbage import ERROR_BODY, NO_JSON, is_garbage, is_unasked
 from pilotlight.wire.network import Refused, Strayed
 from pilotlight.wire.socket_operation import Allowance
 from pilotlight.wire.tap import Tap, current_tap
@@ -100,8 +101,12 @@ class _Body:
         self._watch = watch
         self._coding = coding_of(response.headers)
         self._inflater: Inflater | None = None
-        asked = watch is not None and watch.streaming  # for a stream: nobody keeps it whole
-        self._room = inf if asked and response.status < 400 else MAX_BODY
+        streamed = watch is not None and watch.streaming
+        self._useless = response.status >= 400 or (not streamed and is_unasked(response, watch))
+        # Of a stream that is not gathered, nobody keeps the whole.
+        most = MAX_BODY if watch is None or not streamed or watch.tap.gathers else inf
+        self._room = ERROR_BODY if self._useless else most
+        self._over = False  # more came than is read of what is no answer
 
     @property
     def coded(self) -> bool:
@@ -117,9 +122,12 @@ class _Body:
 
     def _count(self, piece: bytes) -> bytes:
         self._room -= len(piece)
-        if self._room < 0:
+        if self._room >= 0:
+            return piece
+        if not self._useless:
             raise UnfitBody(TOO_LARGE)
-        return piece
+        self._over = True
+        return piece[: int(self._room)]
 
     def _end(self) -> None:
         """Take note that the body ended as HTTP says it should."""
@@ -129,6 +137,8 @@ class _Body:
             self._watch.ended()
             if too_deep(self._watch.tap.whole):  # a parser of somebody else's would take seconds
                 self._refuse(TOO_DEEP)
+            if self._watch.tap.json_only and is_garbage(self._watch.tap):
+                self._refuse(NO_JSON)
 
     def settle(self) -> None:
         """Take note of the reader's word that the answer is over."""
@@ -167,6 +177,8 @@ class Body(_Body, httpx.SyncByteStream):
 
     def __next__(self) -> bytes:
         assert self._pieces is not None
+        if self._over:
+            raise StopIteration
         watch = self._watch
         if watch is not None:
             watch.resume()
@@ -222,6 +234,8 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         assert self._pieces is not None
+        if self._over:
+            raise StopAsyncIteration
         watch = self._watch
         if watch is not None:
             watch.resume()

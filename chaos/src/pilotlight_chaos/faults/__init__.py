@@ -28,6 +28,7 @@ from .base import (
     WithStatus,
     silence,
 )
+from .broken_event import BrokenEvent
 from .busy import Busy
 from .captive_portal import CaptivePortal
 from .cloud_stub import CloudStub
@@ -80,6 +81,7 @@ __all__ = [
     "Act",
     "Address",
     "Cold",
+    "Context",
     "Delay",
     "Fault",
     "FaultError",
@@ -105,7 +107,7 @@ _TABLE: tuple[type[Fault], ...] = (
     ServerError, BadGateway, Overloaded, Unavailable, GatewayTimeout, HttpError, Flapping,
     RateLimit, Quota, Auth, Permission, Retired, NotFound,
     Context, TooLarge, BadRequest, ContentFilter,
-    Slow, Drip, Hang, Stall, KeepAliveStall, Cut, Reset, Eof, ErrorEvent,
+    Slow, Drip, Hang, Stall, KeepAliveStall, Cut, Reset, Eof, ErrorEvent, BrokenEvent,
     Garbage, CaptivePortal, TruncatedJson, Empty, ErrorBody, Substituted, Sunset,
     Missing, CloudStub, Cold, Busy, OutOfMemory, Crash, DoneFalse,
     Dns, Tls, Refused,

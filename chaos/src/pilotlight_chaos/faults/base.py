@@ -4,7 +4,8 @@ Owns the interface of the faults beside this file, one a file.  A fault is a fro
 needs of the server is handed to it.  It is one of these:
 
 * `Delay`: the answer comes late or slowly.  Goes together with any other fault.
-* `Act`: the answer becomes another one.  `refuse`, `alter`, `headers` or `instead` says which.
+* `Act`: the answer becomes another one.  `refuse`, `alter`, `headers`, `instead` or `mangle` says
+  which.
 * `Transfer`: an act on the connection.  `break_off` ends it, after what is `spared`.
 * `Transport`: a transfer that is the same below any protocol, so that the TCP proxy has it too.
 * `Standing`: a state of the Ollama that is played, not an act.
@@ -23,7 +24,7 @@ from .values import FaultError, check_value
 
 if TYPE_CHECKING:
     from ..answers import Answer, Ask
-    from ..http import Json, Reply
+    from ..http import Json, Reply, Script
 
 HOSTED = frozenset({"openai", "anthropic", "gemini"})
 OLLAMA = frozenset({"ollama"})
@@ -100,6 +101,9 @@ class Provider(Protocol):
     def filters_in_answer(self, fault: Fault) -> bool:
         """Say whether a content filter shows as a finish reason under 200, not as an error."""
 
+    def frame(self, text: str) -> bytes:
+        """Wrap a text as one event of a stream."""
+
 
 class Act(Fault):
     """The answer becomes another one.  Override what is changed; the first that says so counts."""
@@ -125,6 +129,10 @@ class Act(Fault):
         A text is that too, but unfinished: a stream then lacks its end.
         """
         return None
+
+    def mangle(self, script: Script, provider: Provider) -> Script:
+        """Return the events that are sent in place of a good stream's."""
+        return script
 
 
 class Refusal(Act):

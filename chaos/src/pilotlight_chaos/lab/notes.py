@@ -93,7 +93,7 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One attempt that a half-open breaker admitted."""
+    """One attempt that a breaker admitted which was not closed: a trial, or a last resort."""
 
     target: str
     began: float
@@ -125,7 +125,7 @@ class Notes:
                     began = self._under_way.pop(
                         (call_id, record.target, record.number), self._now()
                     )
-                    if record.breaker == "half-open":
+                    if record.breaker in ("half-open", "open"):
                         self.trials.append(Trial(record.target, began, self._now()))
             case BreakerChanged(target=target) if target in self._targets:
                 self.changes.append(

@@ -38,6 +38,7 @@ DEFAULTS: Table = {
         "door": "pilotlight",
         "shapes": ["sync", "async", "stream", "astream"],
         "rate": 25,
+        "long": 0,
         "private": False,
         "timeout": 15,
         "sdk_retries": False,
@@ -57,7 +58,8 @@ class SettingError(ValueError):
 class Traffic:
     """The calls that go on in the background, `rate` a second.
 
-    `timeout` and `sdk_retries` are those of a call without pilotlight.
+    `timeout` and `sdk_retries` are those of a call without pilotlight.  Every third call has
+    `long` words more.
     """
 
     route: str
@@ -67,6 +69,7 @@ class Traffic:
     private: bool
     timeout: float
     sdk_retries: bool
+    long: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ class Setting:
     servers: Servers
     abort: Abort
     hold_closed: tuple[str, ...] = ()  # breakers that are closed again as soon as they open
+    hold_open: tuple[str, ...] = ()  # breakers that are opened by hand as soon as they open
     seed: int = 0
     negative: bool = False
     store: StoreKind = "none"  # what several processes would share
@@ -117,20 +121,20 @@ def read(configuration: Mapping[str, Any]) -> Setting:
     negative = bool(int(configuration.get("negative", 0)))
     off = dict(configuration.get("negative_control", {}))
     world = merged(DEFAULTS, configuration.get("world", {}))
-    hold_closed: tuple[str, ...] = ()
+    held: dict[str, tuple[str, ...]] = {}
     if negative:
         if not off:
             raise SettingError("configuration.negative_control is missing: nothing to switch off")
         changes = {key: off[key] for key in DEFAULTS if key in off}
         world = merged(merged(world, {"abort": {"lost_calls": NEVER}}), changes)
-        hold_closed = tuple(off.get("hold_closed", ()))
+        held = {key: tuple(off[key]) for key in ("hold_closed", "hold_open") if key in off}
     try:
         return Setting(
             pilotlight=dated(world["pilotlight"]),
             traffic=Traffic(**world["traffic"] | {"shapes": tuple(world["traffic"]["shapes"])}),
             servers=Servers(**world["servers"] | {"stubs": tuple(world["servers"]["stubs"])}),
             abort=Abort(**world["abort"]),
-            hold_closed=hold_closed,
+            **held,
             seed=int(configuration.get("seed", 0)),
             negative=negative,
             store=_store(configuration.get("store", "none")),

@@ -29,13 +29,15 @@ CROWD = 18  # and of one that has stalled: until it is steady, no more are begun
 SOON = 0.05  # seconds until the next look at it
 
 
-def prompt_of(number: int) -> str:
-    """Return the question of a call."""
-    return f"question {number} {CANARY}"
+def prompt_of(number: int, long: int = 0) -> str:
+    """Return the question of a call; every third has so many words before it."""
+    before = "word " * long + "\n" if long and number % 3 == 0 else ""
+    return f"{before}question {number} {CANARY}"
 
 
 def answer_to(prompt: str) -> str:
     """Return the one right answer to a question, which the played models give."""
+    prompt = prompt.rpartition("\n")[2]
     return f"To {prompt.replace(CANARY, '').strip()}: one two three four five six seven."
 
 
@@ -142,7 +144,7 @@ class Stream:
         heard: list[str] = []
         with receipts() as log:
             try:
-                text = self.door.ask(call.shape, prompt_of(call.number), heard.append)
+                text = self.door.ask(call.shape, self._prompt(call), heard.append)
             except BaseException as error:
                 self._end(call, log, "".join(heard), error)
             else:
@@ -152,11 +154,14 @@ class Stream:
         heard: list[str] = []
         with receipts() as log:
             try:
-                text = await self.door.aask(call.shape, prompt_of(call.number), heard.append)
+                text = await self.door.aask(call.shape, self._prompt(call), heard.append)
             except BaseException as error:
                 self._end(call, log, "".join(heard), error)
             else:
                 self._end(call, log, text, None)
+
+    def _prompt(self, call: CallNote) -> str:
+        return prompt_of(call.number, self.plan.long)
 
     def _end(self, call: CallNote, log: list[Any], text: str, error: BaseException | None) -> None:
         if log:

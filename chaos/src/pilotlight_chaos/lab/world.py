@@ -144,6 +144,9 @@ class World:
         match event:
             case BreakerChanged(target=target, new="open") if target in self.setting.hold_closed:
                 self.app.target(target).health.breaker.close()
+            case BreakerChanged(target=target, old="closed", new="open"):
+                if target in self.setting.hold_open:
+                    self.app.target(target).health.breaker.open()
 
     @contextmanager
     def _reading_logs(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ..answers import Ask
-from ..faults import Fault, RateLimit, WithStatus
+from ..faults import Context, Fault, RateLimit, WithStatus
 from ..http import Reply
 
 Builder: TypeAlias = Callable[[Ask, Fault], Reply]
@@ -26,6 +26,12 @@ def status_of(fault: Fault, default: int) -> int:
 
 def wait_of(fault: Fault) -> float | None:
     return fault.retry_after if isinstance(fault, RateLimit) else None
+
+
+def sizes_of(ask: Ask, fault: Fault, usual: tuple[int, int]) -> tuple[int, int]:
+    """Return the tokens of a prompt that is too long and of the context: real or the usual ones."""
+    limit = fault.limit if isinstance(fault, Context) else None
+    return usual if limit is None else (ask.prompt_tokens, limit)
 
 
 def cloudflare(title: str, status: int) -> Reply:

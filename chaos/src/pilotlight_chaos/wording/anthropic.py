@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ..answers import Ask
 from ..faults import Fault
 from ..http import Json, Reply
-from . import ENVOY_OVERFLOW, Builder, cloudflare, status_of, wait_of
+from . import ENVOY_OVERFLOW, Builder, cloudflare, sizes_of, status_of, wait_of
 
 REQUEST_ID = "req_011CcR9mkMvXdaiWP4739PSN"
 HEADERS = {"request-id": REQUEST_ID, "server": "cloudflare", "via": "1.1 google"}
@@ -73,7 +73,8 @@ def gateway_timeout(ask: Ask, fault: Fault) -> Reply:
 
 
 def context(ask: Ask, fault: Fault) -> Reply:
-    return error(400, INVALID, "prompt is too long: 210037 tokens > 200000 maximum")
+    tokens, limit = sizes_of(ask, fault, (210037, 200000))
+    return error(400, INVALID, f"prompt is too long: {tokens} tokens > {limit} maximum")
 
 
 def content_filter(ask: Ask, fault: Fault) -> Reply:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..answers import Ask
 from ..faults import Fault
 from ..http import Json, Reply, html
-from . import ENVOY_OVERFLOW, Builder, status_of, wait_of
+from . import ENVOY_OVERFLOW, Builder, sizes_of, status_of, wait_of
 
 HEADERS = {
     "content-type": "application/json; charset=UTF-8",
@@ -99,8 +99,9 @@ def bad_gateway(ask: Ask, fault: Fault) -> Reply:
 
 
 def context(ask: Ask, fault: Fault) -> Reply:
+    tokens, limit = sizes_of(ask, fault, (1300005, 1048576))
     message = (
-        "The input token count (1300005) exceeds the maximum number of tokens allowed (1048576)."
+        f"The input token count ({tokens}) exceeds the maximum number of tokens allowed ({limit})."
     )
     return error(400, message, "INVALID_ARGUMENT")
 

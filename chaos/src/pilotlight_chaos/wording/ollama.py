@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ..answers import Ask
 from ..faults import Fault
 from ..http import Json, Reply
-from . import Builder, cloudflare, status_of, wait_of
+from . import Builder, cloudflare, sizes_of, status_of, wait_of
 
 JSON_HEADERS = {"content-type": "application/json; charset=utf-8"}
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
@@ -102,7 +102,9 @@ TABLE: Mapping[str, Builder] = {
     "retired": retired,
     "not_found": not_found,
     "context": lambda ask, fault: (
-        too_long(ask, 4096) if ask.variant == "embed" else context(5120, 4096)
+        too_long(ask, 4096)
+        if ask.variant == "embed"
+        else context(*sizes_of(ask, fault, (5120, 4096)))
     ),
     "bad_request": lambda ask, fault: error(400, BAD_THINK),
     "busy": lambda ask, fault: error(503, BUSY),

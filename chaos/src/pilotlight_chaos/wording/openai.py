@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ..answers import Ask
 from ..faults import Fault
 from ..http import Json, Reply
-from . import ENVOY_OVERFLOW, Builder, cloudflare, status_of, wait_of
+from . import ENVOY_OVERFLOW, Builder, cloudflare, sizes_of, status_of, wait_of
 
 HEADERS = {
     "openai-organization": "org-chaos",
@@ -103,9 +103,10 @@ def retired(ask: Ask, fault: Fault) -> Reply:
 
 
 def context(ask: Ask, fault: Fault) -> Reply:
+    tokens, limit = sizes_of(ask, fault, (202868, 128000))
     message = (
-        "This model's maximum context length is 128000 tokens. However, your messages resulted "
-        "in 202868 tokens. Please reduce the length of the messages."
+        f"This model's maximum context length is {limit} tokens. However, your messages resulted "
+        f"in {tokens} tokens. Please reduce the length of the messages."
     )
     return error(400, message, INVALID, "context_length_exceeded", "messages")
 

@@ -50,6 +50,20 @@ async def test_what_can_not_be_sent_is_refused_and_blames_nobody(
     assert guarded.invoke("hello").text
 
 
+@pytest.mark.parametrize("shape", ["invoke", "ainvoke", "stream", "astream"])
+@pytest.mark.parametrize(("slip", "meant"), [("privat", "private"), ("temprature", "temperature")])
+@pytest.mark.parametrize("bound", [False, True])
+async def test_a_slip_of_the_keyboard_is_told_and_asks_nobody(
+    server, primary, local, shape, slip, meant, bound
+):
+    guarded = guard(primary, fallback=local)
+    how = {slip: True}
+    model = guarded.bind(**how) if bound else guarded
+    with pytest.raises(InvalidCall, match=f"{slip}.*did you mean {meant}="):
+        await ask(shape, model, "x", {} if bound else how)
+    assert not server.requests()
+
+
 async def test_what_an_sdk_refuses_before_sending_blames_nobody(server, primary, local):
     guarded = guard(primary, fallback=local)
     for _ in range(6):

@@ -200,7 +200,7 @@ class Breaker(pybreaker.CircuitBreaker):
                     if not move.repeat:
                         break
 
-    def failed(self, permit: Permit, error: BaseException | None) -> None:
+    def failed(self, permit: Permit, error: BaseException | None, own: float) -> None:
         """Take the permit of a call that failed; an excluded error counts as a success."""
         if error is not None and not self.is_system_error(error):
             self.succeeded(permit, 0.0)
@@ -209,7 +209,8 @@ class Breaker(pybreaker.CircuitBreaker):
             if (state := self._settle(permit)) is not None:
                 self._note_failure(error or RuntimeError("failed"))
                 now = self.clock()
-                if (move := state.failed(now, self.policy, now - permit.began)) is not None:
+                cost = max(0.0, now - permit.began - own)
+                if (move := state.failed(now, self.policy, cost)) is not None:
                     self._move(move)
                     permit.moved = True
 
@@ -236,11 +237,9 @@ class Breaker(pybreaker.CircuitBreaker):
         if permit.settled:
             return None
         permit.settled = True
-        state = self._rules
-        if permit.issued_by is not state:
-            return None  # began under an earlier state: no say in this one
+        state = permit.issued_by
         state.returned(permit)
-        return state
+        return self._rules if state is self._rules else None  # an earlier one: no say in this one
 
     def _note_success(self) -> None:
         """Keep pybreaker's counter true and queue its listeners; expects the lock."""
@@ -299,6 +298,15 @@ class Breaker(pybreaker.CircuitBreaker):
         """Whether the target seems to have died, and enough calls are finding out."""
         with self._guard:
             return self._current().suspected(self.clock(), self.policy)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its circuit is closed, and its last calls are a reason to watch the next."""
+        state = self._rules
+        if not isinstance(state, Closed) or not state.suspicion.awake(self.clock()):
+            return False  # nearly always, and without the lock
+        with self._guard:
+            return state.suspicion.founded(self.clock(), state.window)
 
     @property
     def idle(self) -> bool:

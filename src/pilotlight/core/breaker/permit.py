@@ -21,6 +21,9 @@ class IssuingState(Protocol):
     def trial(self) -> bool:
         """Whether its calls are trials."""
 
+    def returned(self, permit: Permit) -> None:
+        """Note that a permit is settled; its verdict follows, if this is still the state."""
+
 
 class Issuer(Protocol):
     """Who has issued permits and takes them back: the breaker."""
@@ -31,8 +34,8 @@ class Issuer(Protocol):
     def succeeded(self, permit: Permit, duration: float) -> None:
         """Take a permit back: the provider answered, after `duration` seconds."""
 
-    def failed(self, permit: Permit, error: BaseException | None) -> None:
-        """Take a permit back: the provider failed."""
+    def failed(self, permit: Permit, error: BaseException | None, own: float) -> None:
+        """Take a permit back: the provider failed, after a time of which `own` was ours."""
 
     def tripped(self, permit: Permit, reason: str, seconds: float | None) -> bool:
         """Take a permit back and open the circuit; tell whether this permit has opened it."""
@@ -82,9 +85,13 @@ class Permit:
         """The provider answered, after `duration` seconds."""
         self._issuer.succeeded(self, duration)
 
-    def failure(self, error: BaseException | None = None) -> None:
-        """The provider failed; an excluded error still counts as a success."""
-        self._issuer.failed(self, error)
+    def failure(self, error: BaseException | None = None, own: float = 0.0) -> None:
+        """The provider failed; an excluded error still counts as a success.
+
+        `own` is how many seconds of the call this process took for itself: they are no cost of
+        the failure.
+        """
+        self._issuer.failed(self, error, own)
 
     def trip(self, reason: str, seconds: float | None = None) -> bool:
         """Open the circuit for a reason and a time; None: the usual break.

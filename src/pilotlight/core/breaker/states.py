@@ -250,6 +250,10 @@ class HalfOpen(CircuitState, pybreaker.CircuitHalfOpenState):
         self.successes = 0
         self.lease_ends = 0.0
 
+    def trying(self, now: float) -> bool:
+        """Tell whether a trial is on the wire, as far as is known."""
+        return bool(self.places) and now < self.lease_ends
+
     def full(self, now: float, policy: BreakerPolicy) -> float | None:
         """Return the seconds until a place may be free, None when one is."""
         if len(self.places) + self.successes >= policy.trial_calls:

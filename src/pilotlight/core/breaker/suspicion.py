@@ -32,14 +32,14 @@ DUE: Final = 5.0  # answers: that many keep away by chance once in 150 times
 class Suspicion:
     """The calls in flight at one target of which nothing has been heard yet."""
 
-    __slots__ = ("_failures", "_run", "_sign", "_silent", "_since", "_soonest")
+    __slots__ = ("_born", "_failures", "_run", "_sign", "_silent", "_since", "_soonest")
 
     def __init__(self, now: float) -> None:
         self._silent: set[Permit] = set()
         self._soonest = math.inf  # before this moment none of them is overdue
         self._failures = 0  # since the last sign of life
         self._run = 0  # calls that have come since
-        self._sign = now
+        self._born = self._sign = now
         self._since: float | None = None  # when a call was first sent elsewhere, or the last let in
 
     def admitted(self, permit: Permit) -> None:
@@ -78,6 +78,11 @@ class Suspicion:
         failures = min(self._failures, window.in_a_row) + self._overdue(now)
         return failures >= DOUBT or self._fell_silent(now, window)
 
+    def founded(self, now: float, window: Window) -> bool:
+        """Tell whether there is reason to doubt: failures, a call that is overdue, or silence."""
+        doubts = self._failures >= DOUBT or self._overdue(now) > 0
+        return doubts or self._fell_silent(now, window)
+
     def overruled(self, now: float, pause: float) -> bool:
         """Tell whether one call may go all the same: there is none for `pause` seconds.
 
@@ -90,7 +95,9 @@ class Suspicion:
         return since is not None
 
     def _fell_silent(self, now: float, window: Window) -> bool:
-        due = (now - self._sign) * (window.calls - window.failures) / window.seconds
+        counted = min(window.seconds, now - self._born)  # a young window holds less
+        answers = window.calls - window.failures
+        due = (now - self._sign) * answers / counted if counted > 0 else 0.0
         return self._run >= RUN and due >= DUE and any(now >= p.late for p in tuple(self._silent))
 
     def _overdue(self, now: float) -> int:

@@ -36,13 +36,19 @@ def hope(refused: TargetSkipped) -> Again | None:
 
 
 def permit_for(
-    trip: Trip, target: Target, behind: Sequence[Target], allowed: Timeouts, *, worn: bool
+    trip: Trip,
+    target: Target,
+    behind: Sequence[Target],
+    allowed: Timeouts,
+    *,
+    worn: bool,
+    streamed: bool,
 ) -> Permit | TargetSkipped:
     """Return the breaker's permit, `worn` that of a last resort, or why there is none."""
     breaker, lease = target.health.breaker, allowed.total or 0.0
     if worn:
         return breaker.last_resort(lease) or open_circuit(target, breaker.retry_after)
-    silence = usual_silence(trip, target, allowed)
+    silence = usual_silence(target, allowed, streamed=streamed)
     try:
         return breaker.acquire(lease, patience=silence, wary=bool(behind))
     except CircuitOpen as opened:
@@ -50,7 +56,7 @@ def permit_for(
     except TargetSkipped as suspected:
         if any_able(trip, behind):
             return TargetSkipped(target.name, suspected.reason)
-    return permit_for(trip, target, (), allowed, worn=worn)
+    return permit_for(trip, target, (), allowed, worn=worn, streamed=streamed)
 
 
 def doubted(trip: Trip, target: Target, behind: Sequence[Target]) -> TargetSkipped | None:
@@ -66,7 +72,12 @@ def any_able(trip: Trip, behind: Sequence[Target]) -> bool:
 
 
 def trial_limits(
-    trip: Trip, target: Target, behind: Sequence[Target], allowed: Timeouts
+    trip: Trip,
+    target: Target,
+    behind: Sequence[Target],
+    allowed: Timeouts,
+    *,
+    streamed: bool,
 ) -> Timeouts:
     """Return the clocks of a trial: while others can answer, it may cost its caller little.
 
@@ -76,7 +87,7 @@ def trial_limits(
     if target.local or not any_able(trip, behind):
         return allowed
     usual, number = target.health.usual, target.health.breaker.failed_trials
-    if trip.call.stream:
+    if streamed:
         first = _hurried(usual.first_token.far or QUICK, allowed.first_token, number)
         return replace(allowed, connect=_least(allowed.connect, first), first_token=first)
     far = usual.answer.far
@@ -100,14 +111,14 @@ def _least(limit: float | None, most: float) -> float:
     return most if limit is None else min(limit, most)
 
 
-def usual_silence(trip: Trip, target: Target, allowed: Timeouts) -> float:
+def usual_silence(target: Target, allowed: Timeouts, *, streamed: bool) -> float:
     """Return for how many seconds an attempt may be silent and only be slow.
 
     While nothing is known of the target, a share of what it is allowed.
     """
-    usual, stream = target.health.usual, trip.call.stream
-    far = (usual.first_token if stream else usual.answer).far
+    usual = target.health.usual
+    far = (usual.first_token if streamed else usual.answer).far
     if far is not None:
         return far
-    limit = allowed.first_token if stream else allowed.total
+    limit = allowed.first_token if streamed else allowed.total
     return math.inf if limit is None else limit * SILENT_AT_MOST

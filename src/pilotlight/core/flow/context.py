@@ -25,7 +25,8 @@ class Policy:
     policy".  `rate_limit_wait` is the longest wait, in seconds, that a target may ask for and be
     waited for when nobody else can answer; `sit_out` the longest for which the first target is
     waited for although others could.  `accept` may refuse an answer, which then counts as a
-    fault.
+    fault.  `gather` says when an unstreamed chat is streamed underneath, so that the clocks of a
+    stream hold (`core/flow/gather.py`).
     """
 
     on_interrupt: Literal["raise", "restart"] = "raise"
@@ -34,6 +35,7 @@ class Policy:
     rate_limit_wait: float = 5.0
     sit_out: float = 0.0
     accept: Callable[[Any], bool] | None = None
+    gather: Literal["auto", "always", "never"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pilotlight.core.flow.decisions import NO_SPACE, may_fail_over
 from pilotlight.core.provider import Report
 from pilotlight.core.target import Target
 from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
+from pilotlight.vocabulary.faults import Fault
 
 
 def raise_if_final(trip: Trip, target: Target, behind: Sequence[Target], report: Report) -> None:
@@ -49,6 +50,9 @@ def raise_all_failed(trip: Trip) -> NoReturn:
             f"; ask again in {retry_after:.1f} s, or give {' and '.join(full)} more "
             "`concurrency` or `queue` if the machine can carry it"
         )
+    for attempt in receipt.attempts:
+        if attempt.fault == Fault.AUTH_FAILED and attempt.status is None and attempt.evidence:
+            mend += f"; {attempt.target}: {attempt.evidence}"  # it was not asked: no key
     if any(skip.detail == NO_SPACE for skip in receipt.skipped):
         mend += (
             "; for embeddings a target stands in for the first only where both declare the same "

@@ -35,8 +35,9 @@ from pilotlight.core.flow.decisions import (
     worth_sitting_out,
 )
 from pilotlight.core.flow.endings import raise_all_failed, raise_deadline, raise_if_final
+from pilotlight.core.flow.gather import asking, gathers, heard
 from pilotlight.core.flow.steps import Flow, Outcome, Pause, Queue, Relay, Step, StreamRestarted
-from pilotlight.core.provider import Answered, Attempt, Ended, Facts, Failed, Opened
+from pilotlight.core.provider import Answered, Ended, Facts, Failed, Opened
 from pilotlight.core.target import Target
 from pilotlight.errors import CircuitOpen, StreamInterrupted, TargetSkipped
 from pilotlight.vocabulary.faults import RULES, Effect, Fault
@@ -172,21 +173,22 @@ def _attempt(
             if ticket.state != "granted" or remaining(trip) <= 0:
                 return _skip(trip, target, saturated(target, ticket))
         allowed = limits(trip, target, behind)
-        admitted = permit_for(trip, target, behind, allowed, worn=worn)
+        streamed = trip.call.stream or gathers(trip, target, behind)
+        admitted = permit_for(trip, target, behind, allowed, worn=worn, streamed=streamed)
         if isinstance(admitted, TargetSkipped):
             return _skip(trip, target, admitted)
         permit = admitted
         if permit.trial:
-            allowed = trial_limits(trip, target, behind, allowed)
+            streamed = streamed or gathers(trip, target, behind, trial=True)
+            allowed = trial_limits(trip, target, behind, allowed, streamed=streamed)
         trip.journal.starting(target, number, permit.state)
         began = trip.clock()
         outcome: Outcome | None = forced.outcome_for(target) if forced.active else None
         if outcome is None:
-            outcome = yield Attempt(target, allowed, number, trip.journal.shield)
+            outcome = yield asking(trip, target, allowed, number, permit, streamed=streamed)
         shown = isinstance(outcome, Opened)
         if shown:
-            permit.heard()
-            target.health.usual.first_token.note(trip.clock() - began)
+            heard(trip, target, permit, began)
             trip.journal.opened(target, began)
             outcome = yield Relay(restarted)
         outcome = judged(trip, target, outcome)
@@ -210,9 +212,8 @@ def _door(
     target.health.breaker.ask()  # its fleet hears that a trial is wanted here
     if (turn := target.health.breaker.turn()) is None:
         return refused
-    try:
-        if turn.patience < allowance(trip, behind):
-            yield Queue(turn, turn.patience)
+    try:  # a trial needs its time as well
+        yield Queue(turn, min(turn.patience, allowance(trip, behind) / 2))
     finally:
         turn.release()
     return refusal(trip, target)
@@ -237,7 +238,8 @@ def _settle(
     """Give the breaker its verdict and write the attempt down."""
     state = permit.state
     if not isinstance(outcome, Failed):
-        permit.success(seconds := max(0.0, trip.clock() - began - outcome.facts.own))
+        target.health.answered_at = now = trip.clock()
+        permit.success(seconds := max(0.0, now - began - outcome.facts.own))
         if not shown:
             target.health.usual.answer.note(seconds)
         trip.journal.answered(target, number, began, state, outcome.facts, permit.moved)
@@ -249,7 +251,7 @@ def _settle(
     if report.window is not None:
         target.health.limit(report.window)
     if rule.breaker is Effect.COUNTS:
-        permit.failure(report.error)
+        permit.failure(report.error, report.own)
         if report.retry_after is not None:
             target.health.hold(report.retry_after)
     elif rule.breaker is Effect.OPENS:

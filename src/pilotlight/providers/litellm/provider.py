@@ -20,6 +20,7 @@ from pilotlight.diagnosis.report import failure, keyless_failure, verdict_failur
 from pilotlight.errors import ProviderFault
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
+from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.litellm.operations import WORK, reread
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.operations import Operation
@@ -38,6 +39,8 @@ class LiteLLMProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return gather(self, call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
         module = litellm()  # before the clocks start: its first import takes seconds
@@ -52,6 +55,8 @@ class LiteLLMProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return await agather(self, call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
         module = litellm()
@@ -110,7 +115,15 @@ class LiteLLMProvider:
         connection = self.connection
         known = kind_of(connection.spec.provider, call.operation) is not None
         watched = known and connection.pool is not None
-        return new_tap(connection.wire, attempt.timeouts, watched=watched, skips=call.skip_broken)
+        tap = new_tap(
+            connection.wire,
+            attempt.timeouts,
+            watched=watched,
+            skips=call.skip_broken,
+            gathers=attempt.gather,
+        )
+        tap.json_only = True
+        return tap
 
     def kwargs(self, call: Call, attempt: Attempt, asynchronous: bool) -> dict[str, Any]:
         """Return everything that litellm is to be called with.
@@ -130,7 +143,7 @@ class LiteLLMProvider:
         }
         if call.stream:
             kwargs["stream"] = True
-            if self.asks_for_count(call):
+            if attempt.gather or self.asks_for_count(call):
                 kwargs["stream_options"] = {"include_usage": True}
         if connection.given_base or connection.wire == "openai":
             kwargs["api_base"] = connection.base_url or None
@@ -178,12 +191,13 @@ class _Source:
         self._attempt = attempt
         self._mend = connection.keyless
         self._litellm: Any = None if self._mend else litellm()  # before the clocks start
-        self._tap = provider.tap(call, attempt)
+        self.tap = self._tap = provider.tap(call, attempt)
         self._tap.keeps_lines = True
         spec = connection.spec
         self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
         self._chunks: Any = None
-        self._counts = provider.asks_for_count(call)  # the caller wants no chunk with the count
+        # The caller wants no chunk with the count; but an answer that is put together has it.
+        self._counts = provider.asks_for_count(call) and not attempt.gather
 
     def commits(self, chunk: Any) -> bool:
         """Tell whether this chunk carries text or a tool call."""

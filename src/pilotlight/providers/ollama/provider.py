@@ -27,6 +27,7 @@ from pilotlight.errors import ProviderFault
 from pilotlight.providers import shapes
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
+from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.ollama import http
 from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
 from pilotlight.providers.ollama.context import cut
@@ -59,6 +60,8 @@ class OllamaProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return gather(self, call, attempt)
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
@@ -73,6 +76,8 @@ class OllamaProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return await agather(self, call, attempt)
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
@@ -311,7 +316,9 @@ class _Source:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._tap = new_tap("ollama", attempt.timeouts, watched=True, checks=False)
+        self.tap = self._tap = new_tap(
+            "ollama", attempt.timeouts, watched=True, checks=False, gathers=attempt.gather
+        )
         usage = (call.options.get("stream_options") or {}).get("include_usage", False)
         self._built = ChunkBuilder(
             provider.model, created=int(time.time()), id=_new_id(), include_usage=bool(usage)

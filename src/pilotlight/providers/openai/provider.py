@@ -22,14 +22,20 @@ from pilotlight.diagnosis.prompt_texts import Texts
 from pilotlight.diagnosis.report import failure, keyless_failure, verdict_failure
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
+from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.litellm.clients import kind_of
 from pilotlight.providers.litellm.provider import LiteLLMProvider
 from pilotlight.providers.openai.rules import Dialect, body_of, litellm_has_hooks
-from pilotlight.providers.openai.stream import AsyncDirectSource, DirectSource
+from pilotlight.providers.openai.stream import (
+    AsyncDirectSource,
+    ChatReader,
+    DirectSource,
+    Reader,
+)
 from pilotlight.providers.own_errors import status_error
 from pilotlight.providers.replies import ChatReply, flattened
 from pilotlight.wire.http import Post, Said, dumped, parsed
-from pilotlight.wire.tap import Tap, new_tap
+from pilotlight.wire.tap import Tap, Wire, new_tap
 from pilotlight.wire.trace_context import trace_headers
 
 STREAM_OPTIONS: Final = "stream_options"
@@ -44,6 +50,8 @@ _SDK_HEADERS: Final = {
 class DirectProvider:
     """Calls one endpoint by itself where that is the same, and through litellm where it is not."""
 
+    wire: Wire = "openai"
+
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
         self.connection = connection
         self._dialect = dialect
@@ -52,11 +60,13 @@ class DirectProvider:
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return gather(self, call, attempt)
         if (body := self.body(call)) is None:
             return self._litellm.complete(call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
-        tap = new_tap("openai", attempt.timeouts, watched=True)
+        tap = new_tap(self.wire, attempt.timeouts, watched=True)
         try:
             said = self.place.send(body, tap, streaming=False, more=trace_headers())
             said.read()
@@ -66,11 +76,13 @@ class DirectProvider:
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
+        if attempt.gather:
+            return await agather(self, call, attempt)
         if (body := self.body(call)) is None:
             return await self._litellm.acomplete(call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
-        tap = new_tap("openai", attempt.timeouts, watched=True)
+        tap = new_tap(self.wire, attempt.timeouts, watched=True)
         try:
             said = await self.place.asend(body, tap, streaming=False, more=trace_headers())
             await said.aread()
@@ -108,19 +120,23 @@ class DirectProvider:
 
     # What the four shapes share.
 
+    @property
+    def url(self) -> str:
+        """The address that chats are posted to."""
+        base = self.connection.base_url.rstrip("/")
+        return base if base.endswith(PATH) else base + PATH
+
     @cached_property
     def place(self) -> Post:
         """Where chats are posted to; its connections are opened by the first request."""
         connection = self.connection
-        base = connection.base_url.rstrip("/")
-        url = base if base.endswith(PATH) else base + PATH
         headers = {"authorization": f"Bearer {connection.api_key or NO_KEY_NEEDED}"}
         if kind_of(connection.spec.provider) == "openai":
             found = {v: (name, os.environ.get(v)) for v, name in _SDK_HEADERS.items()}
             headers |= {name: clean_key(value, v) for v, (name, value) in found.items() if value}
         pool = connection.pool
         assert pool is not None, "an endpoint without an address is litellm's"
-        return Post(pool, url, headers)
+        return Post(pool, self.url, headers)
 
     def body(self, call: Call, *, counted: bool = True) -> bytes | None:
         """Return the request as it is sent; None if litellm is to send it.
@@ -129,7 +145,7 @@ class DirectProvider:
         """
         if litellm_has_hooks():
             return None
-        body = body_of(self._dialect, self.connection.spec, call)
+        body = self.request(call)
         if body is None:
             return None
         if counted and self.asks_for_count(call):
@@ -138,6 +154,18 @@ class DirectProvider:
             return dumped(body)
         except (TypeError, ValueError, RecursionError):  # an SDK's own objects, for instance
             return None
+
+    def request(self, call: Call) -> dict[str, Any] | None:
+        """Return the JSON of the request; None if litellm is to write it."""
+        return body_of(self._dialect, self.connection.spec, call)
+
+    def shaped(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer in OpenAI's shape."""
+        return flattened(data)
+
+    def reader(self) -> Reader:
+        """Return what makes chunks of the events of one stream."""
+        return ChatReader()
 
     def asks_for_count(self, call: Call) -> bool:
         """Tell whether to ask for the tokens of a stream on our own behalf."""
@@ -163,7 +191,8 @@ class DirectProvider:
         from pilotlight.diagnosis.classify import judge
 
         spec = self.connection.spec
-        view = view_of(flattened(data), spec.bare_model, tap)
+        data = self.shaped(data)
+        view = view_of(data, spec.bare_model, tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
         return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))

@@ -17,7 +17,7 @@ from pilotlight.providers.own_errors import in_band_error
 from pilotlight.providers.replies import flattened
 from pilotlight.wire.event_forms import FORMS, odd, odd_evidence
 from pilotlight.wire.server_sent_events import EventDecoder, read_event
-from pilotlight.wire.tap import new_tap
+from pilotlight.wire.tap import Wire, new_tap
 from pilotlight.wire.trace_context import trace_headers
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _FORM: Final = FORMS["openai"]
 class Server(Protocol):
     """The server that a stream is read from, as its provider knows it."""
 
+    wire: Wire
     counts: bool | None  # whether it counts tokens when asked to; None: not known yet
 
     @property
@@ -51,6 +52,53 @@ class Server(Protocol):
 
     def refusal(self, said: Said) -> Exception: ...
 
+    def reader(self) -> Reader: ...
+
+
+class Reader(Protocol):
+    """Makes OpenAI's chunks of one stream's events."""
+
+    events: EventDecoder
+
+    def odd(self, event: dict[str, Any]) -> str:
+        """Return what of an event does not have its form; "" if everything has."""
+
+    def chunk(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the chunk of an event, or None if it has nothing to say to a reader."""
+
+    def uncounted(self, chunk: shapes.Shape) -> shapes.Shape | None:
+        """Return a chunk without the tokens; None if nothing is left of it."""
+
+
+class ChatReader:
+    """Of OpenAI's own events, which are chunks already."""
+
+    __slots__ = ("_wordless", "events")
+
+    def __init__(self) -> None:
+        self.events = EventDecoder()
+        self._wordless = False  # the last chunk has only the tokens
+
+    def odd(self, event: dict[str, Any]) -> str:
+        """Return what of an event does not have its form; "" if everything has."""
+        return odd(event, _FORM)
+
+    def chunk(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the chunk of an event, or None if it has nothing to say to a reader."""
+        self._wordless = not event.get("choices")
+        if self._wordless and not event.get("usage"):
+            return None
+        if self._wordless:  # code for litellm's chunks expects a choice in each
+            event["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
+        for choice in event["choices"]:
+            if choice.get("delta", choice) is None:  # whoever reads it expects an object
+                choice["delta"] = {}
+        return flattened(event, "delta")
+
+    def uncounted(self, chunk: shapes.Shape) -> shapes.Shape | None:
+        """Return a chunk without the tokens; None if nothing is left of it."""
+        return None if self._wordless else chunk
+
 
 class _Source:
     """What the two colours of stream share: what has been read, and how it is judged."""
@@ -61,13 +109,16 @@ class _Source:
         self._attempt = attempt
         self._body = body
         self._asks = provider.asks_for_count(call)
-        self._tap = new_tap("openai", attempt.timeouts, watched=True, checks=False)
+        self.tap = self._tap = new_tap(
+            provider.wire, attempt.timeouts, watched=True, checks=False, gathers=attempt.gather
+        )
         spec = provider.connection.spec
         self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
-        self._events = EventDecoder()
+        self._reader = provider.reader()
         self._said_done = False  # the last word was read
         self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
-        self._wants_usage = bool((call.options.get("stream_options") or {}).get("include_usage"))
+        options = call.options.get("stream_options") or {}
+        self._wants_usage = attempt.gather or bool(options.get("include_usage"))
 
     def commits(self, chunk: Any) -> bool:
         """Tell whether this chunk carries text or a tool call."""
@@ -98,7 +149,7 @@ class _Source:
 
         Some servers refuse what they don't know; then they are not asked for it again.
         """
-        known = not self._asks or self._provider.counts is not None
+        known = not self._asks or self._provider.counts is not None or self._attempt.gather
         if known or said.status_code not in (400, 422) or not _UNKNOWN_OPTION.search(said.text):
             return None
         return self._provider.body(self._call, counted=False)
@@ -108,6 +159,7 @@ class _Source:
             raise self._provider.refusal(said)
         if self._asks:
             self._provider.counts = counted
+            self._provider.connection.streamable.lossy |= not counted
 
     def _take(self, data: bytes) -> Any | None:
         """Return the chunk of an event, or None for one that is to be left out."""
@@ -125,24 +177,20 @@ class _Source:
     def _chunk(self, data: bytes) -> Any | None:
         """Return the chunk of an event, or None if it has nothing to say to a reader."""
         said = read_event(data)
-        wordless = not said.get("choices")
-        if wordless and said.get("error"):
+        if said.get("error") and not said.get("choices"):
             spec = self._provider.connection.spec
             raise in_band_error(said, self._provider.place.url, spec.provider, spec.bare_model)
-        if name := odd(said, _FORM):
+        if name := self._reader.odd(said):
             raise ProviderFault("malformed_response", evidence=odd_evidence(name))
-        if wordless and not said.get("usage"):
+        if (made := self._reader.chunk(said)) is None:
             return None
-        if wordless:  # code for litellm's chunks expects a choice in each
-            said["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
-        for choice in said["choices"]:
-            if choice.get("delta", choice) is None:  # whoever reads it expects an object
-                choice["delta"] = {}
-        chunk = shapes.Shape(flattened(said, "delta"))
+        chunk = shapes.Shape(made)
         self._notes.add(chunk)
         if self._notes.whole:
             self._tap.body.settle()
-        return None if wordless and not self._wants_usage else chunk
+        if self._notes.usage is None or self._wants_usage:
+            return chunk
+        return self._reader.uncounted(chunk)
 
 
 class DirectSource(_Source):
@@ -173,9 +221,9 @@ class DirectSource(_Source):
             self._accepted(said, counted=plain is None)
             self._pieces = said.iter_bytes()
         try:
-            self._ready.extend(self._events.feed(next(self._pieces)))
+            self._ready.extend(self._reader.events.feed(next(self._pieces)))
         except StopIteration:
-            if not (rest := self._events.finish()):
+            if not (rest := self._reader.events.finish()):
                 raise
             self._ready.extend(rest)
 
@@ -219,9 +267,9 @@ class AsyncDirectSource(_Source):
             self._accepted(said, counted=plain is None)
             self._pieces = said.aiter_bytes()
         try:
-            self._ready.extend(self._events.feed(await anext(self._pieces)))
+            self._ready.extend(self._reader.events.feed(await anext(self._pieces)))
         except StopAsyncIteration:
-            if not (rest := self._events.finish()):
+            if not (rest := self._reader.events.finish()):
                 raise
             self._ready.extend(rest)
 

@@ -1,0 +1,1 @@
+"""Cohere, asked in its own words."""

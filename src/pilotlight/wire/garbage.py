@@ -1,0 +1,39 @@
+"""How much of a body that is no answer goes on to its reader.
+
+litellm looks for secrets in what it can't read, which takes seconds for a megabyte; and nobody
+needs all of an error.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import httpcore
+
+    from pilotlight.wire.clocks import Watch
+    from pilotlight.wire.tap import Tap
+
+ERROR_BODY: Final = 64 * 1024  # bytes
+NO_JSON: Final = "the body is no JSON, or breaks off"
+
+
+def is_unasked(response: httpcore.Response, watch: Watch | None) -> bool:
+    """Tell a stream that nobody asked for, from one that its reader could read."""
+    if watch is None or not watch.tap.json_only:
+        return False
+    names = ((name.lower(), value) for name, value in response.headers)
+    return any(name == b"content-type" and b"event-stream" in value for name, value in names)
+
+
+def is_garbage(tap: Tap) -> bool:
+    """Tell a large body that is said to be JSON, or a page, and can't be read."""
+    kind = tap.headers.get("content-type", "")
+    if tap.received <= ERROR_BODY or not ("json" in kind or "html" in kind):
+        return False
+    try:
+        json.loads(tap.whole)
+    except (ValueError, RecursionError):
+        return bool(tap.whole)
+    return False
