@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from pilotlight import events
 from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.app import cli
-from pilotlight.config.schema import schema
+from pilotlight.config import schema
 from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.core.health.lifecycle import PRECEDENCE
 from pilotlight.core.provider import Timeouts

@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import socket
+import ssl
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from pilotlight_chaos.door import Door, bind
+from pilotlight_chaos.http import reset
 from pilotlight_chaos.service import Service, Settings
 
 
@@ -34,3 +36,25 @@ def test_no_connection_is_left_open(rounds):
         asyncio.run(come_in_and_close(rounds))
         gc.collect()
     assert not [str(each.message) for each in seen]
+
+
+async def close_and_reset(url: str, closes: int) -> None:
+    _, _, port = url.rpartition(":")
+    context = None
+    if url.startswith("https"):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", int(port), ssl=context)
+    for _ in range(closes):
+        writer.close()
+    reset(writer)
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("closes", range(3))
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_may_be_reset_that_is_closed(server, tls, closes):
+    """A transport of TLS that is closed twice knows no socket any more, nor says so politely."""
+    url = server.broken_base("openai", "tls") if tls else server.url
+    asyncio.run(close_and_reset(url.partition("/p/")[0].rstrip("/"), closes))

@@ -46,6 +46,7 @@ from pilotlight.providers.connection import Connection
 from pilotlight.providers.factory import provider_for
 from pilotlight.registry import REGISTRY
 from pilotlight.registry import Endpoint as _Key
+from pilotlight.routes.call_rules import slip
 from pilotlight.scopes.within import within
 from pilotlight.vocabulary.faults import RULES, Fault
 from pilotlight.vocabulary.receipt import Receipt
@@ -75,6 +76,7 @@ __all__ = [
     "astream",
     "complete",
     "is_private",
+    "slip",
     "stream",
     "within",
 ]

@@ -71,6 +71,15 @@ def html(body: str, status: int = 200, **headers: str) -> Reply:
     return Reply(body, status, {"content-type": "text/html; charset=UTF-8", **headers})
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A stream, cut into what comes before the tokens, the tokens, and what comes after."""
+
+    opening: bytes = b""
+    pieces: tuple[bytes, ...] = ()
+    closing: bytes = b""
+
+
 @dataclass(slots=True)
 class Traffic:
     """What went over the sockets, whatever it meant."""
@@ -193,8 +202,8 @@ class Wire:
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """Close a connection now, with RST in place of FIN."""
-    sock = writer.get_extra_info("socket")
     with contextlib.suppress(OSError, AttributeError):  # closed already: nothing to reset
+        sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 

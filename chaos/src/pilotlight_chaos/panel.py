@@ -12,20 +12,30 @@ POST /__control/reset
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
+from .book import FaultBook
 from .faults import KINDS, FaultError, make_fault, parameters
 from .http import Json, Reply, Request
-
-if TYPE_CHECKING:
-    from .service import Service
+from .state import Log
 
 PREFIX = "/__control"
 DEFAULT_LIMIT = 100
 CloseDoor: TypeAlias = Callable[[float], None]
 
 
-def handle(service: Service, request: Request) -> Reply:
+class Controlled(Protocol):
+    """What can be seen and set of a server."""
+
+    book: FaultBook
+    log: Log
+    close_door: CloseDoor | None  # for so many seconds
+
+    def reset(self) -> None:
+        """Forget faults, records, counters, and what was loaded or pulled."""
+
+
+def handle(service: Controlled, request: Request) -> Reply:
     """Answer a control request."""
     what = request.path[len(PREFIX) :].strip("/")
     table = GETS if request.method == "GET" else POSTS if request.method == "POST" else {}
@@ -40,11 +50,11 @@ def handle(service: Service, request: Request) -> Reply:
         return Reply({"error": str(error)}, 400)
 
 
-def state(service: Service, request: Request) -> Json:
+def state(service: Controlled, request: Request) -> Json:
     return {"faults": service.book.as_json(), "counters": service.log.as_json()}
 
 
-def kinds(service: Service, request: Request) -> Json:
+def kinds(service: Controlled, request: Request) -> Json:
     return {
         kind.name: {
             "what": kind.what,
@@ -55,7 +65,7 @@ def kinds(service: Service, request: Request) -> Json:
     }
 
 
-def requests(service: Service, request: Request) -> Json:
+def requests(service: Controlled, request: Request) -> Json:
     query = request.query
     records = service.log.records(query.get("name"), probes=_yes(query.get("probes")))
     limit = int(query.get("limit", DEFAULT_LIMIT))
@@ -64,7 +74,7 @@ def requests(service: Service, request: Request) -> Json:
     return {"requests": [record.as_json(bodies=bodies) for record in kept]}
 
 
-def fault(service: Service, request: Request) -> Json:
+def fault(service: Controlled, request: Request) -> Json:
     params = request.json()
     name, kind = params.pop("name", None), params.pop("kind", None)
     add = bool(params.pop("add", False))
@@ -74,12 +84,12 @@ def fault(service: Service, request: Request) -> Json:
     return state(service, request)
 
 
-def heal(service: Service, request: Request) -> Json:
+def heal(service: Controlled, request: Request) -> Json:
     service.book.heal(request.json().get("name"))
     return state(service, request)
 
 
-def refuse(service: Service, request: Request) -> Json:
+def refuse(service: Controlled, request: Request) -> Json:
     seconds = request.json().get("seconds")
     if not isinstance(seconds, int | float) or seconds <= 0 or service.close_door is None:
         raise FaultError('refuse needs "seconds": nothing can be asked of a closed door')
@@ -87,7 +97,7 @@ def refuse(service: Service, request: Request) -> Json:
     return {"refusing_for": seconds}
 
 
-def reset(service: Service, request: Request) -> Json:
+def reset(service: Controlled, request: Request) -> Json:
     service.reset()
     return state(service, request)
 
@@ -96,6 +106,6 @@ def _yes(value: str | None) -> bool:
     return value in ("1", "true", "yes")
 
 
-Act: TypeAlias = Callable[["Service", Request], Json]
+Act: TypeAlias = Callable[[Controlled, Request], Json]
 GETS: dict[str, Act] = {"": state, "kinds": kinds, "requests": requests}
 POSTS: dict[str, Act] = {"fault": fault, "heal": heal, "refuse": refuse, "reset": reset}

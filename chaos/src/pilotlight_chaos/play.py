@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .answers import Answer, Ask
-from .dialects import Dialect, Script
+from .dialects import Dialect
 from .dialects.base import dumps
 from .faults import Act, Transfer
-from .http import Reply, Wire
+from .http import Reply, Script, Wire
 
 
 @dataclass(slots=True)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from django_pilotlight.calls import Calls, llm
-    from django_pilotlight.conf import app
     from django_pilotlight.context import LLMContext, carrying, llm_context
+    from django_pilotlight.current_app import app
     from django_pilotlight.streaming import stream_response
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Calls": "calls",
     "LLMContext": "context",
-    "app": "conf",
+    "app": "current_app",
     "carrying": "context",
     "llm": "calls",
     "llm_context": "context",

@@ -12,8 +12,8 @@ from django.utils.formats import date_format
 from django.utils.timezone import template_localtime
 
 from django_pilotlight.chart import bars
-from django_pilotlight.conf import own
 from django_pilotlight.models import FailoverEvent
+from django_pilotlight.settings import own
 
 
 @admin.register(FailoverEvent)

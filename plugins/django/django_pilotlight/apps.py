@@ -1,4 +1,4 @@
-"""The app: registers its checks and signals, and starts nothing."""
+"""The app: registers its checks and what hears of calls, and starts nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ class PilotlightConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks; threads and connections come with the first call."""
-        from django_pilotlight import checks, conf
+        """Register; what is registered loads, starts and connects nothing before the first call."""
+        from django_pilotlight import checks, current_app
 
         checks.register_all()
-        setting_changed.connect(conf.on_setting_changed, dispatch_uid="django_pilotlight")
+        current_app.HOLDER.when_loaded(_listen)
+        setting_changed.connect(current_app.on_setting_changed, dispatch_uid="django_pilotlight")
+
+
+def _listen() -> None:
+    from django_pilotlight import signals  # it loads pilotlight, which Django's start does not
+
+    signals.listen()

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django_pilotlight import conf, keeper
+from django_pilotlight import current_app, event_writer
 from django_pilotlight.context import NOTHING, LLMContext, Priority, current
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Calls:
     @property
     def route(self) -> Route:
         """The `pilotlight.Route`; called directly, it knows only of private contexts."""
-        return conf.route(self.name)
+        return current_app.route(self.name)
 
     def complete(
         self,
@@ -107,7 +107,7 @@ class Calls:
         An invalid deadline goes through as it is, for the route to refuse.
         """
         route = self.route
-        keeper.attend()
+        event_writer.ensure_running()
         context = self._context() if context is None else context
         own = route.total_timeout if total_timeout is None else total_timeout
         left = context.left()

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 
-from django_pilotlight import conf
+from django_pilotlight import settings
 
 MIDDLEWARE: Final = "django_pilotlight.middleware.LLMContextMiddleware"
 
@@ -33,7 +33,7 @@ def register_all() -> None:
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E001 to E003, E005 to E007, W004: what the settings say can't be used."""
-    value: Any = getattr(settings, "PILOTLIGHT", {})
+    value: Any = getattr(django_settings, "PILOTLIGHT", {})
     if not isinstance(value, dict):
         hint = 'PILOTLIGHT = {"TARGETS": {...}, "ROUTES": {"default": {"targets": [...]}}}'
         return [_error("E001", f"PILOTLIGHT is a {type(value).__name__}, not a dict.", hint)]
@@ -41,7 +41,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def _unknown_keys(value: dict[str, Any]) -> Iterator[CheckMessage]:
-    known = [*conf.TABLES, *conf.OWN]
+    known = [*settings.TABLES, *settings.OWN]
     for key in value:
         if key not in known:
             near = difflib.get_close_matches(str(key).upper(), known, n=1)
@@ -50,9 +50,9 @@ def _unknown_keys(value: dict[str, Any]) -> Iterator[CheckMessage]:
 
 
 def _own_values() -> Iterator[CheckMessage]:
-    own: Any = conf.own()  # as it was written: of any type
-    if own.database not in settings.DATABASES:
-        hint = f"Known: {', '.join(settings.DATABASES)}."
+    own: Any = settings.own()  # as it was written: of any type
+    if own.database not in django_settings.DATABASES:
+        hint = f"Known: {', '.join(django_settings.DATABASES)}."
         yield _error("E005", f"PILOTLIGHT['DATABASE']: unknown database {own.database!r}.", hint)
     if not isinstance(own.log_events, bool):
         yield _error("E005", "PILOTLIGHT['LOG_EVENTS'] is no bool.", "True or False.")
@@ -62,7 +62,7 @@ def _own_values() -> Iterator[CheckMessage]:
 
 
 def _two_sources(value: dict[str, Any]) -> Iterator[CheckMessage]:
-    if set(value) & set(conf.TABLES) and getattr(settings, "PILOTLIGHT_CONFIG", None):
+    if set(value) & set(settings.TABLES) and getattr(django_settings, "PILOTLIGHT_CONFIG", None):
         hint = "Keep the one or the other."
         yield _error("E007", "PILOTLIGHT holds tables, and PILOTLIGHT_CONFIG a file.", hint)
 
@@ -72,9 +72,9 @@ def _refused() -> Iterator[CheckMessage]:
     from pilotlight import ConfigError
     from pilotlight.config.schema import load_config
 
-    top = {key.lower() for key in conf.given()} - {key.lower() for key in conf.TABLES}
+    top = {key.lower() for key in settings.given()} - {key.lower() for key in settings.TABLES}
     try:
-        load_config(conf.source())
+        load_config(settings.source())
     except ConfigError as error:
         for line in str(error).splitlines():
             text = line.replace("the given mapping: ", "PILOTLIGHT: ", 1)
@@ -105,13 +105,13 @@ def _quiet() -> Any:
     from pilotlight import Pilotlight
     from pilotlight.config.schema import load_config
 
-    config = load_config(conf.source())
+    config = load_config(settings.source())
     return Pilotlight(config.model_copy(update={"receipts": type(config.receipts)()}))
 
 
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """W002: without the middleware, a streaming body written by hand loses its context."""
-    if MIDDLEWARE in settings.MIDDLEWARE or _subclassed():
+    if MIDDLEWARE in django_settings.MIDDLEWARE or _subclassed():
         return []
     return [
         Warning(
@@ -128,7 +128,7 @@ def _subclassed() -> bool:
 
     from django_pilotlight.middleware import LLMContextMiddleware
 
-    for path in settings.MIDDLEWARE:
+    for path in django_settings.MIDDLEWARE:
         try:
             found = import_string(path)
         except ImportError:

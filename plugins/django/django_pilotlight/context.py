@@ -25,7 +25,6 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from pilotlight.routes.call_rules import slip
 from pilotlight.scopes.blocks import Blocks, Entry
 from pilotlight.scopes.within import each_astep, each_step, within
 
@@ -137,6 +136,8 @@ class llm_context(entered):  # noqa: N801 - used as a decorator
         **unknown: Any,
     ) -> None:
         for name in unknown:
+            from pilotlight.extension import slip
+
             meant = slip(name, _TERMS)
             told = f"; did you mean {meant}=?" if meant in _TERMS else ""
             raise TypeError(f"llm_context() takes no {name}={told}")

@@ -1,4 +1,4 @@
-"""What is kept in the database: what happened, and what operators have ordered.
+"""What is kept in the database: what happened, and what operators command.
 
 Neither holds a prompt, an answer or a key.
 """
@@ -9,6 +9,8 @@ from typing import ClassVar
 
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
+
+from django_pilotlight import settings
 
 
 class FailoverEvent(models.Model):
@@ -32,7 +34,7 @@ class FailoverEvent(models.Model):
         max_length=255, blank=True, editable=False, help_text="Who is asked next."
     )
     reason = models.CharField(
-        max_length=64, blank=True, editable=False, help_text="A fault, or why it was passed over."
+        max_length=64, blank=True, editable=False, help_text="A fault, or why it was skipped."
     )
     call_id = models.CharField(max_length=32, blank=True, editable=False)
     request_id = models.CharField(max_length=64, blank=True, editable=False)
@@ -54,9 +56,7 @@ class FailoverEvent(models.Model):
 
 def newest(count: int) -> list[FailoverEvent] | None:
     """Return the newest events; None when the database can't tell: that is not today's outage."""
-    from django_pilotlight.conf import own
-
-    database = own().database
+    database = settings.own().database
     try:
         with transaction.atomic(using=database):  # a failure must not spoil the request's own
             return list(FailoverEvent.objects.using(database)[:count])
@@ -64,8 +64,8 @@ def newest(count: int) -> list[FailoverEvent] | None:
         return None
 
 
-class Order(models.Model):
-    """What an operator wants of every worker until a moment; see `orders`."""
+class OperatorCommand(models.Model):
+    """What an operator wants of every worker until a moment; see `operator_commands`."""
 
     class Kind(models.TextChoices):
         """What is wanted."""

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from django.dispatch import Signal
 
-from django_pilotlight import keeper
+import pilotlight
+from django_pilotlight import event_writer
 from django_pilotlight.context import current
 
 failed_over = Signal()
@@ -48,5 +49,11 @@ def tell(event: Any) -> None:
     signal = None if kind is None else kind(event)
     if signal is not None:
         request_id = current().request_id
-        keeper.note(event, request_id)
+        event_writer.note(event, request_id)
         signal.send_robust(sender=type(event), event=event, request_id=request_id)
+
+
+def listen() -> None:
+    """Hear of what happens in calls, for the signals and the log of events."""
+    if tell not in pilotlight.listeners:
+        pilotlight.listeners.append(tell)

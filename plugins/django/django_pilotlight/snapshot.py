@@ -9,18 +9,18 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from django_pilotlight.conf import app
+from django_pilotlight.current_app import app
 
 if TYPE_CHECKING:
     from pilotlight import Route
-    from pilotlight.core.target import Target
+    from pilotlight.extension import Target
 
 Standing = Literal["ok", "degraded", "down"]
 
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
-    """A target; `retry_after` in seconds, `inside` and `waiting` are calls.
+    """A target; `retry_after` in seconds, `in_flight` and `waiting` are calls.
 
     `breaker` is closed, open or half-open; `limit` and `queue` are None where calls are
     not limited; `check` is the last health check's word, empty when there was none.
@@ -32,7 +32,7 @@ class TargetState:
     breaker: str
     reason: str
     retry_after: float | None
-    inside: int
+    in_flight: int
     limit: int | None
     waiting: int
     queue: int | None
@@ -101,7 +101,7 @@ def _target(target: Target) -> TargetState:
         breaker=breaker.state.name,
         reason=breaker.reason,
         retry_after=None if wait is None else round(wait, 1),
-        inside=bulkhead.inside if bulkhead else 0,
+        in_flight=bulkhead.inside if bulkhead else 0,
         limit=bulkhead.concurrency if bulkhead else None,
         waiting=bulkhead.waiting if bulkhead else 0,
         queue=bulkhead.queue if bulkhead else None,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.test.utils import TestContextDecorator
 
-from django_pilotlight import conf
+from django_pilotlight import current_app, settings, signals
 
 if TYPE_CHECKING:
     from pilotlight import Receipt, Route
@@ -53,9 +53,9 @@ class override_llm(TestContextDecorator):  # noqa: N801 - as Django's override_s
 
         self.receipts.clear()
         self._routes.clear()
-        self._before, conf.HOLDER.route = conf.HOLDER.route, self._route
+        self._before, current_app.HOLDER.route = current_app.HOLDER.route, self._route
         pilotlight.listeners.append(self._note)
-        conf.hear()
+        signals.listen()
         _active.append(self)
         return self
 
@@ -65,7 +65,7 @@ class override_llm(TestContextDecorator):  # noqa: N801 - as Django's override_s
 
         _active.remove(self)
         pilotlight.listeners.remove(self._note)
-        conf.HOLDER.route = self._before
+        current_app.HOLDER.route = self._before
 
     @property
     def prompts(self) -> dict[str, list[Any]]:
@@ -91,11 +91,11 @@ class override_llm(TestContextDecorator):  # noqa: N801 - as Django's override_s
         from pilotlight.testing import ScriptedTarget
 
         targets: tuple[tuple[str, str, bool], ...]
-        if conf.source() is None and not conf.app().config.routes:
+        if settings.source() is None and not current_app.app().config.routes:
             targets = (("primary", "openai/primary", False), ("local", "ollama/local", True))
             real: Any = None
         else:
-            real = conf.app().route(name)
+            real = current_app.app().route(name)
             targets = tuple((each.name, each.model, each.local) for each in real.targets)
         scripted = []
         for each, model, local in targets:
@@ -134,7 +134,7 @@ def assert_failed_over(route: str = "default", *, to: str | None = None) -> Rece
     if not _active:
         raise AssertionError("assert_failed_over needs an override_llm around it")
     receipts = _active[-1].receipts
-    name = conf.route(route).name
+    name = current_app.route(route).name
     found = [
         each
         for each in receipts

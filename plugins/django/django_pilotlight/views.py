@@ -16,9 +16,10 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from django_pilotlight import keeper, snapshot
-from django_pilotlight.conf import app, own
+from django_pilotlight import event_writer, snapshot
+from django_pilotlight.current_app import app
 from django_pilotlight.models import newest
+from django_pilotlight.settings import own
 
 NEWEST = 20  # events on the page
 
@@ -93,7 +94,7 @@ def _facts() -> dict[str, Any]:
         "fleet": app().fleet(),
         "events": newest(NEWEST),
         "logging": own().log_events,
-        "dropped": keeper.KEEPER.dropped,
+        "dropped": event_writer.WRITER.dropped,
     }
 
 

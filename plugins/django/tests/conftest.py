@@ -1,4 +1,4 @@
-"""Every test starts without breakers, orders or events, and without this machine's keys."""
+"""Every test starts without breakers, commands or events, and without this machine's keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import django
 django.setup()
 
 import pilotlight  # noqa: E402
-from django_pilotlight import conf, keeper  # noqa: E402
+from django_pilotlight import current_app, event_writer  # noqa: E402
 from pilotlight import testing  # noqa: E402
 from pilotlight_chaos import ChaosServer  # noqa: E402
 
@@ -51,11 +51,11 @@ def _clean_process(monkeypatch):
     for name in ("PILOTLIGHT_CONFIG", "OPENAI_API_KEY", "OLLAMA_HOST"):
         monkeypatch.delenv(name, raising=False)
     testing.reset()
-    conf.HOLDER.reset()
+    current_app.HOLDER.reset()
     yield
-    keeper.KEEPER.stop(5.0)
-    keeper.KEEPER.begin_afresh()
-    conf.HOLDER.reset()
+    event_writer.WRITER.stop(5.0)
+    event_writer.WRITER.begin_afresh()
+    current_app.HOLDER.reset()
     pilotlight.listeners.clear()
     testing.reset()
 
@@ -92,7 +92,7 @@ def post_on_board(path: Path, reason: str) -> None:
     from pilotlight.state.notice import KEEP, Notice, dump
     from pilotlight.state.sqlite import SqliteBoard
 
-    health = conf.app().target("gpt").health
+    health = current_app.app().target("gpt").health
     [endpoint] = [each for each, record in REGISTRY.records.items() if record is health]
     notice = dump(Notice("open", reason, 0, "12-ab", 1))
     SqliteBoard(path).exchange([put(f"break:{endpoint.board_key}", notice, KEEP + 60)])

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 
-from django_pilotlight.conf import app
+from django_pilotlight.current_app import app
 from django_pilotlight.models import FailoverEvent
 
 from .conftest import config

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test import override_settings
+from django.utils import timezone
 
 from django_pilotlight import checks
+from django_pilotlight.models import OperatorCommand
 
 GOOD = {
     "TARGETS": {"local": {"model": "ollama/llama3.2"}},
@@ -145,3 +149,18 @@ def test_checks_start_neither_telemetry_nor_receipts(tmp_path, monkeypatch):
 
 def test_migrations_are_whole(db):
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_operators_commanded_stays_when_its_table_is_renamed():
+    def migrated(name):
+        MigrationExecutor(connection).migrate([("django_pilotlight", name)])
+        return MigrationExecutor(connection).loader.project_state(("django_pilotlight", name)).apps
+
+    try:
+        before = migrated("0002_order_rate_route").get_model("django_pilotlight", "Order")
+        before.objects.create(kind="trip", target="gpt", until=timezone.now(), rate=0.5)
+    finally:
+        migrated("0003_rename_order_operatorcommand")
+    [kept] = OperatorCommand.objects.all()
+    assert (kept.kind, kept.target, kept.rate) == ("trip", "gpt", 0.5)

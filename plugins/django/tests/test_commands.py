@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from django_pilotlight.models import FailoverEvent, Order
+from django_pilotlight.models import FailoverEvent, OperatorCommand
 
 from .conftest import config, post_on_board
 
@@ -95,23 +95,23 @@ def test_a_name_that_is_none(name, heard):
         run(f"pilotlight_{name}", "gtp")
 
 
-def orders() -> list[tuple[str, str]]:
-    return list(Order.objects.order_by("pk").values_list("kind", "target"))
+def standing() -> list[tuple[str, str]]:
+    return list(OperatorCommand.objects.order_by("pk").values_list("kind", "target"))
 
 
 def test_trip_and_reset(heard):
     assert "taken out for 10 min" in run("pilotlight_trip", "gpt")[1]
-    assert orders() == [("trip", "gpt")]
+    assert standing() == [("trip", "gpt")]
     assert "may be asked again" in run("pilotlight_reset", "gpt")[1]
-    assert orders() == [("reset", "gpt")]
+    assert standing() == [("reset", "gpt")]
     run("pilotlight_trip", "gpt", "--minutes", "1")
-    assert orders() == [("trip", "gpt")]
-    left = Order.objects.get().until - timezone.now()
+    assert standing() == [("trip", "gpt")]
+    left = OperatorCommand.objects.get().until - timezone.now()
     assert timedelta(seconds=50) < left <= timedelta(seconds=60)
 
 
 def drills():
-    drills = Order.objects.filter(kind="drill").order_by("pk")
+    drills = OperatorCommand.objects.filter(kind="drill").order_by("pk")
     return list(drills.values_list("target", "rate", "route"))
 
 
@@ -122,7 +122,7 @@ def test_a_drill_by_target_and_by_route(heard):
     run("pilotlight_drill", "--target", "openai", "--route", "default")
     assert drills() == [("gpt", 1.0, ""), ("gpt", 0.2, "default"), ("openai", 0.2, "default")]
     assert run("pilotlight_drill", "--stop")[1].startswith("3 drills ended")
-    assert orders() == []
+    assert standing() == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_drill_by_target_and_by_route(heard):
 def test_a_drill_that_makes_no_sense(heard, given, told):
     with pytest.raises(CommandError, match=told):
         run("pilotlight_drill", *given)
-    assert orders() == []
+    assert standing() == []
 
 
 def test_a_drill_that_leaves_nobody(chaos, settings):
@@ -152,9 +152,9 @@ def test_a_drill_that_leaves_nobody(chaos, settings):
         run("pilotlight_drill", "--target", "gpt")
     with pytest.raises(CommandError, match="private calls of route home without"):
         run("pilotlight_drill", "--target", "local")
-    assert orders() == []
+    assert standing() == []
     run("pilotlight_drill", "--target", "gpt", "--yes")
-    assert orders() == [("drill", "gpt")]
+    assert standing() == [("drill", "gpt")]
 
 
 def test_drills_add_up(chaos, settings):
@@ -176,7 +176,7 @@ def test_minutes_that_make_no_sense(command, minutes, heard):
 @pytest.mark.parametrize(
     "command", [("trip", "gpt"), ("reset", "gpt"), ("drill", "--target", "gpt")]
 )
-def test_an_order_that_nobody_would_hear(command, site):
+def test_a_command_that_no_worker_would_hear(command, site):
     name, *rest = command
     with pytest.raises(CommandError, match="LOG_EVENTS is off"):
         run(f"pilotlight_{name}", *rest)

@@ -1,4 +1,4 @@
-"""Signals, the log of events and the orders: off the calls' road, and in nobody's way."""
+"""Signals, the log of events and operators' commands: off the calls' road, and in nobody's way."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from django.db import DatabaseError, transaction
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from django_pilotlight import keeper, llm, orders, signals
-from django_pilotlight.conf import app
+from django_pilotlight import event_writer, llm, operator_commands, signals
 from django_pilotlight.context import LLMContext, entered
-from django_pilotlight.keeper import Keeper
-from django_pilotlight.models import FailoverEvent, Order
-from django_pilotlight.orders import Orders
+from django_pilotlight.current_app import app
+from django_pilotlight.event_writer import EventWriter
+from django_pilotlight.models import FailoverEvent, OperatorCommand
+from django_pilotlight.operator_commands import OperatorCommands
 from pilotlight import AllTargetsFailed, Fault
 
 from .conftest import config
@@ -34,17 +34,17 @@ def logging_site(chaos, settings):
 
 @pytest.fixture
 def quiet(monkeypatch):
-    """The keeper's thread does not run: a test plays it."""
-    monkeypatch.setattr(Keeper, "attend", lambda self: None)
+    """The writer's thread does not run: a test plays it."""
+    monkeypatch.setattr(EventWriter, "ensure_running", lambda self: None)
 
 
 def written() -> list[FailoverEvent]:
-    """Let the keeper write what waits, and return what is there, oldest first.
+    """Let the writer write what waits, and return what is there, oldest first.
 
     As its thread does, on a connection that is in no transaction: it would close one that is.
     """
-    batch, _ = keeper.KEEPER._gather(0)
-    keeper.KEEPER._step(batch, look=False)
+    batch, _ = event_writer.WRITER._gather(0)
+    event_writer.WRITER._step(batch, look=False)
     return list(FailoverEvent.objects.order_by("pk"))
 
 
@@ -83,7 +83,7 @@ def test_what_is_logged(logging_site, quiet):
 
 def test_a_private_call_that_stays_at_home_is_no_failover_to_log(logging_site, quiet):
     assert llm().complete(HELLO, private=True).served_by == "local"
-    assert keeper.KEEPER._queue.empty()
+    assert event_writer.WRITER._queue.empty()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -104,7 +104,7 @@ def test_what_another_worker_found_out_is_written_down_by_that_one(logging_site,
     finally:
         signals.breaker_opened.disconnect(dispatch_uid="test")
     assert heard == [True]
-    assert keeper.KEEPER._queue.empty()
+    assert event_writer.WRITER._queue.empty()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,25 +113,25 @@ def test_a_rollback_takes_no_event_along(chaos, settings, tmp_path):
     settings.PILOTLIGHT = config(chaos, LOG_EVENTS=True)
     chaos.fault("cloud", "server_error")
     with pytest.raises(RuntimeError, match="mine"), transaction.atomic():
-        Order.objects.filter(pk=0).exists()
+        OperatorCommand.objects.filter(pk=0).exists()
         llm().complete(HELLO)
         raise RuntimeError("mine")
-    keeper.KEEPER.stop(10.0)
+    event_writer.WRITER.stop(10.0)
     assert [each.kind for each in FailoverEvent.objects.all()] == ["failed_over"]
 
 
 def test_nothing_is_logged_when_it_is_off(site, chaos):
     chaos.fault("cloud", "server_error")
     llm().complete(HELLO)
-    assert keeper.KEEPER._queue.empty()
-    assert keeper.KEEPER._thread is None
+    assert event_writer.WRITER._queue.empty()
+    assert event_writer.WRITER._thread is None
 
 
 def test_a_full_queue_drops_and_counts():
-    one = Keeper()
-    for _ in range(keeper.ROOM + 3):
+    one = EventWriter()
+    for _ in range(event_writer.ROOM + 3):
         one.put(FailoverEvent())
-    assert (one._queue.qsize(), one.dropped) == (keeper.ROOM, 3)
+    assert (one._queue.qsize(), one.dropped) == (event_writer.ROOM, 3)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -140,7 +140,7 @@ def test_a_database_that_is_gone_costs_the_events_and_is_said_once(caplog, monke
         raise DatabaseError("gone")
 
     monkeypatch.setattr(FailoverEvent.objects, "using", fails)
-    one = Keeper()
+    one = EventWriter()
     for _ in range(3):
         one._step([FailoverEvent()], look=False)
     assert one.dropped == 3
@@ -148,58 +148,58 @@ def test_a_database_that_is_gone_costs_the_events_and_is_said_once(caplog, monke
 
 
 def test_batches_and_the_end():
-    one = Keeper()
-    for _ in range(keeper.BATCH + 1):
+    one = EventWriter()
+    for _ in range(event_writer.BATCH + 1):
         one.put(FailoverEvent())
     one._queue.put(None)
     assert [(len(batch), end) for batch, end in (one._gather(0), one._gather(0))] == [
-        (keeper.BATCH, False),
+        (event_writer.BATCH, False),
         (1, True),
     ]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_begins_afresh(monkeypatch):
-    monkeypatch.setattr(Keeper, "_step", lambda *_, **__: None)
-    keeper.KEEPER.attend()
-    keeper.KEEPER.dropped = 3
+    monkeypatch.setattr(EventWriter, "_step", lambda *_, **__: None)
+    event_writer.WRITER.ensure_running()
+    event_writer.WRITER.dropped = 3
     child = os.fork()
     if child == 0:  # pragma: no cover - in the child
-        fresh = keeper.KEEPER._thread is None and keeper.KEEPER.dropped == 0
+        fresh = event_writer.WRITER._thread is None and event_writer.WRITER.dropped == 0
         os._exit(0 if fresh else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_one_thread_however_many_calls(monkeypatch):
-    monkeypatch.setattr(Keeper, "_step", lambda *_, **__: None)
-    one = Keeper()
-    threads = [threading.Thread(target=one.attend) for _ in range(8)]
+    monkeypatch.setattr(EventWriter, "_step", lambda *_, **__: None)
+    one = EventWriter()
+    threads = [threading.Thread(target=one.ensure_running) for _ in range(8)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
     assert sum(each.name == "django-pilotlight" for each in threading.enumerate()) == 1
     one.stop(5.0)
-    one.attend()
+    one.ensure_running()
     assert not one._thread.is_alive()
 
 
-# Orders.
+# Operators' commands.
 
 
 @pytest.mark.django_db
 def test_a_trip_and_a_reset(logging_site, quiet):
-    kept, breaker = Orders(), app().target("gpt").health.breaker
-    orders.post("trip", "gpt", 600)
+    kept, breaker = OperatorCommands(app), app().target("gpt").health.breaker
+    operator_commands.post("trip", "gpt", 600)
     kept.look("default")
     assert (breaker.state.name, breaker.reason) == ("open", "forced")
     assert 590 < breaker.retry_after <= 600
     breaker.close()
     kept.look("default")
-    assert breaker.state.name == "closed", "an order is carried out once"
+    assert breaker.state.name == "closed", "a command is carried out once"
     breaker.trip("forced", 60)
-    orders.withdraw(kind="trip", target="gpt")
-    orders.post("reset", "gpt", 60)
+    operator_commands.withdraw(kind="trip", target="gpt")
+    operator_commands.post("reset", "gpt", 60)
     kept.look("default")
     assert breaker.state.name == "closed"
 
@@ -209,24 +209,24 @@ def under_way() -> list[tuple[str, float, str | None]]:
 
 
 @pytest.mark.django_db
-def test_a_drill_ends_by_its_time_and_by_order(logging_site, quiet):
-    kept = Orders()
-    orders.post("drill", "gpt", 60)
+def test_a_drill_ends_by_its_time_and_by_command(logging_site, quiet):
+    kept = OperatorCommands(app)
+    operator_commands.post("drill", "gpt", 60)
     kept.look("default")
     kept.look("default")
     assert under_way() == [("gpt", 1.0, None)]
     assert llm().complete(HELLO).served_by == "local"
     assert logging_site.hits("cloud") == 0
-    Order.objects.update(until=timezone.now() - timedelta(seconds=1))
+    OperatorCommand.objects.update(until=timezone.now() - timedelta(seconds=1))
     kept.look("default")
     assert under_way() == []
-    orders.post("drill", "gpt", 60, rate=0.5, route="default")
+    operator_commands.post("drill", "gpt", 60, rate=0.5, route="default")
     kept.look("default")
     assert under_way() == [("gpt", 0.5, "default")]
-    assert orders.withdraw(kind="drill") == 1
+    assert operator_commands.withdraw(kind="drill") == 1
     kept.look("default")
     assert under_way() == []
-    orders.post("drill", "gpt", 60)
+    operator_commands.post("drill", "gpt", 60)
     kept.look("default")
     kept.end()
     assert under_way() == []
@@ -235,16 +235,16 @@ def test_a_drill_ends_by_its_time_and_by_order(logging_site, quiet):
 @pytest.mark.django_db
 def test_a_drill_is_a_game_day_and_trips_nothing(logging_site, quiet):
     """As `pilotlight drill`: passed over at admission; breaker, budget and attempts see nothing."""
-    orders.post("drill", "gpt", 60)
-    Orders().look("default")
+    operator_commands.post("drill", "gpt", 60)
+    OperatorCommands(app).look("default")
     for _ in range(20):
         answer = llm().complete(HELLO)
         assert [(each.target, each.reason) for each in answer.receipt.skipped] == [("gpt", "drill")]
         assert [each.target for each in answer.receipt.attempts] == ["local"]
     breaker = app().target("gpt").health.breaker
     assert breaker.state.name == "closed"
-    Order.objects.all().delete()
-    Orders().look("default")
+    OperatorCommand.objects.all().delete()
+    OperatorCommands(app).look("default")
     assert llm().complete(HELLO).served_by == "gpt"
 
 
@@ -252,9 +252,9 @@ def test_a_drill_is_a_game_day_and_trips_nothing(logging_site, quiet):
 def test_a_drill_strikes_the_calls_of_its_route_and_no_residency_is_lifted(chaos, settings, quiet):
     routes = {"default": {"targets": ["gpt", "local"]}, "other": {"targets": ["gpt", "local"]}}
     settings.PILOTLIGHT = config(chaos, ROUTES=routes, LOG_EVENTS=True)
-    orders.post("drill", "gpt", 60, route="other")
-    orders.post("drill", "local", 60, route="other")
-    Orders().look("default")
+    operator_commands.post("drill", "gpt", 60, route="other")
+    operator_commands.post("drill", "local", 60, route="other")
+    OperatorCommands(app).look("default")
     assert llm("default").complete(HELLO).served_by == "gpt"
     with pytest.raises(AllTargetsFailed):
         llm("other").complete(HELLO, private=True)
@@ -263,37 +263,37 @@ def test_a_drill_strikes_the_calls_of_its_route_and_no_residency_is_lifted(chaos
 
 @pytest.mark.django_db
 def test_a_drill_ends_by_its_time_without_the_database(logging_site, quiet, monkeypatch):
-    kept = Orders()
-    order = orders.post("drill", "gpt", 60)
+    kept = OperatorCommands(app)
+    command = operator_commands.post("drill", "gpt", 60)
     kept.look("default")
-    [ends] = app().game_days._ends["orders"].values()
+    [ends] = app().game_days._ends["operators"].values()
     monkeypatch.setattr(app().game_days, "_clock", lambda: ends + 0.1)
 
     def fails(*_: object):
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(Order.objects, "using", fails)
+    monkeypatch.setattr(OperatorCommand.objects, "using", fails)
     with pytest.raises(DatabaseError):
         kept.look("default")
-    assert order.target == "gpt"
+    assert command.target == "gpt"
     assert under_way() == []
 
 
 @pytest.mark.django_db
-def test_an_order_for_a_target_that_is_not_there_is_passed_over(logging_site, quiet):
-    kept = Orders()
-    orders.post("trip", "nobody", 60)
-    orders.post("trip", "gpt", 60)
+def test_a_command_for_a_target_that_is_not_there_is_skipped(logging_site, quiet):
+    kept = OperatorCommands(app)
+    operator_commands.post("trip", "nobody", 60)
+    operator_commands.post("trip", "gpt", 60)
     kept.look("default")
     assert app().target("gpt").health.breaker.state.name == "open"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_thread_follows_an_order(logging_site, monkeypatch):
+def test_the_thread_follows_a_command(logging_site, monkeypatch):
     tripped = threading.Event()
     signals.breaker_opened.connect(lambda **_: tripped.set(), weak=False, dispatch_uid="test")
     try:
-        orders.post("trip", "gpt", 600)
+        operator_commands.post("trip", "gpt", 600)
         llm().complete(HELLO)
         assert tripped.wait(10)
         assert llm().complete(HELLO).served_by == "local"

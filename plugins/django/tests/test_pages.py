@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_pilotlight import chart
-from django_pilotlight.conf import app
+from django_pilotlight.current_app import app
 from django_pilotlight.models import FailoverEvent
 
 from .conftest import config, post_on_board

@@ -1,4 +1,4 @@
-"""The log of events and the orders in a real PostgreSQL: the suites that use a database, anew."""
+"""The log of events and the operators' commands in a real PostgreSQL: the suites that use a database, anew."""
 
 from __future__ import annotations
 

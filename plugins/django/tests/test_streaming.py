@@ -9,7 +9,7 @@ import pytest
 from django.test import AsyncClient, Client
 from django.test.utils import override_settings
 
-from django_pilotlight.conf import app
+from django_pilotlight.current_app import app
 from django_pilotlight.testing import override_llm
 from pilotlight import AllTargetsFailed, StreamInterrupted
 

@@ -15,8 +15,7 @@ from langchain_pilotlight._errors import NotAllowed
 from langchain_pilotlight._provider import ModelProvider
 from langchain_pilotlight._vendors import can_be_held, identity, inabilities, marks, unchanged
 from pilotlight import BreakerPolicy, Route
-from pilotlight.extension import CallContext, Endpoint, Target, is_private
-from pilotlight.routes.call_rules import slip
+from pilotlight.extension import CallContext, Endpoint, Target, is_private, slip
 
 ROUTE: Final = "langchain"
 _ABILITIES: Final[Mapping[str, str]] = {

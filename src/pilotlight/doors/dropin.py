@@ -55,8 +55,8 @@ def completion(
 
     Returns `litellm.ModelResponse`, or with `stream=True` an iterator of
     `ModelResponseStream`.  `timeout` bounds each attempt in seconds, as litellm's
-    does one request, `total_timeout` the whole call with all its attempts; `priority` is its rank where it must queue.  `api_key` and
-    `api_base` hold for this model alone and are never sent to another target.
+    does one request, `total_timeout` the whole call with all its attempts; `priority` is its
+    rank where it must queue.  `api_key` and `api_base` hold for this model alone and are never sent to another target.
 
     Raises what `Route.complete` raises.
     """

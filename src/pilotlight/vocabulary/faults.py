@@ -131,7 +131,7 @@ RULES: Mapping[Fault, Rule] = MappingProxyType(
         ),
         Fault.PRIVACY_BOUNDARY: Rule(
             _OPENS,
-            0,
+            False,
             Elsewhere.LOCAL,
             "a local name that runs in a cloud",
             math.inf,

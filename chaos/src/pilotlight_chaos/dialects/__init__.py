@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .anthropic import Anthropic
-from .base import Dialect, Refused, Script
+from .base import Dialect, Refused
 from .gemini import Gemini
 from .ollama import Ollama
 from .ollama_openai import OllamaOpenAI
@@ -17,5 +17,4 @@ __all__ = [
     "OllamaOpenAI",
     "OpenAI",
     "Refused",
-    "Script",
 ]

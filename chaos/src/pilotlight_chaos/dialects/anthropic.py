@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from ..answers import Answer, Ask, Finish, Message, Tool, ToolCall, ToolChoice, new_id
 from ..faults import Fault
-from ..http import Json, Reply, Request
+from ..http import Json, Reply, Request, Script
 from ..wording import anthropic as wording
-from .base import Dialect, Refused, Script, dicts, dumps, obj, sse, text_of, whole_number
+from .base import Dialect, Refused, dicts, dumps, obj, sse, text_of, whole_number
 
 FINISH: dict[Finish | None, str | None] = {
     "stop": "end_turn",

@@ -9,21 +9,11 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..answers import Answer, Ask
 from ..faults import Fault
-from ..http import JSON_TYPE, Json, Reply, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A stream, cut into what comes before the tokens, the tokens, and what comes after."""
-
-    opening: bytes = b""
-    pieces: tuple[bytes, ...] = ()
-    closing: bytes = b""
+from ..http import JSON_TYPE, Json, Reply, Request, Script
 
 
 class Refused(Exception):

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from ..answers import Answer, Ask, Finish, Message, Tool, ToolCall, embedding
 from ..faults import Fault
-from ..http import Json, Reply, Request
+from ..http import Json, Reply, Request, Script
 from ..wording import ollama as wording
-from .base import Dialect, Refused, Script, dicts, dumps, obj, text_of, whole_number
+from .base import Dialect, Refused, dicts, dumps, obj, text_of, whole_number
 
 NANO = 1_000_000_000
 TOKEN_NANOS = 20_000_000

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from ..answers import Answer, Ask, ToolCall, new_id
 from ..faults import Fault
-from ..http import Json, Reply, Request
+from ..http import Json, Reply, Request, Script
 from ..wording import ollama as wording
-from .base import Refused, Script, dumps, obj, sse
+from .base import Refused, dumps, obj, sse
 from .openai import FINISH, OpenAI, _usage
 
 EFFORTS = (None, "none", "minimal", "low", "medium", "high", "max", "xhigh", "ultra")

@@ -22,9 +22,9 @@ from ..answers import (
     new_id,
 )
 from ..faults import Fault
-from ..http import Json, Reply, Request
+from ..http import Json, Reply, Request, Script
 from ..wording import openai as wording
-from .base import Dialect, Refused, Script, dicts, dumps, obj, sse, text_of, whole_number
+from .base import Dialect, Refused, dicts, dumps, obj, sse, text_of, whole_number
 
 FINISH: dict[Finish | None, str | None] = {
     "stop": "stop",

@@ -18,7 +18,6 @@ from .base import (
     Address,
     Delay,
     Fault,
-    FaultError,
     MidStream,
     OfModel,
     Pace,
@@ -73,6 +72,7 @@ from .substituted import Substituted
 from .sunset import Sunset
 from .tls import Tls
 from .truncated_json import TruncatedJson
+from .values import FaultError
 
 __all__ = [
     "DIALECTS",

@@ -17,23 +17,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from .values import FaultError, check_value
 
 if TYPE_CHECKING:
     from ..answers import Answer, Ask
-    from ..dialects import Dialect
-    from ..dialects.base import Script
-    from ..http import Json, Reply
+    from ..http import Json, Reply, Script
 
 HOSTED = frozenset({"openai", "anthropic", "gemini"})
 OLLAMA = frozenset({"ollama"})
 EVERY = HOSTED | OLLAMA
 TCP = "tcp"  # the dialect of the proxy, which speaks none
-
-
-class FaultError(ValueError):
-    """A fault that cannot be set: an unknown kind, parameter, or value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +86,31 @@ class Delay(Fault):
         raise NotImplementedError
 
 
+class Provider(Protocol):
+    """What a fault needs of the provider that is played: how it says that something is wrong."""
+
+    def refusal(self, ask: Ask, fault: Fault) -> Reply:
+        """Return the error reply for a fault, in the provider's words."""
+
+    def error_in_200(self, ask: Ask) -> Json:
+        """Return an error object that comes under status 200."""
+
+    def nothing(self, ask: Ask) -> Json:
+        """Return a body that is well-formed and holds no answer at all."""
+
+    def filters_in_answer(self, fault: Fault) -> bool:
+        """Say whether a content filter shows as a finish reason under 200, not as an error."""
+
+    def frame(self, text: str) -> bytes:
+        """Wrap a text as one event of a stream."""
+
+
 class Act(Fault):
     """The answer becomes another one.  Override what is changed; the first that says so counts."""
 
     spoils: ClassVar[bool] = True  # False: the text that is answered is whole and right
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
         """Return an error reply in place of any answer."""
         return None
 
@@ -107,7 +122,7 @@ class Act(Fault):
         """Return what stands in the head of the answer beside the provider's own headers."""
         return {}
 
-    def instead(self, dialect: Dialect, ask: Ask, body: str) -> Reply | Json | str | None:
+    def instead(self, provider: Provider, ask: Ask, body: str) -> Reply | Json | str | None:
         """Return what is sent under status 200 in place of the good body.
 
         A reply replaces everything.  An object is the whole body, or the only event of a stream.
@@ -115,7 +130,7 @@ class Act(Fault):
         """
         return None
 
-    def mangle(self, script: Script, dialect: Dialect) -> Script:
+    def mangle(self, script: Script, provider: Provider) -> Script:
         """Return the events that are sent in place of a good stream's."""
         return script
 
@@ -123,8 +138,8 @@ class Act(Fault):
 class Refusal(Act):
     """An error reply in the provider's words, which are in `wording/`."""
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
-        return dialect.refusal(ask, self)
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
+        return provider.refusal(ask, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,54 +255,3 @@ class Address(Fault):
 async def silence() -> None:
     """Wait until the client leaves or the server closes; either cancels this."""
     await asyncio.get_running_loop().create_future()
-
-
-def check_value(kind: str, param: Field[object], value: object) -> None:
-    """Refuse a parameter that is not what its declaration says."""
-    declared = str(param.type)
-    if value is None and "None" in declared:
-        return
-    if declared.startswith("str"):
-        good, wanted = isinstance(value, str), "a string"
-    elif declared.startswith("bool"):
-        good, wanted = isinstance(value, bool), "true or false"
-    elif param.name == "schedule":
-        good, wanted = _are_windows(value), "a list of (from, to) in seconds, from before to"
-    elif param.name == "rate":
-        good, wanted = _is_number(value) and 0 <= float(str(value)) <= 1, "a number from 0 to 1"
-    elif param.name in ABOVE_ZERO:
-        good, wanted = _is_number(value) and float(str(value)) > 0, "a number above 0"
-    elif param.name == "times":
-        good, wanted = _is_whole(value) and int(str(value)) >= 1, "a whole number from 1"
-    elif param.name == "status":
-        good, wanted = _is_whole(value) and 200 <= int(str(value)) <= 599, "an HTTP status"
-    elif declared.startswith("int"):
-        good, wanted = _is_whole(value) and int(str(value)) >= 0, "a whole number from 0"
-    else:
-        good, wanted = _is_number(value) and float(str(value)) >= 0, "a number from 0"
-    if not good:
-        raise FaultError(f"fault {kind!r}: {param.name} is {wanted}, not {value!r}")
-
-
-ABOVE_ZERO = ("period", "every", "up", "down", "bytes_per_second")
-
-
-def _is_number(value: object) -> bool:
-    finite = isinstance(value, int | float) and abs(value) < float("inf")
-    return finite and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _are_windows(value: object) -> bool:
-    if not isinstance(value, list | tuple) or not value:
-        return False
-    return all(
-        isinstance(each, list | tuple)
-        and len(each) == 2
-        and all(map(_is_number, each))
-        and 0 <= each[0] < each[1]
-        for each in value
-    )

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .base import Act
+from .base import Act, Provider
 
 if TYPE_CHECKING:
-    from ..dialects import Dialect
-    from ..dialects.base import Script
+    from ..http import Script
 
 HALF = '{"id": "half-an-event", "choices": [{"index": 0, "delta": {"content":'
 
@@ -24,6 +23,6 @@ class BrokenEvent(Act):
 
     after: int = 2  # tokens sent before it strikes
 
-    def mangle(self, script: Script, dialect: Dialect) -> Script:
-        closing = dialect.frame(HALF) + script.closing
+    def mangle(self, script: Script, provider: Provider) -> Script:
+        closing = provider.frame(HALF) + script.closing
         return replace(script, pieces=script.pieces[: self.after], closing=closing)

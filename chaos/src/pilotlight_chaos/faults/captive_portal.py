@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..http import Reply, html
-from .base import Act
+from .base import Act, Provider
 from .garbage import LOGIN_PAGE
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
 
 LOGIN_PATH = "/__portal"  # where the server keeps the page
 
@@ -19,5 +18,5 @@ class CaptivePortal(Act):
     kind = "captive_portal"
     about = "302 to the network's login page, which comes with 200"
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply:
+    def refuse(self, provider: Provider, ask: Ask) -> Reply:
         return html(LOGIN_PAGE, 302, location=LOGIN_PATH)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from .base import HOSTED, WithStatus
+from .base import HOSTED, Provider, WithStatus
 
 if TYPE_CHECKING:
     from ..answers import Answer, Ask
-    from ..dialects import Dialect
     from ..http import Reply
 
 
@@ -18,8 +17,8 @@ class ContentFilter(WithStatus):
     about = "400, or status=200: cut answer"
     dialects = HOSTED
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
-        return None if dialect.filters_in_answer(self) else super().refuse(dialect, ask)
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
+        return None if provider.filters_in_answer(self) else super().refuse(provider, ask)
 
     def alter(self, answer: Answer, ask: Ask) -> Answer:
         kept = answer.pieces[:1] if ask.stream else ()

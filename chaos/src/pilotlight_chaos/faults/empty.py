@@ -6,11 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .base import Act, FaultError
+from .base import Act, Provider
+from .values import FaultError
 
 if TYPE_CHECKING:
     from ..answers import Answer, Ask
-    from ..dialects import Dialect
     from ..http import Json
 
 
@@ -31,5 +31,5 @@ class Empty(Act):
     def alter(self, answer: Answer, ask: Ask) -> Answer:
         return dataclasses.replace(answer, pieces=(), calls=(), thinking="", finish="stop")
 
-    def instead(self, dialect: Dialect, ask: Ask, body: str) -> Json | None:
-        return dialect.nothing(ask) if self.what == "choices" else None
+    def instead(self, provider: Provider, ask: Ask, body: str) -> Json | None:
+        return provider.nothing(ask) if self.what == "choices" else None

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .base import Act
+from .base import Act, Provider
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
     from ..http import Json
 
 
@@ -16,5 +15,5 @@ class ErrorBody(Act):
     kind = "error_body"
     about = "200 with an error object"
 
-    def instead(self, dialect: Dialect, ask: Ask, body: str) -> Json:
-        return dialect.error_in_200(ask)
+    def instead(self, provider: Provider, ask: Ask, body: str) -> Json:
+        return provider.error_in_200(ask)

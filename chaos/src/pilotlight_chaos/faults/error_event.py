@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .base import Line, MidStream
+from .base import Line, MidStream, Provider
 from .status import ServerError
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
     from ..http import Reply
 
 
@@ -17,8 +16,8 @@ class ErrorEvent(MidStream):
     kind = "error_event"
     about = "an error inside the stream, status 200"
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
-        return None if ask.stream else ServerError().refuse(dialect, ask)
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
+        return None if ask.stream else ServerError().refuse(provider, ask)
 
     async def break_off(self, line: Line) -> None:
         await line.error()

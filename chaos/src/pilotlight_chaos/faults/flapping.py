@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .base import Act, FaultError
+from .base import Act, Provider
 from .status import Unavailable
+from .values import FaultError
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
     from ..http import Reply
 
 
@@ -30,5 +30,5 @@ class Flapping(Act):
     def active(self, elapsed: float) -> bool:
         return elapsed % (self.down + self.up) < self.down
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
-        return Unavailable().refuse(dialect, ask)
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
+        return Unavailable().refuse(provider, ask)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..http import Reply, html
-from .base import Act
+from .base import Act, Provider
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
 
 LOGIN_PAGE = (
     "<!DOCTYPE html><html><head><title>Network login</title></head>"
@@ -21,5 +20,5 @@ class Garbage(Act):
     kind = "garbage"
     about = "200 with an HTML login page"
 
-    def instead(self, dialect: Dialect, ask: Ask, body: str) -> Reply:
+    def instead(self, provider: Provider, ask: Ask, body: str) -> Reply:
         return html(LOGIN_PAGE)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .base import FaultError, Refusal
+from .base import Provider, Refusal
+from .values import FaultError
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
     from ..http import Reply
 
 
@@ -28,8 +28,8 @@ class RateLimit(Refusal):
                 f"fault {self.kind!r}: header is one line of ASCII, not {self.header!r}"
             )
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
         if self.header is None:
-            return super().refuse(dialect, ask)
-        reply = dialect.refusal(ask, replace(self, retry_after=None, header=None))
+            return super().refuse(provider, ask)
+        reply = provider.refusal(ask, replace(self, retry_after=None, header=None))
         return replace(reply, headers={**reply.headers, "retry-after": self.header})

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .base import HOSTED, Refusal, WithStatus
+from .base import HOSTED, Provider, Refusal, WithStatus
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
     from ..http import Reply
 
 
@@ -22,8 +21,8 @@ class Trouble(Refusal):
 
     retry_after: float | None = None  # seconds; None: say nothing
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
-        reply = super().refuse(dialect, ask)
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
+        reply = super().refuse(provider, ask)
         if reply is None or self.retry_after is None:
             return reply
         return replace(reply, headers={**reply.headers, "retry-after": f"{self.retry_after:g}"})
@@ -76,10 +75,10 @@ class Context(Refusal):
 
     limit: int | None = None  # tokens, and shorter prompts are answered; None: no prompt is
 
-    def refuse(self, dialect: Dialect, ask: Ask) -> Reply | None:
+    def refuse(self, provider: Provider, ask: Ask) -> Reply | None:
         if self.limit is not None and ask.prompt_tokens <= self.limit:
             return None
-        return super().refuse(dialect, ask)
+        return super().refuse(provider, ask)
 
 
 class TooLarge(Refusal):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .base import Act
+from .base import Act, Provider
 
 if TYPE_CHECKING:
     from ..answers import Ask
-    from ..dialects import Dialect
 
 
 class TruncatedJson(Act):
     kind = "truncated_json"
     about = "200 with half a JSON document"
 
-    def instead(self, dialect: Dialect, ask: Ask, body: str) -> str:
+    def instead(self, provider: Provider, ask: Ask, body: str) -> str:
         return body[: len(body) // 2]

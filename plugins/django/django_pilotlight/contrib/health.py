@@ -35,7 +35,7 @@ class Route(HealthCheck):
         return self._standing()
 
     def _standing(self) -> str:
-        from django_pilotlight.conf import app
+        from django_pilotlight.current_app import app
         from pilotlight import ConfigError
 
         try:

@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         editable=False,
-                        help_text="A fault, or why it was passed over.",
+                        help_text="A fault, or why it was skipped.",
                         max_length=64,
                     ),
                 ),

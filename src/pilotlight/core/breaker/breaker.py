@@ -344,7 +344,7 @@ class Breaker(pybreaker.CircuitBreaker):
                 state.until = max(state.until, self.clock() + seconds)
 
     def hold(self, seconds: float) -> None:
-        """Let an open circuit admit no trial for so long; `max_reset_timeout` at most since it opened.
+        """Let an open circuit admit no trial so long; `max_reset_timeout` at most since it opened.
 
         For who has seen that a call would get no answer.
         """

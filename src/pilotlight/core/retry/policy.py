@@ -18,8 +18,8 @@ class RetryPolicy:
     `max_retries` is how often one target is asked again, after faults that may be retried at
     all (0: never).  The pauses are random below `wait_initial`, doubled for each further one
     up to `wait_max`.  `budget_ratio` is the share of successes that may be spent on retries,
-    `budget_reserve` what is in hand at the start.  While another target could answer, only an attempt
-    that took less than `only_under`, and less than a tenth of the call's time left, is
+    `budget_reserve` what is in hand at the start.  While another target could answer, only an
+    attempt that took less than `only_under`, and less than a tenth of the call's time left, is
     made again: a blip fails fast, and a slow failure would be as slow again.
     """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @contextmanager
 def configured() -> Iterator[Pilotlight]:
     """Give the pilotlight of the settings; a configuration that can't be used ends the command."""
-    from django_pilotlight.conf import app
+    from django_pilotlight.current_app import app
     from pilotlight import ConfigError
 
     try:
@@ -25,11 +25,11 @@ def configured() -> Iterator[Pilotlight]:
 
 
 def heard() -> None:
-    """End the command when no worker would hear an order."""
-    from django_pilotlight.conf import own
+    """End the command when no worker would hear an operator's command."""
+    from django_pilotlight.settings import own
 
     if not own().log_events:
-        raise CommandError("LOG_EVENTS is off: no worker reads the database for orders")
+        raise CommandError("LOG_EVENTS is off: no worker reads commands from the database")
 
 
 TOLD = "Every worker that makes calls follows within a few seconds."

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_pilotlight import orders
+from django_pilotlight import operator_commands
 from django_pilotlight.management.commands._shared import TOLD, configured, heard
 
 
@@ -14,7 +14,7 @@ class Command(BaseCommand):
     """A game day: let a share of every worker's calls find a target refused."""
 
     help = (
-        "Let a share of the calls in every worker pass over a target, until the time is over; as "
+        "Let a share of the calls in every worker skip a target, until the time is over; as "
         "`pilotlight drill` does. Nothing is sent, and no circuit breaker sees it. Refuses to "
         "leave a route without another target, unless --yes is given."
     )
@@ -35,23 +35,22 @@ class Command(BaseCommand):
         if options["stop"]:
             if target or route:
                 raise CommandError("--stop ends all drills; leave --target and --route out")
-            self.stdout.write(f"{orders.withdraw(kind='drill')} drills ended. {TOLD}")
+            self.stdout.write(f"{operator_commands.withdraw(kind='drill')} drills ended. {TOLD}")
             return
         if not (target or route):
             raise CommandError("name who is to be refused, with --target or --route")
         minutes, rate = options["minutes"], options["rate"]
-        if not 0 < minutes <= orders.LONGEST:
-            raise CommandError(f"--minutes is more than 0 and at most {orders.LONGEST}")
+        if not 0 < minutes <= operator_commands.LONGEST:
+            raise CommandError(f"--minutes is more than 0 and at most {operator_commands.LONGEST}")
         if not 0 < rate <= 1:
             raise CommandError("--rate is more than 0 and at most 1")
         with configured() as app:
             from pilotlight.gamedays import plan
 
             target = target or app.route(route).targets[0].name
-            day = plan(
-                app, orders.game_days(), target, route, 60 * minutes, rate, alone=options["yes"]
-            )
-        orders.post("drill", day.target, 60 * minutes, rate=rate, route=day.route or "")
+            known = operator_commands.game_days()
+            day = plan(app, known, target, route, 60 * minutes, rate, alone=options["yes"])
+        operator_commands.post("drill", day.target, 60 * minutes, rate=rate, route=day.route or "")
         whose = f"route {day.route}" if day.route else "every route"
         self.stdout.write(
             f"{rate:.0%} of the calls of {whose} find {day.target} refused for {minutes:g} min. "

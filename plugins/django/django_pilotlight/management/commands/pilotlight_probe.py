@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def _tell(self, app: Any, name: str, look: Any) -> bool:
         """Write one target's line; return whether it has a problem."""
-        problem = app.missing_key(name) or (look.problem if look else "it can't be looked at")
+        problem = app.missing_key(name) or (look.problem if look else "it can't be checked")
         parts = [look.state if look else "unknown", problem, look.mend if look else None]
         line = f"{name}: {'; '.join(part for part in parts if part)}"
         self.stdout.write(self.style.ERROR(line) if problem else self.style.SUCCESS(line))

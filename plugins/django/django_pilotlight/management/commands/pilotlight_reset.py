@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from django_pilotlight import orders
+from django_pilotlight import operator_commands
 from django_pilotlight.management.commands._shared import TOLD, configured, heard
 
 
@@ -22,6 +22,6 @@ class Command(BaseCommand):
         heard()
         with configured() as app:
             name = app.target(options["target"]).name
-        orders.withdraw(kind="trip", target=name)
-        orders.post("reset", name, orders.RESET_STANDS)
+        operator_commands.withdraw(kind="trip", target=name)
+        operator_commands.post("reset", name, operator_commands.RESET_STANDS)
         self.stdout.write(f"{name} may be asked again. {TOLD}")

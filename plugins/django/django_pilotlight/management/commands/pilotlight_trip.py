@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_pilotlight import orders
+from django_pilotlight import operator_commands
 from django_pilotlight.management.commands._shared import TOLD, configured, heard
 
 
@@ -22,10 +22,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         heard()
         minutes = options["minutes"]
-        if not 0 < minutes <= orders.LONGEST:
-            raise CommandError(f"--minutes is more than 0 and at most {orders.LONGEST}")
+        if not 0 < minutes <= operator_commands.LONGEST:
+            raise CommandError(f"--minutes is more than 0 and at most {operator_commands.LONGEST}")
         with configured() as app:
             name = app.target(options["target"]).name
-        orders.withdraw(kind="reset", target=name)
-        orders.post("trip", name, 60 * minutes)
+        operator_commands.withdraw(kind="reset", target=name)
+        operator_commands.post("trip", name, 60 * minutes)
         self.stdout.write(f"{name} is taken out for {minutes:g} min. {TOLD}")

@@ -11,7 +11,7 @@ import pytest
 from django.test import override_settings
 
 import django_pilotlight
-from django_pilotlight import conf, state
+from django_pilotlight import current_app, state
 from django_pilotlight.calls import llm
 from pilotlight import ConfigError
 
@@ -25,19 +25,33 @@ def test_public_names_are_there():
 
 def test_a_model_in_a_route_becomes_a_target():
     with override_settings(PILOTLIGHT=ONE):
-        assert conf.app().target("ollama/one").model == "ollama/one"
+        assert current_app.app().target("ollama/one").model == "ollama/one"
         assert llm().route.total_timeout == 7
 
 
 def test_it_is_made_once_and_follows_override_settings():
     with override_settings(PILOTLIGHT=ONE):
-        first = conf.app()
-        assert conf.app() is first
+        first = current_app.app()
+        assert current_app.app() is first
         with override_settings(PILOTLIGHT=TWO):
-            assert list(conf.app().targets) == ["ollama/two"]
-        assert list(conf.app().targets) == ["ollama/one"]
+            assert list(current_app.app().targets) == ["ollama/two"]
+        assert list(current_app.app().targets) == ["ollama/one"]
         with override_settings(USE_TZ=False):
-            assert conf.app() is not first
+            assert current_app.app() is not first
+
+
+@pytest.mark.parametrize("loaded_first", [True, False])
+def test_who_wants_to_know_is_told_of_each_one_made(loaded_first):
+    holder, made = current_app.Holder(), []
+    steps = [holder.app, lambda: holder.when_loaded(lambda: made.append("made"))]
+    with override_settings(PILOTLIGHT=ONE):
+        for step in steps if loaded_first else reversed(steps):
+            step()
+        assert made == ["made"]
+        holder.reset()
+        holder.app()
+        assert made == ["made", "made"]
+        holder.reset()
 
 
 def test_the_cores_own_file(tmp_path):
@@ -89,7 +103,7 @@ def test_many_first_calls_make_one():
 
         def first():
             gate.wait()
-            made.append(conf.app())
+            made.append(current_app.app())
 
         threads = [threading.Thread(target=first) for _ in range(8)]
         for each in threads:

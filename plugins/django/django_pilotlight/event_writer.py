@@ -1,4 +1,4 @@
-"""The background thread of a worker: writes events to the database, and reads orders from it.
+"""The background thread of a worker: writes events to the database, and reads operators' commands.
 
 It starts with the first call, never in `ready()`, and anew in a forked child.  It has a
 database connection of its own, so the request's transaction neither waits for it nor
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections
 from django.utils import timezone
 
-from django_pilotlight import orders
+from django_pilotlight import current_app, settings
+from django_pilotlight.operator_commands import EVERY, OperatorCommands
 from pilotlight.plain import logger
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ PATIENCE: Final = 1.0  # seconds for the last events when the process ends
 _log = logger("django_pilotlight")
 
 
-class Keeper:
-    """The queue and its thread; thread-safe.  Nothing runs before `attend`."""
+class EventWriter:
+    """The queue and its thread; thread-safe.  Nothing runs before `ensure_running`."""
 
     def __init__(self) -> None:
         self.begin_afresh()
@@ -43,12 +44,12 @@ class Keeper:
         self._queue: queue.Queue[FailoverEvent | None] = queue.Queue(ROOM)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._orders = orders.Orders()
+        self._commands = OperatorCommands(current_app.app)
         self._ending = False
         self._gone = False
 
-    def attend(self) -> None:
-        """See that the thread runs."""
+    def ensure_running(self) -> None:
+        """Start the thread, if it does not run."""
         if self._thread is None:
             with self._lock:
                 if self._thread is None and not self._ending:
@@ -76,14 +77,14 @@ class Keeper:
             thread.join(patience)
 
     def _loop(self) -> None:
-        looked = -orders.EVERY
+        looked = -EVERY
         ending = False
         while not ending:
-            batch, ending = self._gather(looked + orders.EVERY - time.monotonic())
-            self._step(batch, look=not ending and time.monotonic() - looked >= orders.EVERY)
-            if time.monotonic() - looked >= orders.EVERY:
+            batch, ending = self._gather(looked + EVERY - time.monotonic())
+            self._step(batch, look=not ending and time.monotonic() - looked >= EVERY)
+            if time.monotonic() - looked >= EVERY:
                 looked = time.monotonic()
-        self._orders.end()
+        self._commands.end()
         connections.close_all()  # this thread's own
 
     def _gather(self, seconds: float) -> tuple[list[FailoverEvent], bool]:
@@ -102,16 +103,15 @@ class Keeper:
 
     def _step(self, batch: list[FailoverEvent], *, look: bool) -> None:
         """Write and look; a database that is out of order is said once, and costs the events."""
-        from django_pilotlight.conf import own
         from django_pilotlight.models import FailoverEvent
 
-        database = own().database
+        database = settings.own().database
         try:
             connections[database].close_if_unusable_or_obsolete()
             if batch:
                 FailoverEvent.objects.using(database).bulk_create(batch)
             if look:
-                self._orders.look(database)
+                self._commands.look(database)
         except Exception as error:
             self.dropped += len(batch)
             self._trouble(error)
@@ -123,21 +123,19 @@ class Keeper:
         if not self._gone:
             self._gone = True
             _log.warning(
-                "events are not written to the database, nor orders read: %s: %s",
+                "events are not written to the database, nor operators' commands read: %s: %s",
                 type(error).__name__,
                 error,
             )
 
 
-KEEPER: Final = Keeper()
+WRITER: Final = EventWriter()
 
 
-def attend() -> None:
+def ensure_running() -> None:
     """Start the thread, if the settings want one."""
-    from django_pilotlight import conf
-
-    if KEEPER._thread is None and conf.HOLDER.route is None and conf.own().log_events:
-        KEEPER.attend()
+    if WRITER._thread is None and _wanted():
+        WRITER.ensure_running()
 
 
 def note(event: Any, request_id: str) -> None:
@@ -146,12 +144,14 @@ def note(event: Any, request_id: str) -> None:
     Not that a private call passes over a hosted target: it does so every time.  Nor what
     another worker found out: that one writes it down, for the whole fleet.
     """
-    from django_pilotlight import conf
-
     if getattr(event, "reason", "") == "residency" or getattr(event, "learned", False):
         return
-    if conf.HOLDER.route is None and conf.own().log_events:
-        KEEPER.put(record(event, request_id))
+    if _wanted():
+        WRITER.put(record(event, request_id))
+
+
+def _wanted() -> bool:
+    return current_app.HOLDER.route is None and settings.own().log_events
 
 
 def record(event: Any, request_id: str) -> FailoverEvent:
@@ -188,5 +188,5 @@ def record(event: Any, request_id: str) -> FailoverEvent:
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=KEEPER.begin_afresh)
-atexit.register(KEEPER.stop)
+    os.register_at_fork(after_in_child=WRITER.begin_afresh)
+atexit.register(WRITER.stop)
