@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequenc
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pilotlight.app import Pilotlight, default
 from pilotlight.catalog.litellm_module import litellm
@@ -26,6 +26,9 @@ from pilotlight.vocabulary.operations import Priority
 
 if TYPE_CHECKING:
     from litellm import EmbeddingResponse, ImageResponse, ModelResponse
+    from litellm.types.utils import ModelResponseStream
+
+    from pilotlight.core.flow.steps import StreamRestarted
 
 # litellm's own ways to retry and fail over, which ours replaces, and its own transport.
 _OURS = frozenset(
@@ -35,6 +38,39 @@ _ADDRESS = ("api_key", "api_base", "base_url")
 _TERMS = ("timeout", "private", "priority")  # what a call may say besides litellm's options
 
 
+@overload
+def completion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[False] | None = None,
+    **options: Any,
+) -> ModelResponse: ...
+@overload
+def completion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[True],
+    **options: Any,
+) -> CompletionStream: ...
+@overload
+def completion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: bool | None,
+    **options: Any,
+) -> ModelResponse | CompletionStream: ...
 def completion(
     model: str,
     messages: Sequence[Mapping[str, Any]] = (),
@@ -64,6 +100,39 @@ def completion(
     ).response
 
 
+@overload
+def acompletion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[False] | None = None,
+    **options: Any,
+) -> Coroutine[Any, Any, ModelResponse]: ...
+@overload
+def acompletion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[True],
+    **options: Any,
+) -> Coroutine[Any, Any, AsyncCompletionStream]: ...
+@overload
+def acompletion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: bool | None,
+    **options: Any,
+) -> Coroutine[Any, Any, ModelResponse | AsyncCompletionStream]: ...
 def acompletion(
     model: str,
     messages: Sequence[Mapping[str, Any]] = (),
@@ -179,10 +248,10 @@ class CompletionStream:
         self._chunks = chunks
         self._first = list(islice(chunks, 1))
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[ModelResponseStream | StreamRestarted]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> ModelResponseStream | StreamRestarted:
         return _as_litellm(self._first.pop() if self._first else next(self._chunks))
 
     def close(self) -> None:
@@ -204,10 +273,10 @@ class AsyncCompletionStream:
             break
         return self
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[ModelResponseStream | StreamRestarted]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> ModelResponseStream | StreamRestarted:
         return _as_litellm(self._first.pop() if self._first else await anext(self._chunks))
 
     async def aclose(self) -> None:
@@ -215,10 +284,12 @@ class AsyncCompletionStream:
         await self._chunks.aclose()
 
 
-def _as_litellm(chunk: Any) -> Any:
+def _as_litellm(chunk: Any) -> ModelResponseStream | StreamRestarted:
     from pilotlight.providers.shapes import Shape, as_model_response_stream
 
-    return as_model_response_stream(chunk) if isinstance(chunk, Shape) else chunk
+    if isinstance(chunk, Shape):
+        return as_model_response_stream(chunk)
+    return chunk  # type: ignore[no-any-return]  # litellm's own, or a restart
 
 
 def _route_for(
