@@ -63,9 +63,11 @@ lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 
-types: $(READY) ## mypy --strict
+types: $(READY) ## mypy --strict, and what users write by mypy and pyright
 	@$(BIN)/mypy
 	@$(BIN)/mypy tools
+	@$(BIN)/mypy tests/typing
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(READY) ## Let ruff format and mend
 	@$(BIN)/ruff format .

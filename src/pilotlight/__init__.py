@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from pilotlight.events import listeners
     from pilotlight.privacy.residency import private
-    from pilotlight.providers.attempt_target import AttemptTarget
+    from pilotlight.providers.attempt_target import AttemptTarget, current_target
     from pilotlight.routes.answer import (
         Answer,
         AnswerStream,
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from pilotlight.routes.route import Route
     from pilotlight.telemetry.setup import configure_telemetry
+    from pilotlight.vocabulary.chunk import Chunk
     from pilotlight.vocabulary.faults import Fault
     from pilotlight.vocabulary.receipt import Receipt
 
@@ -67,6 +68,7 @@ _HOMES = {
     "AttemptTarget": "providers.attempt_target",
     "Breaker": "core.breaker.breaker",
     "BreakerPolicy": "core.breaker.breaker",
+    "Chunk": "vocabulary.chunk",
     "CircuitOpen": "errors",
     "ConfigError": "errors",
     "DeadlineExceeded": "errors",
@@ -88,6 +90,7 @@ _HOMES = {
     "aimage_generation": "doors.dropin",
     "completion": "doors.dropin",
     "configure_telemetry": "telemetry.setup",
+    "current_target": "providers.attempt_target",
     "embedding": "doors.dropin",
     "failover": "doors.decorator",
     "image_generation": "doors.dropin",
@@ -106,6 +109,7 @@ __all__ = [
     "AttemptTarget",
     "Breaker",
     "BreakerPolicy",
+    "Chunk",
     "CircuitOpen",
     "ConfigError",
     "DeadlineExceeded",
@@ -127,6 +131,7 @@ __all__ = [
     "aimage_generation",
     "completion",
     "configure_telemetry",
+    "current_target",
     "embedding",
     "failover",
     "image_generation",

@@ -1,8 +1,8 @@
 """`@failover`: a user's own function, run once for each attempt with the target to use.
 
-Functions, coroutine functions, generators and async generators, methods too.  The
-function may use any SDK; what it raises is diagnosed, by the wire where the
-target's clients were used, else by the exception.
+Functions, coroutine functions, generators and async generators, methods too.  The target is
+given as a parameter, or asked for with `current_target()`.  The function may use any SDK; what
+it raises is diagnosed, by the wire where the target's clients were used, else by the exception.
 
 A little long, because the four colours of a function stand side by side to be compared.
 """
@@ -21,7 +21,8 @@ from collections.abc import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Never, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, cast, overload
+from weakref import ref
 
 from pilotlight.app import default
 from pilotlight.config.schema import bad_model
@@ -30,6 +31,7 @@ from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
 from pilotlight.core.provider import Answered, Attempt, Ended, Facts, Failed, Report
 from pilotlight.diagnosis.prompt_texts import Texts
 from pilotlight.diagnosis.report import diagnosed, failure, verdict_failure
+from pilotlight.doors.decorated import TargetGiver
 from pilotlight.errors import ConfigError, ProviderFault
 from pilotlight.privacy.classification import NOTHING, sense_arguments
 from pilotlight.privacy.residency import is_private
@@ -45,55 +47,79 @@ if TYPE_CHECKING:
     from pilotlight.wire.alarm import Alarm
     from pilotlight.wire.tap import Tap
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 PARAMETER = "target"
 
 
+@overload
 def failover(
     *targets: str | Route,
+    pass_target: Literal[False],
+    private: bool = False,
+    total_timeout: float | None = None,
+    priority: Priority | None = None,
+    accept: Callable[[Any], bool] | None = None,
+) -> Callable[[F], F]: ...
+@overload
+def failover(
+    *targets: str | Route,
+    pass_target: Literal[True] = True,
+    private: bool = False,
+    total_timeout: float | None = None,
+    priority: Priority | None = None,
+    accept: Callable[[Any], bool] | None = None,
+) -> TargetGiver: ...
+def failover(
+    *targets: str | Route,
+    pass_target: bool = True,
     private: bool = False,
     total_timeout: float | None = None,
     priority: Priority | None = None,
     accept: Callable[[Any], bool] | None = None,
     **unknown: Never,
-) -> Callable[[Callable[..., R]], Callable[..., R]]:
+) -> Any:
     """Run the decorated function once for each attempt, with `target=` the one to use.
 
     `targets` is a route's name, a `Route`, or model strings in the order to ask
     them.  `private` keeps every call on local targets, `total_timeout` (seconds) bounds
     a call with all its attempts, `priority` ("high", "normal", "low") is its rank where
     it must queue, `accept` may refuse a returned value, which then
-    fails over.
+    fails over.  With `pass_target=False` the function keeps its whole signature, and asks
+    `current_target()` for the one to use.
 
-    Raises TypeError at once for a function without a `target` parameter, and
-    ConfigError for a model without a provider; a call raises as `Route.complete`.
+    Raises TypeError at once for a function without a `target` parameter, unless
+    `pass_target=False`, and ConfigError for a model without a provider; a call raises as
+    `Route.complete`.
 
         @failover("openai/gpt-4o", "ollama/llama3.2")
-        def summarise(text: str, *, target) -> str: ...
+        def summarise(target: AttemptTarget, text: str) -> str: ...
+
+        @failover("openai/gpt-4o", "ollama/llama3.2", pass_target=False)
+        def summarise(text: str) -> str: ...
     """
     for name in unknown:
-        meant = slip(name, (*OURS, "accept"))
+        meant = slip(name, (*OURS, "accept", "pass_target"))
         raise TypeError(
             f"failover() takes no {name}=" + (f"; did you mean {meant}=?" if meant else "")
         )
-    if type(private) is not bool:
-        raise TypeError(f"private is a {type(private).__name__}; it should be True or False")
+    for name, value in (("private", private), ("pass_target", pass_target)):
+        if type(value) is not bool:
+            raise TypeError(f"{name} is a {type(value).__name__}; it should be True or False")
     find = _finder(targets)
 
-    def decorate(function: Callable[..., R]) -> Callable[..., R]:
-        signature = _signature(function)
+    def decorate(function: F) -> F:
+        signature, place = _seen_by_callers(function) if pass_target else (_whole(function), None)
         if accept is not None and _yields(function):
             raise TypeError(
                 f"accept= can't judge {function.__qualname__}(): what a generator has yielded "
                 "is with the caller already; judge inside it"
             )
         guard = _Guard(
-            function, find, private, total_timeout, priority, accept, signature, _place(function)
+            function, find, pass_target, private, total_timeout, priority, accept, signature, place
         )
         wrapper = _wrapper(guard)
         wrapper.__signature__ = signature  # type: ignore[attr-defined]
-        return cast("Callable[..., R]", wrapper)
+        return cast("F", wrapper)
 
     return decorate
 
@@ -125,28 +151,28 @@ def _yields(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature that callers see: the function's, less `target`."""
+def _whole(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the function's signature."""
     if isinstance(function, classmethod | staticmethod):  # it would hide the function's colour
         kind = type(function).__name__
         raise TypeError(f"put @failover below @{kind}, next to the function it guards")
-    signature = inspect.signature(function)
+    return inspect.signature(function)
+
+
+def _seen_by_callers(function: Callable[..., Any]) -> tuple[inspect.Signature, int | None]:
+    """Return the signature less `target`, and where that stands among the positional parameters."""
+    signature = _whole(function)
     parameters = dict(signature.parameters)
     found = parameters.pop(PARAMETER, None)
     if found is None or found.kind is inspect.Parameter.POSITIONAL_ONLY:
         raise TypeError(
             f"{function.__qualname__}() takes no `target`: add a keyword parameter, such as "
-            f"def {function.__name__}(..., *, target), and use target.litellm_kwargs in it"
+            f"def {function.__name__}(..., *, target), and use target.litellm_kwargs in it; or "
+            "say @failover(..., pass_target=False) and use pilotlight.current_target() in it"
         )
-    return signature.replace(parameters=list(parameters.values()))
-
-
-def _place(function: Callable[..., Any]) -> int | None:
-    """Return where `target` stands among the positional parameters."""
-    parameters = inspect.signature(function).parameters
-    if parameters[PARAMETER].kind is inspect.Parameter.KEYWORD_ONLY:
-        return None
-    return list(parameters).index(PARAMETER)
+    keyword = found.kind is inspect.Parameter.KEYWORD_ONLY
+    place = None if keyword else list(signature.parameters).index(PARAMETER)
+    return signature.replace(parameters=list(parameters.values())), place
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +195,7 @@ class _Guard:
 
     function: Callable[..., Any]
     find: Callable[[], Route]
+    pass_target: bool
     private: bool
     total_timeout: float | None
     priority: Priority | None
@@ -179,6 +206,8 @@ class _Guard:
     def run(self, handle: Any, given: _Given) -> Any:
         """Call the function with the target where its signature has it."""
         args, kwargs = given.args, given.kwargs
+        if not self.pass_target:
+            return self.function(*args, **kwargs)
         if self.place is not None and len(args) > self.place:
             return self.function(*args[: self.place], handle, *args[self.place :], **kwargs)
         return self.function(*args, **kwargs, target=handle)
@@ -322,9 +351,10 @@ def _async_generator(guard: _Guard) -> Callable[[_Given], Any]:
 
 
 def _handle(ctx: CallContext, attempt: Attempt, asynchronous: bool) -> Any:
-    """Return what the function is given; its tap knows the route's wish on broken events."""
+    """Return what the function is given; its tap knows it, and the wish on broken events."""
     handle = attempt.target.provider.handle(attempt, asynchronous)
     handle.tap.skips = ctx.call.skip_broken
+    handle.tap.target = ref(handle)  # not itself, or only the garbage collector would free the two
     return handle
 
 
@@ -345,7 +375,7 @@ class _Items:
         self, handle: Any, scene: listening, items: Any, prompts: Sequence[Any], verify_local: Any
     ) -> None:
         self._handle = handle
-        self._scene = scene  # entered for each item
+        self._scene = scene  # entered for each step
         self._items = items
         self._prompts = prompts
         self._vouch = verify_local  # asked once, before the function runs; None: no need
@@ -393,7 +423,8 @@ class _Source(_Items):
 
     def close(self) -> None:
         """Let the function's own `finally` run."""
-        self._items.close()
+        with self._scene:
+            self._items.close()
 
 
 class _AsyncSource(_Items):
@@ -417,7 +448,8 @@ class _AsyncSource(_Items):
         """Let the function's own `finally` run."""
         if self._alarm is not None:
             self._alarm.stop()
-        await self._items.aclose()
+        with self._scene:
+            await self._items.aclose()
 
 
 def _alarm(tap: Tap) -> Alarm:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequenc
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pilotlight.app import Pilotlight, default
 from pilotlight.catalog.litellm_module import litellm
@@ -26,6 +26,9 @@ from pilotlight.vocabulary.operations import Priority
 
 if TYPE_CHECKING:
     from litellm import EmbeddingResponse, ImageResponse, ModelResponse
+    from litellm.types.utils import ModelResponseStream
+
+    from pilotlight.core.flow.steps import StreamRestarted
 
 # litellm's own ways to retry and fail over, which ours replaces, and its own transport.
 _OURS = frozenset(
@@ -40,6 +43,42 @@ _TERMS = (
 )  # what a call may say besides litellm's options
 
 
+@overload
+def completion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[False] | None = None,
+    **options: Any,
+) -> ModelResponse: ...
+@overload
+def completion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[True],
+    **options: Any,
+) -> CompletionStream: ...
+@overload
+def completion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: bool | None,
+    **options: Any,
+) -> ModelResponse | CompletionStream: ...
 def completion(
     model: str,
     messages: Sequence[Mapping[str, Any]] = (),
@@ -56,7 +95,8 @@ def completion(
     Returns `litellm.ModelResponse`, or with `stream=True` an iterator of
     `ModelResponseStream`.  `timeout` bounds each attempt in seconds, as litellm's
     does one request, `total_timeout` the whole call with all its attempts; `priority` is its
-    rank where it must queue.  `api_key` and `api_base` hold for this model alone and are never sent to another target.
+    rank where it must queue.  `api_key` and `api_base` hold for this model alone and are never
+    sent to another target.
 
     Raises what `Route.complete` raises.
     """
@@ -82,6 +122,42 @@ def completion(
     ).response
 
 
+@overload
+def acompletion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[False] | None = None,
+    **options: Any,
+) -> Coroutine[Any, Any, ModelResponse]: ...
+@overload
+def acompletion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: Literal[True],
+    **options: Any,
+) -> Coroutine[Any, Any, AsyncCompletionStream]: ...
+@overload
+def acompletion(
+    model: str,
+    messages: Sequence[Mapping[str, Any]] = (),
+    *,
+    timeout: float | None = None,
+    total_timeout: float | None = None,
+    private: bool | None = None,
+    priority: Priority | None = None,
+    stream: bool | None,
+    **options: Any,
+) -> Coroutine[Any, Any, ModelResponse | AsyncCompletionStream]: ...
 def acompletion(
     model: str,
     messages: Sequence[Mapping[str, Any]] = (),
@@ -227,10 +303,10 @@ class CompletionStream:
         self._chunks = chunks
         self._first = list(islice(chunks, 1))
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[ModelResponseStream | StreamRestarted]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> ModelResponseStream | StreamRestarted:
         return _as_litellm(self._first.pop() if self._first else next(self._chunks))
 
     def close(self) -> None:
@@ -252,10 +328,10 @@ class AsyncCompletionStream:
             break
         return self
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[ModelResponseStream | StreamRestarted]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> ModelResponseStream | StreamRestarted:
         return _as_litellm(self._first.pop() if self._first else await anext(self._chunks))
 
     async def aclose(self) -> None:
@@ -263,10 +339,12 @@ class AsyncCompletionStream:
         await self._chunks.aclose()
 
 
-def _as_litellm(chunk: Any) -> Any:
+def _as_litellm(chunk: Any) -> ModelResponseStream | StreamRestarted:
     from pilotlight.providers.shapes import Shape, as_model_response_stream
 
-    return as_model_response_stream(chunk) if isinstance(chunk, Shape) else chunk
+    if isinstance(chunk, Shape):
+        return as_model_response_stream(chunk)
+    return chunk  # type: ignore[no-any-return]  # litellm's own, or a restart
 
 
 def _route_for(

@@ -10,12 +10,32 @@ from pilotlight.catalog import providers
 from pilotlight.core.provider import Attempt
 from pilotlight.errors import ConfigError
 from pilotlight.providers.connection import Connection
-from pilotlight.wire.tap import Tap, new_tap
+from pilotlight.wire.tap import Tap, current_tap, new_tap
 
 if TYPE_CHECKING:
     import httpx
 
 LOCAL_KEY = "ollama"  # the SDKs insist on a key, Ollama ignores it
+
+
+def current_target() -> AttemptTarget:
+    """Return the target of this attempt, inside a function that `@failover` runs.
+
+    It is the same object that a `target` parameter gets; in nested functions the innermost
+    one's.  It crosses `await`, tasks and `asyncio.to_thread`, and stays with a generator that
+    is resumed elsewhere; a thread that you start yourself needs
+    `contextvars.copy_context().run`.
+
+    Raises LookupError where no decorated function runs, and once its attempt is over.
+    """
+    tap = current_tap.get()
+    target: AttemptTarget | None = tap.target() if tap is not None and tap.target else None
+    if target is None:
+        raise LookupError(
+            "current_target(): no function under @failover runs here; call it inside one, and in "
+            "a thread of your own by contextvars.copy_context().run"
+        )
+    return target
 
 
 class AttemptTarget:

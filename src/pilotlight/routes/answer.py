@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.flow.steps import StreamRestarted
+from pilotlight.vocabulary.chunk import Chunk
 from pilotlight.vocabulary.receipt import Receipt
 
 if TYPE_CHECKING:
@@ -164,14 +165,14 @@ class AnswerStream(_Stream):
     Use it as a context manager when you may stop half-way.
     """
 
-    def __init__(self, chunks: Generator[Any], recorder: CallRecorder) -> None:
+    def __init__(self, chunks: Generator[Chunk | StreamRestarted], recorder: CallRecorder) -> None:
         super().__init__(recorder)
         self._chunks = chunks
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Chunk | StreamRestarted]:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Chunk | StreamRestarted:
         chunk = next(self._chunks)
         self._note(chunk)
         return chunk
@@ -199,7 +200,9 @@ class AsyncAnswerStream(_Stream):
     connection is given back at once.
     """
 
-    def __init__(self, chunks: AsyncGenerator[Any], recorder: CallRecorder) -> None:
+    def __init__(
+        self, chunks: AsyncGenerator[Chunk | StreamRestarted], recorder: CallRecorder
+    ) -> None:
         super().__init__(recorder)
         self._chunks = chunks
 
@@ -209,10 +212,10 @@ class AsyncAnswerStream(_Stream):
     async def _itself(self) -> Self:
         return self
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[Chunk | StreamRestarted]:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Chunk | StreamRestarted:
         chunk = await anext(self._chunks)
         self._note(chunk)
         return chunk

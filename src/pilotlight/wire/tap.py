@@ -68,6 +68,7 @@ class Tap:
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     address_mismatch: str = ""  # where the host's name led in place of home; nothing was sent there
     body: Any = None  # the response body being read, so that it can be let go of
+    target: Callable[[], Any] | None = None  # what a decorated function is given; None when gone
 
     def __post_init__(self) -> None:
         self.restart()
@@ -150,7 +151,10 @@ class listening:  # noqa: N801  # a context manager, and around every chunk: a c
         return self._tap
 
     def __exit__(self, *error: object) -> None:
-        current_tap.reset(self._token)
+        try:  # noqa: SIM105  # `suppress` costs more, and this is around every chunk
+            current_tap.reset(self._token)
+        except ValueError:
+            pass  # the garbage collector ends the step, in a context that has none of this
 
 
 def new_tap(

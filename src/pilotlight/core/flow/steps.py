@@ -17,6 +17,7 @@ from typing import Any
 from pilotlight.core.breaker.turn import Turn
 from pilotlight.core.bulkhead.bulkhead import Ticket
 from pilotlight.core.provider import Answered, Attempt, Ended, Failed, Opened
+from pilotlight.vocabulary.chunk import ChunkChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class StreamRestarted:
     from_target: str
     to_target: str
     fault: str
-    choices: tuple[()] = ()  # so that code which skips chunks without choices skips this one
+    choices: tuple[ChunkChoice, ...] = ()  # code that skips chunks without choices skips this one
 
 
 Step = Attempt | Pause | Queue | Relay
