@@ -116,7 +116,7 @@ def _count(calls: int, app: Pilotlight, loop: asyncio.AbstractEventLoop, server:
         threads=len(threads) - pooled,
         pooled=pooled,
         tasks=sum(not _is_litellms(task) for task in asyncio.all_tasks(loop)),
-        permits=sum(isinstance(each, Permit) and not each._settled for each in alive),
+        permits=sum(isinstance(each, Permit) and not each.settled for each in alive),
         trials=sum(len(state.places) for state in states if isinstance(state, HalfOpen)),
         inside=sum(queue.inside for queue in queues),
         waiting=sum(queue.waiting for queue in queues),

@@ -27,7 +27,7 @@ for folder in ("core", "doors", "providers"):  # their helper modules: `kit`, `s
 
 settings.register_profile(
     "here",
-    total_timeout=None,
+    deadline=None,
     max_examples=100,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],

@@ -119,7 +119,7 @@ MEANING: Mapping[str, str] = {
     "targets.via": "`litellm` sends every call through litellm; not set: straight to an "
     "OpenAI-style server where that is the same",
     "routes.targets": "names of targets, in the order in which they are asked",
-    "routes.deadline": "time for a call with all its attempts, a stream's end included",
+    "routes.total_timeout": "time for a call with all its attempts, a stream's end included",
     "routes.priority": "the rank of its calls in the queue of a target that is full",
     "routes.on_interrupt": "what to do when a stream breaks after its first text",
     "routes.on_broken_event": "what to do with an event of a stream that can't be read",

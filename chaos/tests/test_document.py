@@ -74,7 +74,7 @@ PLACES = list(places(packaged()))
 odd = st.sampled_from([None, [], {}, [[]], "x", -1, 10**400, True]) | st.floats(allow_nan=True)
 
 
-@settings(total_timeout=None)
+@settings(deadline=None)
 @given(place=st.sampled_from(PLACES), value=odd)
 def test_any_value_at_any_place_is_an_experiment_or_one_line(tmp_path_factory, place, value):
     experiment = packaged()

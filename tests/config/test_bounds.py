@@ -111,7 +111,7 @@ def test_a_huge_number_is_refused_or_of_use(place, value):
     except ConfigError as error:
         told = str(error)
     else:
-        assert place[-1] in ("keep_alive", "time_reserve")
+        assert place[-1] in ("keep_alive", "time_reserve", "budget_reserve")
         return
     assert all(len(line) < 250 for line in told.splitlines())
 

@@ -154,8 +154,8 @@ def test_a_targets_numbers_go_over_the_common_ones_over_the_defaults():
     policy = config.breaker_policy(a)
     assert (policy.failure_rate, policy.window, policy.minimum_calls) == (0.9, 5.0, 5)
     assert config.breaker_policy(b).window == 60.0
-    assert (config.retry_policy(a).attempts, config.retry_policy(a).base) == (0, 1.0)
-    assert config.retry_policy(b).base == 0.2
+    assert (config.retry_policy(a).max_retries, config.retry_policy(a).wait_initial) == (0, 1.0)
+    assert config.retry_policy(b).wait_initial == 0.2
 
 
 def test_a_bare_timeout_is_the_total_and_a_table_gives_each_clock():

@@ -81,7 +81,10 @@ MISTAKES = [
         "targets.gpt.abilities.1: unknown ability; did you mean 'images'?, got 'image'",
     ),
     ("[breaker]\nwindw = 3", "breaker.windw: unknown key; did you mean 'window'?"),
-    ("[retry]\nattempts = -1", "retry.max_retries: should be greater than or equal to 0, got -1"),
+    (
+        "[retry]\nmax_retries = -1",
+        "retry.max_retries: should be greater than or equal to 0, got -1",
+    ),
     (WELL + "[routes.chat]\ntargets = []", "routes.chat.targets: needs at least one entry"),
     (WELL + "[routes.chat]", "routes.chat.targets: missing; add `targets = ...`"),
     (
@@ -102,7 +105,7 @@ MISTAKES = [
     ),
     (
         WELL + CHAT + "total_timeout = true",
-        "routes.chat.deadline: a duration is a finite number of seconds, got True",
+        "routes.chat.total_timeout: a duration is a finite number of seconds, got True",
     ),
     (
         WELL + CHAT + "fail_over_on = ['content_block']",

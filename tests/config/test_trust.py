@@ -12,8 +12,8 @@ import pytest
 
 import pilotlight
 from pilotlight import files
+from pilotlight.config import lookup
 from pilotlight.config.lookup import find_config, search_config
-from pilotlight.config.schema import lookup
 from pilotlight.errors import ConfigError
 from pilotlight.files import distrust, make_folder
 

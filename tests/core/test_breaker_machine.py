@@ -247,4 +247,4 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreakerMachine = BreakerMachine.TestCase
-TestBreakerMachine.settings = settings(max_examples=150, stateful_step_count=40, total_timeout=None)
+TestBreakerMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

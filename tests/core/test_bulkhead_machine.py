@@ -125,6 +125,4 @@ class BulkheadMachine(RuleBasedStateMachine):
 
 
 TestBulkheadMachine = BulkheadMachine.TestCase
-TestBulkheadMachine.settings = settings(
-    max_examples=100, stateful_step_count=40, total_timeout=None
-)
+TestBulkheadMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

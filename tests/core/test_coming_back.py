@@ -117,7 +117,7 @@ def test_a_deadline_still_holds(clock):
     assert trial(clock, [gpt, local], total_timeout=clock() + 8.0).total == 6.0
 
 
-@settings(total_timeout=None)
+@settings(deadline=None)
 @given(
     slow=st.floats(0.1, 14.9), usual=st.one_of(st.none(), st.floats(0.1, 3.0)), stream=st.booleans()
 )

@@ -216,4 +216,4 @@ class FlowMachine(RuleBasedStateMachine):
 
 
 TestFlowMachine = FlowMachine.TestCase
-TestFlowMachine.settings = settings(max_examples=150, stateful_step_count=30, total_timeout=None)
+TestFlowMachine.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

@@ -15,7 +15,7 @@ from ways import HELLO, by_client
 from pilotlight import AllTargetsFailed, failover, load
 from pilotlight.health.checks import check_target
 from pilotlight.health.verdict import apply
-from pilotlight.providers import connection as base
+from pilotlight.wire import tap
 from pilotlight.wire.pool import Pool
 
 PATIENCE = 30.0
@@ -110,7 +110,7 @@ class Jumping:
 @pytest.fixture
 def now(monkeypatch):
     clock = Jumping()
-    monkeypatch.setattr(base, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(tap, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 

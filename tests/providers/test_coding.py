@@ -56,7 +56,7 @@ def inflated(coding: str, pieces: list[bytes]) -> tuple[bytes, bool]:
     return b"".join(found), inflater.cut
 
 
-@settings(total_timeout=None)
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(PACKERS)),
     st.binary(max_size=300).map(lambda data: data * 1000) | st.binary(max_size=300),

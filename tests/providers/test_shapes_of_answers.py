@@ -215,7 +215,7 @@ def test_the_good_body_is_an_answer(stages: dict[str, Stage], wire: str) -> None
 
 
 @pytest.mark.parametrize("wire", WIRES)
-@settings(max_examples=EXAMPLES, total_timeout=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_json_anywhere_is_an_answer_or_a_fault(stages, wire, data) -> None:
     stage = stages[wire]

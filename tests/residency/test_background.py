@@ -123,7 +123,7 @@ def only_checks_went_out(server: ChaosServer) -> None:
 
 @settings(
     max_examples=40,
-    total_timeout=None,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -464,7 +464,7 @@ def server():
 
 @settings(
     max_examples=80,
-    total_timeout=None,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -506,7 +506,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, total_timeout=None)
+@settings(max_examples=300, deadline=None)
 @given(steps=STEPS, blocks=st.lists(st.integers(1, 2), min_size=3, max_size=3))
 def test_a_generator_keeps_its_block_and_ends_no_other(steps, blocks):
     def body(depth: int) -> Any:

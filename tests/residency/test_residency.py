@@ -115,7 +115,7 @@ def calls_at_home(pilot: Any, ways: Any, written: Written, said: str = "argument
 
 @settings(
     max_examples=60,
-    total_timeout=None,
+    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

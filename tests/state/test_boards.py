@@ -88,8 +88,8 @@ class SqliteMachine(MemoryMachine):
 
 TestMemoryMachine = MemoryMachine.TestCase
 TestSqliteMachine = SqliteMachine.TestCase
-TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=30, total_timeout=None)
-TestSqliteMachine.settings = settings(max_examples=25, stateful_step_count=20, total_timeout=None)
+TestMemoryMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestSqliteMachine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_redis_is_as_the_model(tmp_path):
 
     try:
         case = RedisMachine.TestCase
-        case.settings = settings(max_examples=25, stateful_step_count=20, total_timeout=None)
+        case.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
         case("runTest").runTest()
     finally:
         client.close()

@@ -23,7 +23,7 @@ from pilotlight_chaos import ChaosServer  # noqa: E402
 
 # As in the core's suite: how long a machine takes says nothing about what is tested.
 hypothesis_settings.register_profile(
-    "here", total_timeout=None, suppress_health_check=[HealthCheck.too_slow]
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("here")
 

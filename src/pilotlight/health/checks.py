@@ -1,4 +1,4 @@
-"""Is the local model lit?  Asked of the Ollama server itself, without loading or saying anything.
+"""Is the local model there, and loaded?  Asked of Ollama itself, without loading or saying anything.
 
 version → installed → really local → what it can do → loaded, and with what context.
 Facts: Ollama's API and source, v0.33 (wire/ollama.md, A3 A8 A9).  Old servers lack
@@ -41,7 +41,7 @@ _REFUTABLE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class LocalCheck:
-    """How an Ollama target is: `lit` is loaded, `cold` installed, and the rest can't answer.
+    """How an Ollama target is: `loaded`, `installed` but not loaded; the rest can't answer.
 
     `training_context` is what the model was made for, `effective_context` what it is
     loaded with; `vram_share` how much of it, 0 to 1, lies in video memory.  `size` in

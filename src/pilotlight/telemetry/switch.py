@@ -6,17 +6,17 @@ that is set after the first call is noticed by the next one.
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from pilotlight.plain import logger
 from pilotlight.telemetry import environment
 
 if TYPE_CHECKING:
     from pilotlight.core.flow.context import CallContext
     from pilotlight.core.flow.recorder import CallRecorder
 
-_logger = logging.getLogger("pilotlight")
+_log = logger("pilotlight")
 
 
 def attend(ctx: CallContext) -> None:
@@ -26,7 +26,7 @@ def attend(ctx: CallContext) -> None:
         try:
             _listener().attend(ctx, otel)
         except Exception:
-            _logger.exception("telemetry failed to begin; the call goes on without it")
+            _log.exception("telemetry failed to begin; the call goes on without it")
 
 
 def attend_refusal(recorder: CallRecorder) -> None:

@@ -63,7 +63,7 @@ def test_a_half_answer_is_never_whole(server: Server, wire: str, colour: str) ->
     server.sent = Sent(wire, tuple(STREAMS[wire](WORDS)))
     assert read(model, colour) == (TEXT, False)
 
-    @settings(max_examples=60, total_timeout=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(broken_streams(wire))
     def holds(sent: Any) -> None:
         testing.reset()  # each example is the first
