@@ -1,4 +1,4 @@
-"""Is the local model there, and loaded?  Asked of Ollama itself, without loading or saying anything.
+"""Is the local model there, and loaded?  Asked of Ollama itself, without loading anything.
 
 version → installed → really local → what it can do → loaded, and with what context.
 Facts: Ollama's API and source, v0.33 (wire/ollama.md, A3 A8 A9).  Old servers lack
