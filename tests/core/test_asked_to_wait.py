@@ -176,7 +176,7 @@ def test_it_waits_for_no_other_than_the_first_and_leaves_the_others_their_time(c
     assert next(talk).target is a
     assert talk.send(fails(Fault.TIMEOUT)).target is b
     talk.close()
-    talk, _ = flow([a, b], clock, policy=policy, total_timeout=clock() + 10)
+    talk, _ = flow([a, b], clock, policy=policy, deadline=clock() + 10)
     next(talk)
     assert talk.send(fails(Fault.OVERLOADED, retry_after=8.0)).target is b, "it needs 2.5 s"
 
@@ -200,15 +200,15 @@ RETRIED = [fault for fault in Fault if RULES[fault].retried]
 @pytest.mark.parametrize("fault", RETRIED)
 @pytest.mark.parametrize("only_under", [0.5, 1.0, 10.0])
 @pytest.mark.parametrize("took", [0.0, 0.4, 0.9, 6.0, 130.0])
-@pytest.mark.parametrize("total_timeout", [None, 200.0, 8.0])
+@pytest.mark.parametrize("deadline", [None, 200.0, 8.0])
 def test_only_a_quick_failure_is_made_again_while_another_could_answer(
-    clock, fault, only_under, took, total_timeout
+    clock, fault, only_under, took, deadline
 ):
     retry = RetryPolicy(max_retries=1, only_under=only_under)
     a = target("a", clock, retry=retry, breaker=CALM)
-    left = math.inf if total_timeout is None else total_timeout
-    until = None if total_timeout is None else clock() + took + left
-    talk, _ = flow([a, target("b", clock)], clock, total_timeout=until)
+    left = math.inf if deadline is None else deadline
+    until = None if deadline is None else clock() + took + left
+    talk, _ = flow([a, target("b", clock)], clock, deadline=until)
     next(talk)
     clock.advance(took)
     step = talk.send(fails(fault))
@@ -216,13 +216,11 @@ def test_only_a_quick_failure_is_made_again_while_another_could_answer(
 
 
 @pytest.mark.parametrize(
-    ("took", "total_timeout", "again"),
+    ("took", "deadline", "again"),
     [(6.0, None, True), (6.0, 20.0, True), (6.0, 11.0, False), (120.0, None, False)],
 )
 @pytest.mark.parametrize("behind", ["nobody", "open", "asked to wait", "remote"])
-def test_where_nobody_else_could_answer_it_is_the_only_chance(
-    clock, took, total_timeout, again, behind
-):
+def test_where_nobody_else_could_answer_it_is_the_only_chance(clock, took, deadline, again, behind):
     from pilotlight.core.provider import Timeouts
 
     a = target("a", clock, retry=RETRY, breaker=CALM, local=True, timeouts=Timeouts(total=120.0))
@@ -232,8 +230,8 @@ def test_where_nobody_else_could_answer_it_is_the_only_chance(
     if behind == "asked to wait":
         b.health.hold(1e6)
     targets = [a] if behind == "nobody" else [a, b]
-    until = None if total_timeout is None else clock() + total_timeout
-    talk, _ = flow(targets, clock, total_timeout=until, private=behind == "remote")
+    until = None if deadline is None else clock() + deadline
+    talk, _ = flow(targets, clock, deadline=until, private=behind == "remote")
     next(talk)
     clock.advance(took)
     if again:

@@ -114,7 +114,7 @@ def test_only_a_trial_is_hurried(clock):
 
 def test_a_deadline_still_holds(clock):
     gpt, local = known(clock), target("local", clock)
-    assert trial(clock, [gpt, local], total_timeout=clock() + 8.0).total == 6.0
+    assert trial(clock, [gpt, local], deadline=clock() + 8.0).total == 6.0
 
 
 @settings(deadline=None)

@@ -15,7 +15,7 @@ from pilotlight.core.flow.steps import Pause
 from pilotlight.core.provider import Answered, Attempt, Facts
 from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.errors import AllTargetsFailed, CircuitOpen, ProviderFault
-from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.faults import RULES, Fault
 
 RETRY = RetryPolicy(max_retries=1, wait_initial=0.5, wait_max=8.0)
 CALM = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
@@ -53,13 +53,27 @@ def test_a_failure_is_retried_then_failed_over(clock):
     assert (receipt.outcome, receipt.failed_over) == ("failover", True)
 
 
-def test_the_table_caps_the_retries_of_the_target(clock):
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_a_target_is_asked_again_as_often_as_it_says(clock, most):
+    gpt = target("gpt", clock, retry=RetryPolicy(max_retries=most), breaker=CALM)
+    talk, _ = flow([gpt, target("local", clock)], clock)
+    step = next(talk)
+    for _ in range(most):
+        assert isinstance(talk.send(fails(Fault.SERVER_ERROR)), Pause)
+        step = talk.send(None)
+        assert step.target is gpt
+    assert talk.send(fails(Fault.SERVER_ERROR)).target.name == "local"
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if not RULES[fault].retried])
+def test_a_fault_that_is_not_to_be_retried_is_not_however_often_the_target_allows(clock, fault):
     gpt = target("gpt", clock, retry=RetryPolicy(max_retries=5), breaker=CALM)
     talk, _ = flow([gpt, target("local", clock)], clock)
     next(talk)
-    talk.send(fails(Fault.SERVER_ERROR))
-    talk.send(None)
-    assert talk.send(fails(Fault.SERVER_ERROR)).target.name == "local"  # once, says the table
+    try:
+        assert talk.send(fails(fault)).target.name == "local"
+    except Exception as raised:
+        assert raised is not None  # the caller's own mistake: nobody else is asked
 
 
 def test_the_pause_is_jittered(clock):

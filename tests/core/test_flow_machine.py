@@ -77,19 +77,19 @@ class FlowMachine(RuleBasedStateMachine):
     @rule(
         stream=st.booleans(),
         private=st.booleans(),
-        total_timeout=st.sampled_from([None, 5.0, 60.0]),
+        deadline=st.sampled_from([None, 5.0, 60.0]),
         restart=st.booleans(),
         lenient=st.booleans(),
     )
     def call(
-        self, stream: bool, private: bool, total_timeout: float | None, restart: bool, lenient: bool
+        self, stream: bool, private: bool, deadline: float | None, restart: bool, lenient: bool
     ) -> None:
         policy = Policy(
             on_interrupt="restart" if restart else "raise",
             fail_over_on=frozenset({Fault.CONTENT_BLOCKED} if lenient else ()),
             accept=(lambda said: said != "refused") if lenient else None,
         )
-        until = None if total_timeout is None else self.clock() + total_timeout
+        until = None if deadline is None else self.clock() + deadline
         call = Call("chat", private=private, deadline=until, stream=stream)
         with receipts() as log:
             recorder = CallRecorder("chat", "t0", private, self.clock)

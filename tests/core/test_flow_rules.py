@@ -77,7 +77,7 @@ def test_a_full_bulkhead_is_passed_over(clock):
 def test_a_place_in_the_queue_is_waited_for_and_then_used(clock):
     gpt = target("gpt", clock, concurrency=1, queue=1, timeouts=Timeouts(total=40.0))
     first = gpt.health.bulkhead.enter(None)
-    talk, _ = flow([gpt], clock, total_timeout=clock() + 30)
+    talk, _ = flow([gpt], clock, deadline=clock() + 30)
     step = next(talk)
     assert isinstance(step, Queue) and step.seconds == 30.0
     clock.advance(10)
@@ -100,7 +100,7 @@ def test_a_place_that_came_after_the_deadline_is_not_used(clock):
     """An attempt without any time left could only be counted against the target."""
     gpt = target("gpt", clock, concurrency=1, queue=1)
     first = gpt.health.bulkhead.enter(None)
-    talk, _ = flow([gpt], clock, total_timeout=clock() + 5)
+    talk, _ = flow([gpt], clock, deadline=clock() + 5)
     next(talk)
     clock.advance(5)
     first.release()

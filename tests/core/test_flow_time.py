@@ -35,32 +35,35 @@ def test_without_a_deadline_each_target_has_its_own_time(clock):
     assert totals_asked(three, clock) == [9.0, None]
 
 
+def test_a_call_may_give_each_attempt_less_than_its_target_would(clock):
+    three = [target(n, clock, timeouts=Timeouts(total=t)) for n, t in zip("abc", (9.0, None, 2.0))]
+    assert totals_asked(three, clock, timeout=5.0) == [5.0, 5.0, 2.0]
+
+
 def test_a_share_of_the_time_is_kept_for_those_behind(clock):
     four = [target(name, clock) for name in "abcd"]
     # A quarter for each behind, but never more than half for all of them.
-    assert totals_asked(four, clock, total_timeout=clock() + 60) == [30.0, 30.0, 45.0, 60.0]
+    assert totals_asked(four, clock, deadline=clock() + 60) == [30.0, 30.0, 45.0, 60.0]
 
 
 def test_a_target_may_say_how_much_is_kept_for_it(clock):
     pair = [target("a", clock), target("b", clock, time_reserve=12.0)]
-    assert totals_asked(pair, clock, total_timeout=clock() + 60) == [48.0, 60.0]
+    assert totals_asked(pair, clock, deadline=clock() + 60) == [48.0, 60.0]
     pair[1].time_reserve = 1000.0
-    assert totals_asked(pair, clock, total_timeout=clock() + 60) == [30.0, 60.0]
+    assert totals_asked(pair, clock, deadline=clock() + 60) == [30.0, 60.0]
 
 
 def test_nothing_is_kept_for_those_who_could_not_answer_anyway(clock):
     gpt, claude, local = (target(name, clock) for name in ("gpt", "claude", "local"))
     claude.health.breaker.trip("outage", 600.0)
     local.lacks = lambda: frozenset({"tools"})
-    talk, _ = flow(
-        [gpt, claude, local], clock, total_timeout=clock() + 60, needs=frozenset({"tools"})
-    )
+    talk, _ = flow([gpt, claude, local], clock, deadline=clock() + 60, needs=frozenset({"tools"}))
     assert next(talk).timeouts.total == 60.0
 
 
 def test_the_targets_own_limit_holds_when_it_is_shorter(clock):
     limits = Timeouts(connect=1.0, total=10.0)
-    talk, _ = flow([target("a", clock, timeouts=limits)], clock, total_timeout=clock() + 60)
+    talk, _ = flow([target("a", clock, timeouts=limits)], clock, deadline=clock() + 60)
     assert next(talk).timeouts is limits
 
 
@@ -73,9 +76,7 @@ def test_a_trial_keeps_its_place_for_as_long_as_the_attempt_may_take(clock):
 
 
 def test_when_the_time_is_up_nobody_else_is_asked(clock):
-    talk, recorder = flow(
-        [target("a", clock), target("b", clock)], clock, total_timeout=clock() + 60
-    )
+    talk, recorder = flow([target("a", clock), target("b", clock)], clock, deadline=clock() + 60)
     next(talk)
     clock.advance(60)
     cause = OSError("slow")
@@ -87,7 +88,7 @@ def test_when_the_time_is_up_nobody_else_is_asked(clock):
 
 
 def test_the_last_failure_past_the_deadline_is_a_deadline(clock):
-    talk, _ = flow([target("a", clock)], clock, total_timeout=clock() + 60)
+    talk, _ = flow([target("a", clock)], clock, deadline=clock() + 60)
     next(talk)
     clock.advance(61)
     with pytest.raises(DeadlineExceeded):
@@ -98,7 +99,7 @@ def test_the_last_failure_past_the_deadline_is_a_deadline(clock):
 def test_a_pause_longer_than_the_time_left_is_not_begun(clock, left, retries):
     calm = BreakerPolicy(minimum_calls=99, consecutive_failures=99)
     gpt = target("gpt", clock, retry=RetryPolicy(wait_initial=0.5), breaker=calm)
-    talk, _ = flow([gpt, target("b", clock)], clock, total_timeout=clock() + left)
+    talk, _ = flow([gpt, target("b", clock)], clock, deadline=clock() + left)
     next(talk)
     assert isinstance(talk.send(fails(Fault.SERVER_ERROR)), Pause) is retries
 
@@ -150,7 +151,7 @@ def test_a_long_throttle_is_not_sat_out(clock, wait):
 
 
 def test_a_throttle_is_not_sat_out_past_the_deadline(clock):
-    talk, _ = flow([target("gpt", clock)], clock, total_timeout=clock() + 3)
+    talk, _ = flow([target("gpt", clock)], clock, deadline=clock() + 3)
     next(talk)
     with pytest.raises(AllTargetsFailed):
         talk.send(fails(Fault.RATE_LIMITED, retry_after=3.0))

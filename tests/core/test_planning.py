@@ -48,14 +48,14 @@ def broken(name, clock, *, ours):
     return made
 
 
-@pytest.mark.parametrize("total_timeout", [None, 30.0])
+@pytest.mark.parametrize("deadline", [None, 30.0])
 @pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize("passed", [0.0, BREAK - 1, BREAK, 10 * BREAK])
-def test_a_healthy_primary_wants_no_trial_of_its_fallbacks(clock, total_timeout, ours, passed):
+def test_a_healthy_primary_wants_no_trial_of_its_fallbacks(clock, deadline, ours, passed):
     behind = [broken("b", clock, ours=ours), broken("c", clock, ours=ours)]
     clock.advance(passed)
-    until = None if total_timeout is None else clock() + total_timeout
-    talk, recorder = flow([target("a", clock), *behind], clock, total_timeout=until)
+    until = None if deadline is None else clock() + deadline
+    talk, recorder = flow([target("a", clock), *behind], clock, deadline=until)
     next(talk)
     with pytest.raises(StopIteration):
         talk.send(Answered("well"))
@@ -64,14 +64,14 @@ def test_a_healthy_primary_wants_no_trial_of_its_fallbacks(clock, total_timeout,
     assert {each.health.breaker.state.name for each in behind} == {"open"}
 
 
-@pytest.mark.parametrize("total_timeout", [None, 30.0])
+@pytest.mark.parametrize("deadline", [None, 30.0])
 @pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize("passed", [0.0, BREAK])
-def test_a_call_at_the_door_asks_once(clock, total_timeout, ours, passed):
+def test_a_call_at_the_door_asks_once(clock, deadline, ours, passed):
     behind = [broken("b", clock, ours=ours), broken("c", clock, ours=ours)]
     clock.advance(passed)
-    until = None if total_timeout is None else clock() + total_timeout
-    talk, _ = flow([target("a", clock), *behind], clock, total_timeout=until)
+    until = None if deadline is None else clock() + deadline
+    talk, _ = flow([target("a", clock), *behind], clock, deadline=until)
     try:
         step = next(talk)
         while isinstance(step, Attempt):
@@ -82,8 +82,8 @@ def test_a_call_at_the_door_asks_once(clock, total_timeout, ours, passed):
 
 
 @pytest.mark.parametrize("comes", [True, False])
-@pytest.mark.parametrize(("total_timeout", "waits"), [(None, 0.8), (30.0, 0.8), (0.8, 0.3)])
-def test_a_call_may_wait_a_moment_for_its_fleets_trial(clock, total_timeout, waits, comes):
+@pytest.mark.parametrize(("deadline", "waits"), [(None, 0.8), (30.0, 0.8), (0.8, 0.3)])
+def test_a_call_may_wait_a_moment_for_its_fleets_trial(clock, deadline, waits, comes):
     """Not at the expense of the others' reserve: of 0.8 s a quarter is kept for the next one.
 
     Nor of the trial's own time, which is as long at least.
@@ -92,8 +92,8 @@ def test_a_call_may_wait_a_moment_for_its_fleets_trial(clock, total_timeout, wai
     clock.advance(BREAK)
     lease = a.health.breaker.gate
     lease.hope = Turn(0.8)
-    until = None if total_timeout is None else clock() + total_timeout
-    talk, _ = flow([a, target("b", clock)], clock, total_timeout=until)
+    until = None if deadline is None else clock() + deadline
+    talk, _ = flow([a, target("b", clock)], clock, deadline=until)
     assert next(talk) == Queue(lease.hope, pytest.approx(waits))
     lease.ours = comes
     assert talk.send(None).target.name == ("a" if comes else "b")
@@ -145,7 +145,7 @@ def test_whatever_state_a_target_is_in_planning_leaves_it_so(data):
                 one.health.breaker.acquire(1.0)
                 one.health.breaker.acquire(1.0)
                 clock.advance(1e3 if state == "lost trial" else 0.0)
-    made = trip(targets, clock, total_timeout=clock() + 30, private=data.draw(st.booleans()))
+    made = trip(targets, clock, deadline=clock() + 30, private=data.draw(st.booleans()))
     before = [seen(each) for each in targets]
     for _ in range(2):
         allowance(made, targets)

@@ -62,6 +62,26 @@ def test_every_promise_of_security_names_tests_that_are_there():
             assert (ROOT / folder / each).exists(), each
 
 
+SOURCES = [
+    *PAGES,
+    *(path for room in ("src", "chaos/src", "plugins") for path in (ROOT / room).rglob("*.py")),
+]
+FILES = {path.as_posix() for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+OF_A_USER = {"docs/telemetry.md: shop.py"}  # a user's own file
+
+
+def test_every_file_of_code_that_is_named_is_there():
+    """A file that has moved is still named where it stood."""
+    lost = [
+        f"{source.relative_to(ROOT)}: {name}"
+        for source in SOURCES
+        if ".venv" not in source.parts
+        for name in re.findall(r"`([A-Za-z_0-9/]+\.py)`", source.read_text("utf-8"))
+        if not any(path.endswith(f"/{name}") for path in FILES)
+    ]
+    assert set(lost) == OF_A_USER
+
+
 def test_the_readme_leads_to_every_page():
     found = {(ROOT / where).resolve() for where in links(ROOT / "README.md")}
     assert [page.name for page in ROOT.glob("docs/*.md") if page.resolve() not in found] == []

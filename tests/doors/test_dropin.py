@@ -94,3 +94,17 @@ def test_private_calls_stay_home(server, pilot):
         answer = completion("openai/gpt-4o", HELLO)
     assert "llama3.2" in answer.choices[0].message.content
     assert server.hits("gpt") == 0
+
+
+@pytest.mark.parametrize("shape", ["complete", "stream"])
+def test_timeout_bounds_one_attempt_and_total_timeout_the_call(server, pilot, shape):
+    """As litellm's bounds one request: the next target has its own time again."""
+    server.fault("gpt", "hang")
+    with receipts() as log:
+        answer = completion("openai/gpt-4o", HELLO, timeout=0.3, stream=shape == "stream")
+        assert shape == "complete" or list(answer)
+    assert [each.fault for each in log[0].attempts] == ["timeout", None]
+    assert log[0].attempts[0].duration < 5
+    server.fault("local", "hang")
+    with pytest.raises((pilotlight.AllTargetsFailed, pilotlight.DeadlineExceeded)):
+        completion("openai/gpt-4o", HELLO, timeout=30, total_timeout=0.4)
