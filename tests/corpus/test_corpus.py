@@ -110,7 +110,11 @@ def route_to(
         "api_key": "sk-corpus-0123456789abcdef",
         "timeout": {**clocks, "total": 1.5 if silent else 30},
         "context": 8192,
-        "retry": {"base": 0.001, "cap": 0.001, "only_under": 60},  # on a busy machine as well
+        "retry": {
+            "wait_initial": 0.001,
+            "wait_max": 0.001,
+            "only_under": 60,
+        },  # on a busy machine as well
         "via": via,
     }
     pilot = Pilotlight(parse({"targets": {"t": target}}, "test"), registry=Registry())

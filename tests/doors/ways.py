@@ -93,7 +93,7 @@ def by_decorator(shape: str, route: Route, *, private: bool = False, **how: Any)
 def by_dropin(shape: str, route: Route, *, total_timeout: float | None = None, **how: Any) -> str:
     pilot = load({"targets": {"a": {"model": "ollama/a"}}, "routes": {"chat": {"targets": ["a"]}}})
     pilot._routes["chat"] = route
-    given = {"model": "chat", "messages": HELLO, "timeout": total_timeout, **how}
+    given = {"model": "chat", "messages": HELLO, "total_timeout": total_timeout, **how}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dropin, "default", lambda: pilot)
         if shape == "complete":

@@ -206,7 +206,7 @@ def test_the_end_of_the_interpreter_does_not_wait_for_a_check(tmp_path):
 
 def test_nor_for_a_load(tmp_path):
     with ChaosServer() as server:
-        server.fault("local", "installed", seconds=600.0)
+        server.fault("local", "cold", seconds=600.0)
         script = EXIT.replace(
             "call(app)", "assert WARMER.warm(app.target('local'))\nwait('requests')"
         )

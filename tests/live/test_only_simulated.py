@@ -107,7 +107,7 @@ class TestACloudStub:
 
 class TestTheQueue:
     def test_a_load_that_is_given_up_starts_from_nothing(self, chaos, server, http):
-        chaos.fault("ollama", "installed", seconds=30)
+        chaos.fault("ollama", "cold", seconds=30)
         with pytest.raises(httpx.ReadTimeout):
             http.post(f"{server.base}/api/chat", json={"model": "tiny:1b"}, timeout=0.05)
         assert chaos.wait_idle("ollama")

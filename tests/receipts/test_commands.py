@@ -120,7 +120,7 @@ def test_what_is_missing_is_said(run, command, args, said):
 
 
 def test_replay_side_by_side(run, folder):
-    (folder / "pilotlight.toml").write_text(CONFIG + "[retry]\nattempts = 0\n")
+    (folder / "pilotlight.toml").write_text(CONFIG + "[retry]\nmax_retries = 0\n")
     outage = (
         call(NOW - 200 + n, tried("gpt", Fault.SERVER_ERROR, 0.25), tried("local", takes=0.25))
         for n in range(20)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pilotlight.errors import ProviderFault
-from pilotlight.wire.event_forms import odd_event, odd_evidence
+from pilotlight.wire.event_forms import odd_event, odd_evidence, usual_chunk
 from pilotlight.wire.marks import ANTHROPIC, GEMINI, OPENAI
 from pilotlight.wire.scanner import ERROR_LIMIT, Scanner
 from pilotlight.wire.server_sent_events import FIELDS, MAX_LINE, TOO_LONG, LineEnds, read_event
@@ -30,16 +30,28 @@ class CheckedScanner(Scanner):
     `skip`: the user wants broken events left out; they are only counted.
     """
 
-    __slots__ = ("_data", "_framed", "_line_feeds", "_named", "_several", "_skip", "_wire")
+    __slots__ = (
+        "_called",
+        "_data",
+        "_framed",
+        "_line_feeds",
+        "_named",
+        "_several",
+        "_skip",
+        "_usual",
+        "_wire",
+    )
 
     def __init__(self, wire: Wire, *, several: bool = False, skip: bool = False) -> None:
         super().__init__(wire)
         self._wire = wire
+        self._usual = usual_chunk() if wire == "openai" else None
         self._several = several
         self._skip = skip
         self._line_feeds = LineEnds()
         self._framed: bool | None = None  # whether these are events; None: nothing came yet
-        self._named: bytes | None = None  # the name of an event whose data has not come
+        self._called: bytes | None = None  # how the event is called that has not ended yet
+        self._named: bytes | None = None  # the same, where it must have data, until it comes
         self._data: list[bytes] = []  # of the event that has not ended yet
 
     def feed(self, data: bytes) -> int:
@@ -103,7 +115,8 @@ class CheckedScanner(Scanner):
         if self._named is not None:
             self._break(_NO_DATA)
         self._name(name)
-        strict = self._dialect is ANTHROPIC or name.startswith(b"response.")
+        self._called = name
+        strict = self._dialect is ANTHROPIC or not name or name.startswith(b"response.")
         self._named = name if strict and not any(each in name for each in _PULSE) else None
 
     def _stray(self, line: bytes) -> None:
@@ -125,14 +138,18 @@ class CheckedScanner(Scanner):
 
     def _dispatch(self) -> None:
         """Take the end of an event."""
-        name, self._named = self._named, None
+        name, self._called = self._called, None
+        empty, self._named = self._named is not None and not self._data, None
         if self._data:
             data, self._data = b"\n".join(self._data), []
             self._read(data, name)
-        elif name is not None:
+        elif empty:
             self._break(_NO_DATA)
 
     def _read(self, data: bytes, name: bytes | None = None) -> None:
+        if self._usual is not None and not (name or self._error_event) and self._usual(data):
+            self._follow(data)
+            return
         if self._error_event or data == b"[DONE]":  # an error may be said in any words
             self._event(data)
             return
@@ -142,15 +159,25 @@ class CheckedScanner(Scanner):
             self._break(fault.evidence)
             return
         odd = odd_event(event, self._wire)
-        if not odd and name and event.get("type") not in (None, name.decode("utf-8", "replace")):
+        if not odd and name and self._is_misnamed(event, name):
             odd = "name"
         if odd and not _is_error(event):
             self._break(odd_evidence(odd))
             return
-        went_on = self.contents > 0 and not self.terminal
-        self._event(data)
+        self._follow(data)
         if odd:
             self.error = self.error or data[:ERROR_LIMIT]
+
+    def _is_misnamed(self, event: Mapping[str, Any], name: bytes) -> bool:
+        """Tell whether an event of an API that names its events has another's name."""
+        kind = event.get("type") or ""
+        named = self._dialect is ANTHROPIC or kind.startswith("response.")
+        return named and kind not in ("", name.decode("utf-8", "replace"))
+
+    def _follow(self, data: bytes) -> None:
+        """Take what an event says that can be read."""
+        went_on = self.contents > 0 and not self.terminal
+        self._event(data)
         if self.terminal and not self._several:
             # Gemini's end has no event of its own: some servers name one with every piece.
             self.over |= self._dialect is OPENAI or (self._dialect is GEMINI and went_on)
