@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pilotlight.cli.demo_notes import CallNote, Transition
-from pilotlight.cli.demo_play import Script
-from pilotlight.cli.demo_tally import tally
+from pilotlight.cli.demo.notes import CallNote, Transition
+from pilotlight.cli.demo.play import Script
+from pilotlight.cli.demo.tally import tally
 
 
 def test_plays_and_reports(run, folder):
@@ -107,7 +107,7 @@ def test_phases_fill_the_time():
 
 
 def test_every_question_is_there():
-    from pilotlight.cli.demo_play import _questions
+    from pilotlight.cli.demo.play import _questions
 
     assert len(set(_questions(1))) == 40
     assert _questions(1) != _questions(2)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from pilotlight.cli.demo_notes import TARGETS, CallNote, Transition
+from pilotlight.cli.demo.notes import TARGETS, CallNote, Transition
 
 if TYPE_CHECKING:
-    from pilotlight.cli.demo_play import Phase, Play
-    from pilotlight.cli.demo_tally import Tally
+    from pilotlight.cli.demo.play import Phase, Play
+    from pilotlight.cli.demo.tally import Tally
 
 LEFT, RIGHT, WIDTH = 78.0, 992.0, 1000.0
 TOP = 26.0  # of the plots; above it the phases are named

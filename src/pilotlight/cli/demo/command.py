@@ -12,8 +12,8 @@ import click
 from pilotlight.cli.number import Finite
 
 if TYPE_CHECKING:
-    from pilotlight.cli.demo_play import Play
-    from pilotlight.cli.demo_tally import Tally
+    from pilotlight.cli.demo.play import Play
+    from pilotlight.cli.demo.tally import Tally
 
 
 @click.command("demo")
@@ -43,8 +43,8 @@ def command(seconds: float, report: Path | None, simulate: bool, seed: int, as_j
     if every call was answered and the breaker was seen open, half-open and closed.
     """
     from pilotlight.cli.app import FAILED
-    from pilotlight.cli.demo_play import Play, Script
-    from pilotlight.cli.demo_tally import tally
+    from pilotlight.cli.demo.play import Play, Script
+    from pilotlight.cli.demo.tally import tally
     from pilotlight.cli.screen import print_json
 
     _require_chaos()
@@ -111,7 +111,7 @@ def _waiting(what: str, quiet: bool) -> AbstractContextManager[object]:
 
 
 def _perform(play: Play, *, quiet: bool) -> None:
-    from pilotlight.cli.demo_live import LiveView, PlainView, Silence
+    from pilotlight.cli.demo.live import LiveView, PlainView, Silence
     from pilotlight.cli.screen import out
 
     console = out()
@@ -127,7 +127,7 @@ def _perform(play: Play, *, quiet: bool) -> None:
 
 
 def _write(report: Path, play: Play, result: Tally) -> None:
-    from pilotlight.cli.demo_html import page
+    from pilotlight.cli.demo.page import page
 
     try:
         report.write_text(page(play, result), "utf-8")

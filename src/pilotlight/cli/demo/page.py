@@ -5,12 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from pilotlight.cli.demo_svg import picture
+from pilotlight.cli.demo.picture import picture
 from pilotlight.version import __version__
 
 if TYPE_CHECKING:
-    from pilotlight.cli.demo_play import Play
-    from pilotlight.cli.demo_tally import Tally
+    from pilotlight.cli.demo.play import Play
+    from pilotlight.cli.demo.tally import Tally
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #5b6570; --line: #d9dee4;

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pilotlight.cli.demo_notes import TARGETS, CallNote, Line
-from pilotlight.cli.demo_play import Play
+from pilotlight.cli.demo.notes import TARGETS, CallNote, Line
+from pilotlight.cli.demo.play import Play
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

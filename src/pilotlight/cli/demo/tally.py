@@ -6,10 +6,10 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pilotlight.cli.demo_notes import CallNote, Transition
+from pilotlight.cli.demo.notes import CallNote, Transition
 
 if TYPE_CHECKING:
-    from pilotlight.cli.demo_play import Play
+    from pilotlight.cli.demo.play import Play
 
 STATES = ("open", "half-open", "closed")
 
