@@ -211,7 +211,7 @@ class Hearing:
         return self._proof.verify_local(self._attempt) if self._call.private else None
 
     async def averify_local(self) -> Failed | None:
-        """As `vouch`."""
+        """As `verify_local`."""
         if not self._call.private:
             return None
         return await self._proof.averify_local(self._attempt)

@@ -75,7 +75,7 @@ SLIPS = [
     ("temprature", "temperature"), ("Temperature", "temperature"), ("max_token", "max_tokens"),
     ("max_completion_token", "max_completion_tokens"), ("maxtokens", "max_tokens"),
     ("tool_choise", "tool_choice"), ("respons_format", "response_format"),
-    ("presense_penalty", "presence_penalty"), ("deadlin", "total_timeout"), ("dead_line", "total_timeout"),
+    ("presense_penalty", "presence_penalty"), ("totl_timeout", "total_timeout"), ("total_timout", "total_timeout"),
     ("privte", "private"), ("Private", "private"), ("priorty", "priority"),
 ]  # fmt: skip
 
@@ -134,9 +134,9 @@ def test_options_of_a_wrong_shape(gpt, clock, name, wrong, told):
     assert len(gpt.calls) == 2
 
 
-@pytest.mark.parametrize("name", ["timout", "total_timeout", "privte", "temprature"])
+@pytest.mark.parametrize("name", ["timout", "total_timout", "deadline", "privte", "temprature"])
 def test_the_drop_in_has_names_of_its_own(name):
-    with pytest.raises(InvalidCall, match=r"did you mean|is called timeout="):
+    with pytest.raises(InvalidCall, match=r"did you mean|is no option of a call"):
         dropin.completion("openai/gpt-4o", HELLO, **{name: 1})
 
 
@@ -154,7 +154,7 @@ def test_terms_of_a_wrong_type(gpt, clock, terms):
     assert not gpt.calls
 
 
-@pytest.mark.parametrize("terms", [{"deadlin": 1}, {"privte": True}, {"private": "no"}])
+@pytest.mark.parametrize("terms", [{"total_timout": 1}, {"privte": True}, {"private": "no"}])
 def test_the_decorator_refuses_them_at_once(gpt, clock, terms):
     with pytest.raises(TypeError, match=r"did you mean|should be True or False"):
         failover(Route("chat", (gpt,), clock=clock), **terms)

@@ -88,7 +88,7 @@ def test_every_shape_of_every_door_stands_in_the_table():
         for name, thing in vars(Provider).items()
         if inspect.isfunction(thing) and name[0] != "_"
     }
-    assert asks - {"handle", "prepare", "vouch", "avouch"} == set(SHAPES)
+    assert asks - {"handle", "prepare", "verify_local", "averify_local"} == set(SHAPES)
     calls = {
         name for name, thing in vars(dropin).items()
         if inspect.isfunction(thing) and thing.__module__ == dropin.__name__ and name[0] != "_"

@@ -244,7 +244,7 @@ def test_images_are_named_not_copied(monkeypatch, clock):
 # The trace goes home, and nowhere else.
 
 
-@pytest.mark.parametrize("at_home", [False, True])
+@pytest.mark.parametrize("is_local", [False, True])
 def test_only_a_target_at_home_gets_the_header(spy, is_local):
     """An Ollama server elsewhere is asked by the same client."""
     span = spy.tracer.start_span("leg")

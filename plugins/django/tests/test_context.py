@@ -276,7 +276,7 @@ contexts = st.builds(
     ("slip", "told"),
     [
         ("privat", "privat=; did you mean private=?"),
-        ("deadlin", "deadlin=; did you mean total_timeout=?"),
+        ("total_timout", "total_timout=; did you mean total_timeout=?"),
         ("priorty", "priorty=; did you mean priority=?"),
         ("temperature", "temperature=$"),
     ],

@@ -378,7 +378,7 @@ class _Items:
         self._scene = scene  # entered for each step
         self._items = items
         self._prompts = prompts
-        self._vouch = verify_local  # asked once, before the function runs; None: no need
+        self._verify_local = verify_local  # asked once, before the function runs; None: no need
         self._texts: list[str] = []
 
     def commits(self, item: Any) -> bool:
@@ -413,8 +413,8 @@ class _Source(_Items):
         return self
 
     def __next__(self) -> Any:
-        if self._vouch is not None:
-            verify_local, self._vouch = self._vouch, None
+        if self._verify_local is not None:
+            verify_local, self._verify_local = self._verify_local, None
             if (away := verify_local()) is not None:
                 raise _Away(away)
         with self._scene:
@@ -434,8 +434,8 @@ class _AsyncSource(_Items):
         return self
 
     async def __anext__(self) -> Any:
-        if self._vouch is not None:
-            verify_local, self._vouch = self._vouch, None
+        if self._verify_local is not None:
+            verify_local, self._verify_local = self._verify_local, None
             if (away := await verify_local()) is not None:
                 raise _Away(away)
         if self._alarm is None:

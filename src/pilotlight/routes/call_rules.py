@@ -60,6 +60,7 @@ _PLAIN: Final = (str, int, float, list, tuple, Mapping)  # objects of a library'
 # make a good answer look like a bad one.
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "stream": "call stream() or astream() for a stream",
+    "deadline": "total_timeout= bounds the whole call in seconds, timeout= each attempt",
     "model": "the route's targets have the models; name another route, or add a target",
     "api_base": "set targets.<name>.api_base",
     "base_url": "set targets.<name>.api_base",
@@ -99,6 +100,17 @@ def check_terms(private: Any, seconds: Any, priority: Any, timeout: Any = None) 
             )
     if not (isinstance(priority, str) and priority in PRIORITIES):
         raise InvalidCall(f"priority={priority!r}: a priority is one of {', '.join(PRIORITIES)}")
+
+
+def seconds_of(timeout: Any) -> Any:
+    """Return the seconds of an SDK's own object for time limits: its longest, None for none.
+
+    The openai SDK and litellm take an `httpx.Timeout` where they take a number.
+    """
+    if timeout is None or not hasattr(timeout, "connect"):
+        return timeout
+    limits = [getattr(timeout, phase, None) for phase in ("connect", "read", "write", "pool")]
+    return max((limit for limit in limits if limit is not None), default=None)
 
 
 def check_names(options: Iterable[str], ours: tuple[str, ...] = OURS) -> None:

@@ -25,7 +25,13 @@ from pilotlight.health.trouble import await_trouble
 from pilotlight.privacy.classification import NOTHING, Finding, Hook, hook_from, sense
 from pilotlight.privacy.residency import is_private
 from pilotlight.routes.answer import Answer, AnswerStream, AsyncAnswerStream
-from pilotlight.routes.call_rules import check_kinds, check_messages, check_names, check_terms
+from pilotlight.routes.call_rules import (
+    check_kinds,
+    check_messages,
+    check_names,
+    check_terms,
+    seconds_of,
+)
 from pilotlight.routes.embeddings_images import Modalities
 from pilotlight.telemetry import switch as telemetry
 from pilotlight.vocabulary.operations import Operation, Priority
@@ -278,6 +284,7 @@ class Route(Modalities):
         if not checked:
             check_call(messages, options, operation, plain=False)
         seconds = self.total_timeout if total_timeout is None else total_timeout
+        timeout = seconds_of(timeout)
         asked_priority = self.priority if priority is None else priority
         check_terms(private, seconds, asked_priority, timeout)
         asked_private = is_private(private, self.private) or finding.private

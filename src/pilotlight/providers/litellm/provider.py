@@ -100,7 +100,7 @@ class LiteLLMProvider:
         return None
 
     async def averify_local(self, attempt: Attempt) -> Failed | None:
-        """As `vouch`."""
+        """As `verify_local`."""
         return None
 
     def prepare(self) -> None:

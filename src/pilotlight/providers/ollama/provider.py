@@ -113,7 +113,7 @@ class OllamaProvider:
         return None
 
     async def averify_local(self, attempt: Attempt) -> Failed | None:
-        """As `vouch`."""
+        """As `verify_local`."""
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             with listening(tap):

@@ -111,7 +111,7 @@ class DirectProvider:
         return None
 
     async def averify_local(self, attempt: Attempt) -> Failed | None:
-        """As `vouch`."""
+        """As `verify_local`."""
         return None
 
     def prepare(self) -> None:
