@@ -58,7 +58,7 @@ def _settings(primary: ChaosServer, backup: ChaosServer, state: str) -> dict[str
             "local": {"api_base": backup.base("backup"), **common},
         },
         "ROUTES": {"default": {"targets": ["gpt", "local"], "total_timeout": 30}},
-        "RETRY": {"attempts": 0},
+        "RETRY": {"max_retries": 0},
     }
 
 

@@ -80,7 +80,7 @@ def config(chaos: ChaosServer, **own: object) -> dict[str, object]:
             "local": {"model": "ollama/llama3.2", "api_base": chaos.base("house")},
         },
         "ROUTES": {"default": {"targets": ["gpt", "local"], "total_timeout": 30}},
-        "RETRY": {"attempts": 0},
+        "RETRY": {"max_retries": 0},
         **own,
     }
 

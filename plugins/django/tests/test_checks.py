@@ -36,8 +36,8 @@ CASES = {
     "lower case": ("E001", {"routes": {}}, "unknown key 'routes'", "Did you mean 'ROUTES'?"),
     "inner key": (
         "E001",
-        GOOD | {"ROUTES": {"default": {"targets": ["local"], "dedline": 3}}},
-        "routes.default.dedline: unknown key",
+        GOOD | {"ROUTES": {"default": {"targets": ["local"], "total_timout": 3}}},
+        "routes.default.total_timout: unknown key",
         "did you mean 'total_timeout'?",
     ),
     "no targets": (

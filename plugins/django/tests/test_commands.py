@@ -73,7 +73,7 @@ def test_status_of_a_bad_configuration(settings):
 
 
 def test_probe(heard):
-    assert run("pilotlight_probe", "local") == (0, "local: cold\n")
+    assert run("pilotlight_probe", "local") == (0, "local: installed\n")
     assert heard.hits() == 0, "no model is called"
     heard.refuse()
     code, text = run("pilotlight_probe")

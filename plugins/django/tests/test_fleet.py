@@ -76,7 +76,7 @@ def settings(servers, state: str, breaker=BREAKER) -> dict[str, object]:
             "local": {"api_base": backup.base("backup"), **common},
         },
         "ROUTES": {"default": {"targets": ["gpt", "local"], "total_timeout": 30}},
-        "RETRY": {"attempts": 0},
+        "RETRY": {"max_retries": 0},
     }
 
 

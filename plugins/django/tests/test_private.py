@@ -467,7 +467,7 @@ def test_the_time_runs_from_the_block_not_from_the_await(wait, script, monkeypat
 
     asyncio.run(asked())
     [route] = script._routes.values()
-    assert route.targets[0].calls[0].total_timeout <= monotonic() + 8 - wait
+    assert route.targets[0].calls[0].deadline <= monotonic() + 8 - wait
 
 
 def test_what_is_carried_into_a_thread_may_be_of_every_colour(script):

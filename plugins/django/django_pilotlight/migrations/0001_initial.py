@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("trip", "CallContext"), ("reset", "Reset"), ("drill", "Drill")],
+                        choices=[("trip", "Trip"), ("reset", "Reset"), ("drill", "Drill")],
                         max_length=8,
                     ),
                 ),
