@@ -10,9 +10,9 @@ HELLO = [{"role": "user", "content": "Hello"}]
 AT_IMPORT = llm()  # made outside of any request
 
 if "TESTAPP_JOURNAL" in os.environ:
-    from testapp import recorder
+    from testapp import journal
 
-    recorder.keep(os.environ["TESTAPP_JOURNAL"])
+    journal.keep(os.environ["TESTAPP_JOURNAL"])
 
 
 def _told(request, answer):
