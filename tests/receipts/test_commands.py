@@ -120,7 +120,7 @@ def test_what_is_missing_is_said(run, command, args, said):
 
 
 def test_replay_side_by_side(run, folder):
-    (folder / "pilotlight.toml").write_text(CONFIG + "[retry]\nattempts = 0\n")
+    (folder / "pilotlight.toml").write_text(CONFIG + "[retry]\nmax_retries = 0\n")
     outage = (
         call(NOW - 200 + n, tried("gpt", Fault.SERVER_ERROR, 0.25), tried("local", takes=0.25))
         for n in range(20)
@@ -149,7 +149,7 @@ def test_replay_keeps_nothing_of_what_it_plays(run, log):
         ("breaker.failure_rte=0.3", "did you mean 'failure_rate'?"),
         ("targets.gtp.time_reserve=3", "did you mean 'gpt'?"),
         ("breaker.window=long", "breaker.window: a duration is"),
-        ("targets.gpt.warm=always", "changes nothing in a replay"),
+        ("targets.local.warm=always", "changes nothing in a replay"),
         ("nonsense", "write KEY=VALUE"),
     ],
 )
