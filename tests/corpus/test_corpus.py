@@ -100,7 +100,7 @@ def route_to(
     ).get("end") in ("stall", "keepalive")
     # Where the clocks are to run out they are short; elsewhere a busy machine must not end them.
     clocks = {
-        "connect": 10,
+        "connect": 1.5 if silent else 10,
         "first_token": 1.5 if silent else 20,
         "between_tokens": 0.5 if silent else 20,
     }
@@ -110,7 +110,11 @@ def route_to(
         "api_key": "sk-corpus-0123456789abcdef",
         "timeout": {**clocks, "total": 1.5 if silent else 30},
         "context": 8192,
-        "retry": {"base": 0.001, "cap": 0.001, "only_under": 60},  # on a busy machine as well
+        "retry": {
+            "wait_initial": 0.001,
+            "wait_max": 0.001,
+            "only_under": 60,
+        },  # on a busy machine as well
         "via": via,
     }
     pilot = Pilotlight(parse({"targets": {"t": target}}, "test"), registry=Registry())
