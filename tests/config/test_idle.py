@@ -68,7 +68,6 @@ IDLE: list[tuple[Place, Any, Data, Data]] = [
             ("warm", "when-degraded"),
             ("warm_timeout", 600),
             ("pull", "missing"),
-            ("local_addresses", ["10.0.0.5"]),
         )
     ),
     (of_target("warm_timeout"), 60, target(OURS, warm="never"), target(OURS, warm="always")),
@@ -162,7 +161,7 @@ def test_every_rule_is_tried():
 @pytest.mark.parametrize("table", [OURS, CLOUD, UNKNOWN, *HOSTED], ids=lambda each: each["model"])
 def test_defaults_are_never_refused_nor_what_asks_for_what_happens_anyway(table):
     parse(target(table), "bare")
-    parse(target(table, warm="never", pull="never", local_addresses=[]), "neutral")
+    parse(target(table, warm="never", pull="never"), "neutral")
     parse({**target(table), "routes": {"r": {
         "targets": ["t"], "on_interrupt": "raise", "sit_out": 0, "private": True,
     }}}, "neutral")  # fmt: skip
@@ -201,7 +200,6 @@ KEYS: dict[str, st.SearchStrategy[Any]] = {
     "via": st.just("litellm"),
     "replacement": st.just("x"),
     "retires": st.just("2030-01-01"),
-    "local_addresses": st.just(["10.0.0.5"]),
     "timeout": st.fixed_dictionaries(
         {},
         optional=dict.fromkeys(

@@ -44,9 +44,7 @@ def _own_model(target: TargetConfig) -> bool:
 
 
 _NOT_OLLAMA: Final = "has no effect on a target that is not Ollama's; remove it"
-_CLOUD: Final = (
-    "has no effect on a model of Ollama's cloud, which is neither kept here nor local; remove it"
-)
+_CLOUD: Final = "has no effect on a model of Ollama's cloud, which is not kept here; remove it"
 _UNCHECKED: Final = (
     'has no effect where the target is not checked; add `health = "on"`, or remove it'
 )
@@ -71,7 +69,6 @@ _TARGET: Final = (
             ("warm", "never"),
             ("warm_timeout", None),
             ("pull", "never"),
-            ("local_addresses", ()),
         )
     ),
     Rule[TargetConfig](
