@@ -4,7 +4,7 @@
     python tools/docs_tables.py --check    only say which pages are out of date; exit 1 if any
 
 A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; what is between the two
-is replaced.  `TABLES` lists the names.  The file is long: the meaning of every key stands in it.
+is replaced.  `TABLES` lists the names.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import click
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 
 from pilotlight import events
 from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.app import cli
-from pilotlight.config import schema
-from pilotlight.core.breaker.breaker import BreakerPolicy
+from pilotlight.config import tables, values
+from pilotlight.config.routes import RouteConfig
+from pilotlight.config.schema import Config
+from pilotlight.config.targets import LOCAL_TIMEOUTS, TargetConfig
 from pilotlight.core.health.lifecycle import PRECEDENCE
 from pilotlight.core.provider import Timeouts
-from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.diagnosis.row import CLIENT, REFUSED, SERVER, Row, Statuses
 from pilotlight.diagnosis.rows_faults import ROWS
 from pilotlight.providers.openai import rules
+from pilotlight.state.url import StateUrl
 from pilotlight.telemetry import names, words
 from pilotlight.vocabulary import residency_rules
 from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere, Fault, Rule
@@ -86,159 +89,78 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 # The configuration.
 
-MEANING: Mapping[str, str] = {
-    "targets.model": "litellm's `provider/model`, such as `openai/gpt-4o` or `ollama/llama3.2:3b`",
-    "targets.api_base": "the address; not set: the provider's variable, else its own address",
-    "targets.api_key": 'the key, or `{ env = "NAME" }`; not set: the provider\'s variable',
-    "targets.timeout": "the clocks of one attempt, see below; a bare number is `total`",
-    "targets.concurrency": "calls at once; not set: as many as come",
-    "targets.queue": "calls that may wait for a place; only with `concurrency`",
-    "targets.context": "window in tokens; for Ollama the `num_ctx` that is sent (not set: 8192)",
-    "targets.space": "where its embeddings lie; there a target stands in for the first one only "
-    "where both name the same space",
-    "targets.abilities": "all that the model can do, of `tools images json_schema thinking audio "
-    "files embeddings image_generation`; "
-    "not set: what its server or litellm's table says, the rest is assumed",
-    "targets.keep_alive": "Ollama only: how long the model stays loaded after a call",
-    "targets.time_reserve": "time kept free for this target while earlier ones are asked; "
-    "not set: a quarter of what is left",
-    "targets.local_addresses": "hosts that are yours, so that this target counts as local",
-    "targets.health": "whether the target is checked between calls: `on`, `off`, or for a closed "
-    "model `models`, by its provider's free list; not set: Ollama `on`, closed only while its "
-    "breaker is open",
-    "targets.probe_interval": "time between two checks; not set: Ollama 30 s, closed 300 s",
-    "targets.warm": "Ollama only: when the model is loaded ahead of its first call; not set: "
-    "`when-degraded`, as soon as a target ahead is half-way to its trip",
-    "targets.warm_timeout": "Ollama only: how long that load may take",
-    "targets.pull": "Ollama only: whether a model that is missing is pulled in the background",
-    "targets.retires": "the first day without the model; from then on the target is passed over",
-    "targets.replacement": "what to use instead; named in the warning",
-    "targets.breaker": "this target's own breaker numbers",
-    "targets.retry": "this target's own retry numbers",
-    "targets.options": "provider options added to every call, such as `api_version`",
-    "targets.via": "`litellm` sends every call through litellm; not set: straight to an "
-    "OpenAI-style server where that is the same",
-    "routes.targets": "names of targets, in the order in which they are asked",
-    "routes.total_timeout": "time for a call with all its attempts, a stream's end included",
-    "routes.priority": "the rank of its calls in the queue of a target that is full",
-    "routes.on_interrupt": "what to do when a stream breaks after its first text",
-    "routes.on_broken_event": "what to do with an event of a stream that can't be read",
-    "routes.private": "local targets only",
-    "routes.sensitive": "a function that decides whether a call is private, as "
-    '`"package.module:function"`; not set: the one at the top of the file, if there is one',
-    "routes.fail_over_on": "faults left to policy that shall fail over: "
-    "`content_blocked`, `model_substituted`",
-    "routes.rate_limit_wait": "the longest wait that a target may ask for, and get, when nobody "
-    "else can answer",
-    "routes.sit_out": "the longest wait for which the first target is waited for, although others "
-    "could answer; 0: none",
-    "routes.gather": "when an unstreamed chat is streamed underneath, so that `first_token` and "
-    "`between_tokens` hold: `auto`, while others could answer and the target has not just "
-    "answered; see [streaming.md](streaming.md#unstreamed-calls)",
-    "timeout.connect": "TCP and TLS handshake",
-    "timeout.first_token": "until the first content of a stream, or of a gathered answer",
-    "timeout.between_tokens": "silence between two pieces of content; keep-alives do not count",
-    "timeout.total": "the whole attempt",
-    "breaker.failure_rate": "opens at this share of failed calls in the window",
-    "breaker.minimum_calls": "never opens by a rate on fewer calls in the window",
-    "breaker.window": "how far back calls are counted",
-    "breaker.reset_timeout": "length of a break after a failure that came fast",
-    "breaker.max_reset_timeout": "the longest break after failures that made callers wait",
-    "breaker.trial_calls": "calls admitted when a break is over; all must succeed",
-    "breaker.slow_call_duration": "a success that takes so long counts as slow; not set: none does",
-    "breaker.slow_call_rate": "opens at this share of slow calls",
-    "breaker.suspicion": "after two failures in a row, spare it calls that others can answer",
-    "breaker.consecutive_failures": "opens when so many calls in a row have failed",
-    "retry.max_retries": "retries at one target within one call, at most; 0: never",
-    "retry.wait_initial": "the first pause is random from 0 to this; doubled for each further one",
-    "retry.wait_max": "the longest pause",
-    "retry.budget_ratio": "the share of successes that may be spent on retries",
-    "retry.budget_reserve": "retries in hand at the start",
-    "retry.only_under": "what took longer than this, or than a tenth of the time left, is not "
-    "tried again while another target could answer",
-    "receipts.path": "the file, as seen from the configuration's folder; it ends in `.jsonl`, or "
-    "for SQLite in `.db` or `.sqlite`; not set: receipts are not kept",
-    "receipts.max_mb": "megabytes; a JSONL file of this size is moved to `.1`, that to `.2`, ...",
-    "receipts.keep": "older files that are kept; an SQLite file may have the size of all of them",
-    "telemetry.service_name": "the application's name in traces and metrics",
-    "telemetry.otlp_endpoint": "a collector's address (OTLP over HTTP), such as "
-    "`http://localhost:4318`; not set: nothing is sent",
-    "telemetry.prometheus_port": "where Prometheus reads the metrics; not set: nowhere",
-    "telemetry.json_logs": "pilotlight's lines go to stderr as JSON, from level INFO",
-    "telemetry.openinference": "calls are marked as chains, for Phoenix",
-    "telemetry.trace_health_checks": "each health check makes a span",
-}
 
-
-def _config_table(name: str, model: type[BaseModel], *defaults: object) -> str:
-    """Return the keys of one table; `defaults` hold the numbers that a None stands for."""
-    hints = get_type_hints(model, include_extras=True)
+def _config_table(model: type[BaseModel], *defaults: object) -> str:
+    """Return the keys of one table; `defaults` are what each kind of target has for None."""
     heads = ["key", "type", "default", "meaning"]
     if len(defaults) > 1:
         heads = ["key", "type", "closed models", "Ollama", "meaning"]
     rows = []
     for key, field in model.model_fields.items():
-        if defaults:
-            shown = [_default(getattr(each, key)) for each in defaults]
-        elif field.is_required():
-            shown = ["required"]
-        else:
-            shown = [_default(field.default)]
-        rows.append([f"`{key}`", _type(hints[key]), *shown, _meaning(f"{name}.{key}")])
+        shown = [_default(getattr(each, key)) for each in defaults] or [_default_of(field)]
+        kind = _type(field.annotation, *field.metadata)
+        rows.append([f"`{key}`", kind, *shown, field.description or ""])
     return table(heads, rows)
 
 
-def _meaning(key: str) -> str:
-    if key not in MEANING:
-        raise SystemExit(f"{key} is new: say what it means in MEANING of tools/docs_tables.py")
-    return MEANING[key]
+def _default_of(field: FieldInfo) -> str:
+    return "required" if field.is_required() else _default(field.default)
 
 
-def _type(hint: Any) -> str:
-    """Return a type as a person writes TOML."""
+def _type(hint: Any, *extras: Any) -> str:
+    """Return a type as a person writes TOML, with its range."""
     kind, arguments = get_origin(hint) or hint, get_args(hint)
     if kind is Annotated:
-        return _bounded(*arguments)
+        return _type(arguments[0], *arguments[1:], *extras)
     if kind is Literal:
         return " or ".join(f'`"{value}"`' for value in arguments)
+    if any(getattr(each, "func", None) is values.seconds for each in extras):
+        return _ranged("duration", extras)
     if parts := [part for part in arguments if type(None) in arguments and part is not type(None)]:
         return " or ".join(map(_type, parts))
     if kind in _TYPES:
-        return _TYPES[kind]
+        return _ranged(_TYPES[kind], extras)
     return "table" if issubclass(kind, BaseModel) else str(kind.__name__)
 
 
 _TYPES: Mapping[type, str] = {
     str: "string",
+    SecretStr: "string",
+    StateUrl: "string",
     int: "whole number",
     float: "number",
     bool: "true or false",
     tuple: "list of strings",
     Callable: "string",  # type: ignore[dict-item]
     dict: "table",
-    schema.ApiKey: "string or table",
+    tables.ApiKey: "string or table",
+    tables.ReceiptsTable: "string or table",
+    tables.TimeoutTable: "duration or table",
 }
 
 
-def _bounded(inner: Any, *extras: Any) -> str:
-    """Return a type with what else is asked of it."""
-    if any(getattr(each, "func", None) is schema._seconds for each in extras):
-        return "duration"
-    kind = _type(inner)
-    if inner is schema.TimeoutTable:
-        return "duration or table"
-    if inner is float and any(_bound(each, "le") == 1 for each in extras):
-        return f"{kind}, 0 to 1"
-    least = [bound for each in extras if (bound := _bound(each, "ge")) is not None]
-    return f"{kind}, from {least[0]}" if least else kind
-
-
-def _bound(extra: Any, name: str) -> Any:
-    """Return a bound that a pydantic Field sets, if it does."""
-    for each in getattr(extra, "metadata", [extra]):
-        if (value := getattr(each, name, None)) is not None:
-            return value
-    return None
+def _ranged(kind: str, extras: Iterable[Any]) -> str:
+    """Return a type with its range; a limit that only keeps out the absurd is not told."""
+    bounds = {
+        name: value
+        for extra in extras
+        for each in getattr(extra, "metadata", [extra])
+        for name in ("ge", "gt", "le")
+        if (value := getattr(each, name, None)) is not None
+    }
+    least, above, most = bounds.get("ge"), bounds.get("gt"), bounds.get("le")
+    if most in (values.MOST, values.LONGEST):
+        most = None
+    if kind == "duration" and above == 0:
+        above = None  # of a duration that goes without saying
+    if least is not None and most is not None:
+        return f"{kind}, {least:.15g} to {most:.15g}"
+    told = [
+        f"{word} {value:.15g}"
+        for word, value in (("from", least), ("above", above), ("up to", most))
+        if value is not None
+    ]
+    return ", ".join([kind, *told])
 
 
 def _default(value: Any) -> str:
@@ -250,7 +172,7 @@ def _default(value: Any) -> str:
         return f"`{value:g}`"
     if isinstance(value, str):
         return f'`"{value}"`'
-    return "not set" if isinstance(value, BaseModel) else "empty"
+    return "not set" if isinstance(value, BaseModel | StateUrl) else "empty"
 
 
 def _providers() -> str:
@@ -537,15 +459,15 @@ def _options() -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    "targets": lambda: _config_table("targets", schema.TargetConfig),
-    "routes": lambda: _config_table("routes", schema.RouteConfig),
-    "timeout": lambda: _config_table(
-        "timeout", schema.TimeoutTable, Timeouts(), schema.LOCAL_TIMEOUTS
-    ),
-    "breaker": lambda: _config_table("breaker", schema.BreakerTable, BreakerPolicy()),
-    "retry": lambda: _config_table("retry", schema.RetryTable, RetryPolicy()),
-    "receipts": lambda: _config_table("receipts", schema.ReceiptsTable),
-    "telemetry": lambda: _config_table("telemetry", schema.TelemetryConfig),
+    "configuration": lambda: _config_table(Config),
+    "targets": lambda: _config_table(TargetConfig),
+    "routes": lambda: _config_table(RouteConfig),
+    "timeout": lambda: _config_table(tables.TimeoutTable, Timeouts(), LOCAL_TIMEOUTS),
+    "api-key": lambda: _config_table(tables.ApiKey),
+    "breaker": lambda: _config_table(tables.BreakerTable),
+    "retry": lambda: _config_table(tables.RetryTable),
+    "receipts": lambda: _config_table(tables.ReceiptsTable),
+    "telemetry": lambda: _config_table(tables.TelemetryConfig),
     "telemetry-spans": _spans,
     "telemetry-events": _happenings,
     "telemetry-metrics": _metrics,

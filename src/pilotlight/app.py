@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from weakref import WeakSet
 
+from pilotlight.config.checks import bad_model
 from pilotlight.config.lookup import find_config, working_folder
 from pilotlight.config.messages import nearest
-from pilotlight.config.schema import (
-    Config,
-    RouteConfig,
-    TargetConfig,
-    bad_model,
-    load_config,
-    timeouts,
-)
+from pilotlight.config.routes import RouteConfig
+from pilotlight.config.schema import Config, load_config
+from pilotlight.config.targets import TargetConfig, timeouts
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
 from pilotlight.core.drills.schedule import GameDays
 from pilotlight.core.flow.failover import Policy

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pilotlight import ConfigError, load
 from pilotlight.app import default
-from pilotlight.config.schema import LOCAL_TIMEOUTS, Config, load_config, timeouts
+from pilotlight.config.schema import Config, load_config
+from pilotlight.config.targets import LOCAL_TIMEOUTS, timeouts
 from pilotlight.core.provider import Timeouts
 from pilotlight.vocabulary.faults import Fault
 
@@ -125,9 +126,9 @@ def test_the_default_follows_the_folder_and_the_environment(folder, monkeypatch)
 
 def test_a_route_has_the_policy_of_its_table():
     pilot = load({
-        "targets": {"gpt": {"model": "openai/gpt-4o"}},
+        "targets": {"gpt": {"model": "openai/gpt-4o"}, "local": {"model": "ollama/x"}},
         "routes": {"chat": {
-            "targets": ["gpt"], "total_timeout": "1m", "on_interrupt": "restart", "private": True,
+            "targets": ["gpt", "local"], "total_timeout": "1m", "on_interrupt": "restart", "private": True,
             "on_broken_event": "skip",
             "fail_over_on": ["content_blocked"], "rate_limit_wait": 0, "priority": "low",
             "sit_out": "3s", "gather": "never",
@@ -144,7 +145,7 @@ def test_a_route_has_the_policy_of_its_table():
 def test_a_targets_numbers_go_over_the_common_ones_over_the_defaults():
     config = load_config({
         "breaker": {"failure_rate": 0.9, "window": "1m"},
-        "retry": {"max_retries": 0},
+        "retry": {"max_retries": 2},
         "targets": {
             "a": {"model": "openai/x", "breaker": {"window": 5}, "retry": {"wait_initial": "1s"}},
             "b": {"model": "openai/y"},
@@ -154,7 +155,7 @@ def test_a_targets_numbers_go_over_the_common_ones_over_the_defaults():
     policy = config.breaker_policy(a)
     assert (policy.failure_rate, policy.window, policy.minimum_calls) == (0.9, 5.0, 5)
     assert config.breaker_policy(b).window == 60.0
-    assert (config.retry_policy(a).max_retries, config.retry_policy(a).wait_initial) == (0, 1.0)
+    assert (config.retry_policy(a).max_retries, config.retry_policy(a).wait_initial) == (2, 1.0)
     assert config.retry_policy(b).wait_initial == 0.2
 
 

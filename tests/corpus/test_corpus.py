@@ -100,7 +100,7 @@ def route_to(
     ).get("end") in ("stall", "keepalive")
     # Where the clocks are to run out they are short; elsewhere a busy machine must not end them.
     clocks = {
-        "connect": 10,
+        "connect": 1.5 if silent else 10,
         "first_token": 1.5 if silent else 20,
         "between_tokens": 0.5 if silent else 20,
     }

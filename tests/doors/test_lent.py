@@ -12,7 +12,7 @@ from test_dropin import HELLO, pilot, server  # noqa: F401 - fixtures
 
 from pilotlight import acompletion, completion, load
 from pilotlight import app as assembly
-from pilotlight.config.schema import TargetConfig
+from pilotlight.config.targets import TargetConfig
 from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.core.retry.policy import RetryPolicy
 from pilotlight.registry import BROKEN, RECENT, REGISTRY, Endpoint, Registry

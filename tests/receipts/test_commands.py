@@ -149,7 +149,7 @@ def test_replay_keeps_nothing_of_what_it_plays(run, log):
         ("breaker.failure_rte=0.3", "did you mean 'failure_rate'?"),
         ("targets.gtp.time_reserve=3", "did you mean 'gpt'?"),
         ("breaker.window=long", "breaker.window: a duration is"),
-        ("targets.gpt.warm=always", "changes nothing in a replay"),
+        ("targets.local.warm=always", "changes nothing in a replay"),
         ("nonsense", "write KEY=VALUE"),
     ],
 )

@@ -355,6 +355,26 @@ def test_a_later_setting_stands_over_an_earlier_one_and_the_rest_stays():
     assert (found.breaker.window, found.breaker.minimum_calls) == (6, 9)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "setting"),
+    [
+        ("retry", {"wait_initial": 0.5}, "retry.max_retries=0"),
+        (
+            "routes",
+            {"chat": {"targets": ["gpt", "local"], "sit_out": 3}},
+            "routes.chat.targets=['gpt']",
+        ),
+    ],
+)
+def test_a_setting_may_switch_off_what_other_keys_tune(key, value, setting):
+    assert config(setting, **{key: value})
+
+
+def test_a_setting_that_itself_has_no_effect_is_refused():
+    with pytest.raises(ConfigError, match=r"--set: targets\.gpt\.queue: has no effect without"):
+        config("targets.gpt.queue=3")
+
+
 def test_the_key_of_a_target_is_not_lost_on_the_way():
     targets = {"gpt": {"model": "openai/gpt-4o", "api_key": "sk-secret"}}
     data = {"targets": targets, "routes": {"chat": {"targets": ["gpt"]}}}

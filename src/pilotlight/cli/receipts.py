@@ -27,7 +27,7 @@ def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
         return None
     from pydantic import TypeAdapter, ValidationError
 
-    from pilotlight.config.schema import Seconds
+    from pilotlight.config.values import Seconds
 
     try:
         return time.time() - float(TypeAdapter(Seconds).validate_python(value))

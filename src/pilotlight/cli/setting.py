@@ -9,7 +9,7 @@ from pathlib import Path
 from pilotlight.app import Pilotlight, load
 from pilotlight.catalog import providers
 from pilotlight.config.lookup import find_config
-from pilotlight.config.schema import TargetConfig
+from pilotlight.config.targets import TargetConfig
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
 from pilotlight.providers.connection import Connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 LONGEST = 80  # characters of a value that is shown
+_CLOCKS = ("first_token", "between_tokens")  # tokens of another kind
 _SECRET_WORDS = ("key", "token", "secret", "password", "state")  # a store's address may hold one
 
 
@@ -36,7 +37,7 @@ def explain(error: ErrorDetails, data: Mapping[str, Any], model: type[BaseModel]
     if error["type"] == "too_short":
         return [f"{key}: needs at least one entry"]
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    return [f"{key}: {message}{_shown(place, data)}"]
+    return [f"{key}: {message}{shown(place, data)}"]
 
 
 def _written_place(loc: list[Any], data: Any, kind: str) -> list[Any]:
@@ -51,14 +52,15 @@ def _written_place(loc: list[Any], data: Any, kind: str) -> list[Any]:
     return loc
 
 
-def _shown(place: list[Any], data: Any) -> str:
-    """Return the value in question; never one that may be a secret."""
+def shown(place: Sequence[Any], data: Any) -> str:
+    """Return the value in question, as it was written; never one that may be a secret."""
     for part in place:
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
             return ""
-    secret = any(word in str(part).lower() for part in place for word in _SECRET_WORDS)
+    names = [str(part).lower() for part in place if part not in _CLOCKS]
+    secret = any(word in name for name in names for word in _SECRET_WORDS)
     if secret or isinstance(data, Mapping):
         return ""
     return f", got {_short(data)}"

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, cast, overload
 from weakref import ref
 
 from pilotlight.app import default
-from pilotlight.config.schema import bad_model
+from pilotlight.config.checks import bad_model
 from pilotlight.core.flow import drivers
 from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
 from pilotlight.core.provider import Answered, Attempt, Ended, Facts, Failed, Report

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pilotlight.app import Pilotlight, default
 from pilotlight.catalog.litellm_module import litellm
-from pilotlight.config.schema import TargetConfig
+from pilotlight.config.targets import TargetConfig
 from pilotlight.errors import InvalidCall
 from pilotlight.privacy.residency import is_private
 from pilotlight.routes.call_rules import check_names

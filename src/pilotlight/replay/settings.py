@@ -40,7 +40,7 @@ def completed(config: Config, receipts: Sequence[Receipt]) -> Config:
         for target in routes[name]["targets"]:
             model = models.get(target, target)
             targets.setdefault(target, {"model": model if "/" in model else f"unknown/{model}"})
-    return parse(data, "the log")
+    return parse(data, "the log", tried=())
 
 
 def order(receipts: Iterable[Receipt]) -> list[str]:
@@ -75,7 +75,7 @@ def changed(config: Config, settings: Sequence[str]) -> Config:
         paths.append(path)
         _check_named(data, path)
         _place(data, path, value)
-    new = parse(data, "--set")
+    new = parse(data, "--set", tried=paths)
     for path in paths:
         _check_played(path)
     return new
