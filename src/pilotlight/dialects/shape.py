@@ -1,0 +1,81 @@
+"""Answers and chunks of the pivot, made of what an API has said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pilotlight.dialects.base import Asked, Json
+
+
+def completion(asked: Asked, id: str | None, model: str | None, choices: list[Json]) -> Json:
+    """Return a whole answer, yet without its usage."""
+    return {
+        "id": id or asked.id,
+        "object": "chat.completion",
+        "created": asked.created,
+        "model": model or asked.model,
+        "choices": choices,
+    }
+
+
+def usage_of(
+    prompt: int,
+    completion: int,
+    *,
+    cached: int = 0,
+    reasoning: int = 0,
+    **more: Any,
+) -> Json:
+    """Return the tokens; parts of none are left out."""
+    usage: Json = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if cached:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    if reasoning:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    return usage | {name: value for name, value in more.items() if value}
+
+
+def call_of(id: str, name: str, arguments: str) -> Json:
+    """Return a call of a function."""
+    return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+class Chunks:
+    """Makes the chunks of one stream: each has the head of the first."""
+
+    __slots__ = ("_begun", "_head")
+
+    def __init__(self, asked: Asked) -> None:
+        self._head: Json = {
+            "id": asked.id,
+            "object": "chat.completion.chunk",
+            "created": asked.created,
+            "model": asked.model,
+        }
+        self._begun: set[int] = set()  # choices whose role was told
+
+    def name(self, id: str | None, model: str | None) -> None:
+        """Take over the answer's own id and model."""
+        self._head["id"] = id or self._head["id"]
+        self._head["model"] = model or self._head["model"]
+
+    @property
+    def id(self) -> str:
+        """The answer's id."""
+        return str(self._head["id"])
+
+    def said(self, delta: Json, index: int = 0, finish: str | None = None) -> Json:
+        """Return a chunk of one choice; the first of each choice tells the role."""
+        if index not in self._begun:
+            self._begun.add(index)
+            delta = {"role": "assistant", "content": "", **delta}
+        choice = {"index": index, "delta": delta, "finish_reason": finish}
+        return {**self._head, "choices": [choice]}
+
+    def counted(self, usage: Json) -> Json:
+        """Return the last chunk, which has no choice."""
+        return {**self._head, "choices": [], "usage": usage}

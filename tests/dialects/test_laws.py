@@ -1,0 +1,121 @@
+"""What holds for every dialect: any JSON is read or refused, and nothing is quoted."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from asking import OPTIONS, TOOLS, conversations
+from hypothesis import given
+from hypothesis import strategies as st
+from saying import ASKED, events, recorded
+
+from pilotlight.dialects import anthropic_messages
+from pilotlight.dialects.base import Unable, Unreadable
+from tests.anyjson import LOST, places, put
+
+DIALECTS: dict[str, Any] = {"anthropic": anthropic_messages}
+SECRET = "what-was-said"
+SAID: dict[str, list[Any]] = {
+    "anthropic": [
+        {
+            "id": "msg_1", "type": "message", "model": "m", "stop_reason": "tool_use",
+            "content": [
+                {"type": "thinking", "thinking": SECRET, "signature": "s"},
+                {"type": "text", "text": SECRET, "citations": [{"type": "web_search_result_location", "url": "u"}]},
+                {"type": "tool_use", "id": "t", "name": "look", "input": {"a": SECRET}},
+                {"type": "server_tool_use", "id": "t", "name": "web_search", "input": {}},
+            ],
+            "usage": {"input_tokens": 3, "output_tokens": 4, "iterations": [{"input_tokens": 1}]},
+        }
+    ],
+}  # fmt: skip
+STREAMED: dict[str, list[Any]] = {
+    "anthropic": [
+        {"type": "message_start", "message": {"id": "m", "model": "x", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": SECRET}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "s"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "t", "name": "look", "input": {}}},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+        {"type": "content_block_stop", "index": 1},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 2}},
+        {"type": "error", "error": {"type": "overloaded_error", "message": SECRET}},
+        {"type": "message_stop"},
+    ],
+}  # fmt: skip
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+SPOILT = st.just(LOST) | st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@st.composite
+def spoilt(draw: Any, body: Any) -> Any:
+    """Put anything in the place of something, or nothing."""
+    body = copy.deepcopy(body)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.sampled_from(list(places(body))))
+        value = draw(SPOILT)
+        body = put(body, at, value if at or value is not LOST else None)
+    return body
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(st.data())
+def test_any_json_at_any_place_of_an_answer_is_read_or_unreadable(name, data):
+    said = data.draw(spoilt(data.draw(st.sampled_from(SAID[name]))))
+    DIALECTS[name].read_refusal(said)
+    try:
+        answer = DIALECTS[name].read_answer(said, ASKED)
+    except Unreadable as odd:
+        assert SECRET not in str(odd)
+    else:
+        json.dumps(answer)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(st.data())
+def test_any_json_at_any_place_of_a_stream_is_read_or_unreadable(name, data):
+    said = data.draw(spoilt(STREAMED[name]).filter(lambda value: type(value) is list))
+    reader = DIALECTS[name].reader(ASKED)
+    try:
+        for event in said:
+            json.dumps(reader.feed(event))
+    except Unreadable as odd:
+        assert SECRET not in str(odd)
+    json.dumps(reader.finish())
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(st.data())
+def test_any_json_at_any_place_of_a_request_is_written_or_can_not_be(name, data):
+    request = {"model": "m", "messages": data.draw(conversations()), "tools": TOOLS}
+    for option in data.draw(st.sets(st.sampled_from(sorted(OPTIONS)), max_size=4)):
+        request[option] = OPTIONS[option]
+    request = data.draw(spoilt(request).filter(lambda value: type(value) is dict))
+    before = copy.deepcopy(request)
+    try:
+        written = DIALECTS[name].write_request(request)
+    except Unable:
+        pass
+    else:
+        json.dumps(written.body)
+    assert request == before
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_recorded_answers_and_streams_are_read(name):
+    for entry in recorded(name):
+        if entry["stream"]:
+            reader = DIALECTS[name].reader(ASKED)
+            for event in events(entry["body"]):
+                reader.feed(event)
+            reader.finish()
+            assert reader.ended or reader.refusal, entry["id"]
+        else:
+            assert DIALECTS[name].read_answer(json.loads(entry["body"]), ASKED)["choices"]
