@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saying import ASKED, events, recorded
 
-from pilotlight.dialects import anthropic_messages
+from pilotlight.dialects import anthropic_messages, gemini
 from pilotlight.dialects.base import Unable, Unreadable
 from tests.anyjson import LOST, places, put
 
-DIALECTS: dict[str, Any] = {"anthropic": anthropic_messages}
+DIALECTS: dict[str, Any] = {"anthropic": anthropic_messages, "gemini": gemini}
 SECRET = "what-was-said"
 SAID: dict[str, list[Any]] = {
     "anthropic": [
@@ -29,6 +29,27 @@ SAID: dict[str, list[Any]] = {
                 {"type": "server_tool_use", "id": "t", "name": "web_search", "input": {}},
             ],
             "usage": {"input_tokens": 3, "output_tokens": 4, "iterations": [{"input_tokens": 1}]},
+        }
+    ],
+    "gemini": [
+        {
+            "responseId": "r", "modelVersion": "m",
+            "candidates": [
+                {
+                    "index": 0, "finishReason": "STOP",
+                    "content": {"parts": [
+                        {"text": SECRET, "thought": True, "thoughtSignature": "s"},
+                        {"text": SECRET},
+                        {"functionCall": {"name": "look", "args": {"a": SECRET}, "id": "i"}},
+                        {"inlineData": {"mimeType": "audio/wav", "data": "AA=="}},
+                    ]},
+                    "groundingMetadata": {"groundingChunks": [{"web": {"uri": "u", "title": "t"}}]},
+                    "logprobsResult": {"chosenCandidates": [{"token": "a", "logProbability": -1}],
+                                       "topCandidates": [{"candidates": [{"token": "a"}]}]},
+                }
+            ],
+            "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4},
+            "promptFeedback": {"blockReason": "SAFETY"},
         }
     ],
 }  # fmt: skip
@@ -46,6 +67,7 @@ STREAMED: dict[str, list[Any]] = {
         {"type": "message_stop"},
     ],
 }  # fmt: skip
+STREAMED["gemini"] = [*SAID["gemini"], {"error": {"code": 503, "message": SECRET}}]
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 SPOILT = st.just(LOST) | st.recursive(
     LEAVES,

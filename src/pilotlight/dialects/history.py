@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pilotlight.dialects.base import Json, Losses, Unable
-from pilotlight.dialects.fields import objects, part, present, text
+from pilotlight.dialects.fields import dumps, loads_object, objects, part, present, text
 from pilotlight.dialects.parts import THOUGHTS, spoken
 
 # Where a message keeps what its vendor said in the vendor's own form: in its
@@ -171,3 +171,27 @@ def keep(own: Mapping[str, Any]) -> Json:
     """Return the field of a message that keeps what only its vendor understands."""
     fields = present(**own)
     return {"provider_specific_fields": fields} if fields else {}
+
+
+def arguments_of(call: Json, losses: Losses) -> Json:
+    """Return a call's arguments as an object; a model may have written what is none."""
+    function = part(call, "function")
+    given = function.get("arguments") if function else text(part(call, "custom"), "input")
+    if given is None or given == "":
+        return {}
+    if type(given) is dict:
+        return given
+    read = loads_object(given) if type(given) is str else None
+    if read is None:
+        losses.add("tool_arguments")
+        return {"arguments": given if type(given) is str else dumps(given)}
+    return read
+
+
+def tool_name(given: str, fits: re.Pattern[str]) -> str:
+    """Return a tool's name that the pattern allows: the given one, or always the same for it."""
+    if fits.fullmatch(given):
+        return given
+    plain = re.sub(r"[^a-zA-Z0-9_-]", "_", given)[:48]
+    digest = hashlib.sha256(given.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{plain if plain[:1].isalpha() else f't_{plain}'}_{digest[:8]}"

@@ -19,8 +19,8 @@ def narrowed(
     """Return a schema of the keywords that an API knows.
 
     A keyword that it does not know becomes a note in the description, and a loss
-    (`schema:minLength`).  `oneOf` becomes `anyOf`, and an `allOf` of one is opened.  Where
-    `closed`, every object is told to have no other properties, as the API insists.
+    (`schema:minLength`).  `oneOf` becomes `anyOf`, `const` an `enum`, and an `allOf` of one is
+    opened.  Where `closed`, every object is told to have no other properties, as the API insists.
     """
     if type(only := schema.get("allOf")) is list and len(only) == 1 and type(only[0]) is dict:
         schema = {**only[0], **{name: value for name, value in schema.items() if name != "allOf"}}
@@ -29,6 +29,8 @@ def narrowed(
     for name, value in schema.items():
         if name == "oneOf":
             found["anyOf"] = _inside("anyOf", value, knows, losses, closed)
+        elif name == "const" and not knows(name):
+            found["enum"] = [value]
         elif knows(name):
             found[name] = _inside(name, value, knows, losses, closed)
         elif not _is_idle(name, value):

@@ -12,7 +12,7 @@ from pilotlight.dialects import pivot
 from pilotlight.dialects.anthropic_messages.models import Traits
 from pilotlight.dialects.base import Json, Losses
 from pilotlight.dialects.fields import part, present, words
-from pilotlight.dialects.history import ANTHROPIC_IDS, call_id
+from pilotlight.dialects.history import tool_name
 from pilotlight.dialects.pivot import Choice, Function, Request
 from pilotlight.dialects.schema import narrowed
 
@@ -83,11 +83,7 @@ def is_known(keyword: str) -> bool:
 
 
 def _fitting(name: str) -> str:
-    """Return a tool's name as Anthropic takes it: always the same one for the same."""
-    if _NAMES.fullmatch(name):
-        return name
-    plain = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:100]
-    return f"{plain}_{call_id(name, ANTHROPIC_IDS).removeprefix('toolu_')[:8]}"
+    return tool_name(name, _NAMES)
 
 
 def _rename(messages: list[Json]) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pilotlight.dialects.base import Json, Losses, Unable
-from pilotlight.dialects.fields import dumps, loads_object, objects, part, present, text, words
-from pilotlight.dialects.history import lose_own, own_form
+from pilotlight.dialects.fields import objects, part, present, text, words
+from pilotlight.dialects.history import arguments_of, lose_own, own_form
 from pilotlight.dialects.parts import THOUGHTS, Medium, decoded, medium_of, parts_of, said_in
 
 IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -190,21 +190,6 @@ def _call(call: Json, losses: Losses) -> Json:
     given = arguments_of(call, losses)
     block = {"type": "tool_use", "id": call["id"], "name": name, "input": given}
     return {**block, **present(cache_control=cache)}
-
-
-def arguments_of(call: Json, losses: Losses) -> Json:
-    """Return a call's arguments as an object; a model may have written what is none."""
-    function = part(call, "function")
-    given = function.get("arguments") if function else text(part(call, "custom"), "input")
-    if given is None or given == "":
-        return {}
-    if type(given) is dict:
-        return given
-    read = loads_object(given) if type(given) is str else None
-    if read is None:
-        losses.add("tool_arguments")
-        return {"arguments": given if type(given) is str else dumps(given)}
-    return read
 
 
 def _result(message: Json, at: str, losses: Losses) -> Json:
