@@ -55,14 +55,14 @@ def joined(chunks: list[Any]) -> Any:
                     _add(whole["message"], value)
                 elif name == "logprobs" and value:
                     old = whole.setdefault("logprobs", {"content": []})
-                    old["content"] = [*old["content"], *(value["content"] or ())]
+                    old["content"] = [*old["content"], *(value.get("content") or ())]
                 elif value is not None:
                     whole[name] = value
     for choice in choices.values():
         message = choice["message"]
         if calls := message.get("tool_calls"):
             message["tool_calls"] = [calls[index] for index in sorted(calls)]
-            message["content"] = message["content"] or None
+            message["content"] = message.get("content") or None
     return {**answer, "object": "chat.completion", "choices": [choices[i] for i in sorted(choices)]}
 
 
@@ -75,7 +75,7 @@ def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
             message[name] = value
         elif isinstance(value, str | list):
             message[name] = message.get(name, type(value)()) + value
-        elif value is not None:
+        elif isinstance(value, dict):
             message[name] = {**message.get(name, {}), **value}
 
 

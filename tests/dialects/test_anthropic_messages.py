@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import strict
 from asking import IMAGE, OPTIONS, PIXEL, SCHEMA, TOOLS, conversations
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,6 @@ from saying import ASKED, chunks_of, cut, joined
 
 from pilotlight.dialects import anthropic_messages as dialect
 from pilotlight.dialects.base import Unable
-from pilotlight.dialects.history import ANTHROPIC_IDS
 
 HI = [{"role": "user", "content": "hi"}]
 MODELS = [
@@ -33,7 +33,7 @@ def lost(messages: Any = HI, model: str = "claude-sonnet-4-5", **options: Any) -
 # Answers and streams.
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-SIGNATURES = st.sampled_from(["EpAB", "EqQC"])
+SIGNATURES = st.sampled_from(["anthropic-1", "anthropic-2"])
 CITED = {
     "type": "web_search_result_location", "url": "https://a.example/", "title": "A",
     "cited_text": "c", "encrypted_index": "EpAB",
@@ -174,24 +174,7 @@ def test_an_error_in_the_middle_of_a_stream_is_no_end():
 
 @given(conversations(), st.sampled_from(MODELS))
 def test_a_conversation_is_one_that_anthropic_takes(messages, model):
-    """By turns, no empty block, each call answered at once, ids that fit, none of them twice."""
-    sent = body(messages, model, tools=TOOLS)
-    roles = [turn["role"] for turn in sent["messages"]]
-    assert all(a != b for a, b in zip(roles, roles[1:], strict=False))
-    calls: list[str] = []
-    waiting: list[str] = []
-    for turn in sent["messages"]:
-        assert turn["content"]
-        blocks = turn["content"]
-        results = [b["tool_use_id"] for b in blocks if b["type"] == "tool_result"]
-        assert results == waiting
-        assert all(b["type"] == "tool_result" for b in blocks[: len(results)])
-        assert all(b["text"].strip() for b in blocks if b["type"] == "text")
-        waiting = [b["id"] for b in blocks if b["type"] == "tool_use"]
-        calls += waiting
-    assert len(set(calls)) == len(calls)
-    assert all(ANTHROPIC_IDS.fits.fullmatch(each) for each in calls)
-    assert sent["max_tokens"] >= 1
+    strict.anthropic(body(messages, model, tools=TOOLS))
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import strict
 from asking import IMAGE, OPTIONS, PIXEL, SCHEMA, TOOLS, conversations
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,6 @@ from saying import ASKED, chunks_of, cut, joined
 
 from pilotlight.dialects import gemini as dialect
 from pilotlight.dialects.base import Unable
-from pilotlight.dialects.gemini.contents import UNSIGNED
 
 HI = [{"role": "user", "content": "hi"}]
 MODELS = ["gemini-2.0-flash", "gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash", "gemini-4-x"]
@@ -175,21 +175,7 @@ def test_an_error_in_the_middle_of_a_stream_is_no_end():
 
 @given(conversations(), st.sampled_from(MODELS))
 def test_a_conversation_is_one_that_gemini_takes(messages, model):
-    """No empty content; as many results as calls, at once and in their order."""
-    sent = body(messages, model, tools=TOOLS)
-    waiting: list[str] = []
-    for content in sent["contents"]:
-        parts = content["parts"]
-        assert parts
-        assert all(p.get("text", "x") for p in parts)
-        results = [p["functionResponse"] for p in parts if "functionResponse" in p]
-        assert [r["name"] for r in results] == waiting
-        assert all(type(r["response"]) is dict for r in results)
-        waiting = [p["functionCall"]["name"] for p in parts if "functionCall" in p]
-        if waiting and model >= "gemini-3":
-            first = next(p for p in parts if "functionCall" in p)
-            assert first["thoughtSignature"] == UNSIGNED
-    assert not waiting
+    strict.gemini(body(messages, model, tools=TOOLS), signed=model >= "gemini-3")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -12,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from saying import ASKED, events, recorded
 
-from pilotlight.dialects import anthropic_messages, gemini
+from pilotlight.dialects import anthropic_messages, gemini, openai_chat
 from pilotlight.dialects.base import Unable, Unreadable
 from tests.anyjson import LOST, places, put
 
-DIALECTS: dict[str, Any] = {"anthropic": anthropic_messages, "gemini": gemini}
+DIALECTS: dict[str, Any] = {
+    "anthropic": anthropic_messages,
+    "gemini": gemini,
+    "openai": openai_chat,
+}
 SECRET = "what-was-said"
 SAID: dict[str, list[Any]] = {
     "anthropic": [
@@ -67,6 +71,24 @@ STREAMED: dict[str, list[Any]] = {
         {"type": "message_stop"},
     ],
 }  # fmt: skip
+SAID["openai"] = [
+    {
+        "id": "x", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {
+            "role": "assistant", "content": [{"type": "text", "text": SECRET}],
+            "tool_calls": [{"id": "c", "type": "function", "function": {"name": "look", "arguments": SECRET}}],
+        }}],
+        "usage": {"prompt_tokens": 1},
+    }
+]  # fmt: skip
+STREAMED["openai"] = [
+    {"id": "x", "choices": [{"index": 0, "delta": {"role": "assistant", "content": SECRET}}]},
+    {"id": "x", "choices": [{"index": 0, "delta": {"tool_calls": [
+        {"index": 0, "id": "c", "function": {"name": "look", "arguments": SECRET}}]}}]},
+    {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+    {"choices": [], "usage": {"prompt_tokens": 1}},
+    {"error": {"message": SECRET, "code": "overloaded"}},
+]  # fmt: skip
 STREAMED["gemini"] = [*SAID["gemini"], {"error": {"code": 503, "message": SECRET}}]
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 SPOILT = st.just(LOST) | st.recursive(
@@ -130,6 +152,10 @@ def test_any_json_at_any_place_of_a_request_is_written_or_can_not_be(name, data)
     assert request == before
 
 
+# Content that is an object, and an error under status 200.
+ODD = {"d8d8a5ad35", "bf95d7dadb"}
+
+
 @pytest.mark.parametrize("name", DIALECTS)
 def test_recorded_answers_and_streams_are_read(name):
     for entry in recorded(name):
@@ -137,7 +163,12 @@ def test_recorded_answers_and_streams_are_read(name):
             reader = DIALECTS[name].reader(ASKED)
             for event in events(entry["body"]):
                 reader.feed(event)
+            if name == "openai" and "[DONE]" in entry["body"]:
+                reader.feed(openai_chat.LAST_WORD)
             reader.finish()
             assert reader.ended or reader.refusal, entry["id"]
+        elif entry["id"] in ODD:
+            with pytest.raises(Unreadable):
+                DIALECTS[name].read_answer(json.loads(entry["body"]), ASKED)
         else:
             assert DIALECTS[name].read_answer(json.loads(entry["body"]), ASKED)["choices"]

@@ -124,10 +124,15 @@ def read(given: Json) -> Request:
             if name not in _READ
             and name not in CARRIAGE
             and not name.startswith("litellm_")
-            and value not in _IDLE.get(name, ())
+            and asks(name, value)
         },
         extra=part(given, "extra_body"),
     )
+
+
+def asks(name: str, value: Any) -> bool:
+    """Tell an option that asks for something from one whose value is what is done anyhow."""
+    return value is not None and value not in _IDLE.get(name, ())
 
 
 def _whole(limit: Any) -> int:
@@ -138,15 +143,18 @@ def _whole(limit: Any) -> int:
 
 def _messages(given: Any) -> list[Json]:
     """Return the messages with tool calls in their newer form; the older has no ids."""
+    latest: dict[str, str] = {}  # the id of the last call of each function
+    return [_newer(each, place, latest) for place, each in enumerate(checked_messages(given))]
+
+
+def checked_messages(given: Any) -> list[Json]:
+    """Return messages of which each has a role; raises Unable."""
     if type(given) is not list or not given:
         raise Unable("there are no messages")
-    found: list[Json] = []
-    latest: dict[str, str] = {}  # the id of the last call of each function
     for place, message in enumerate(given):
         if type(message) is not dict or not text(message, "role"):
             raise Unable(f"messages[{place}] has no role")
-        found.append(_newer(message, place, latest))
-    return found
+    return given
 
 
 def _newer(message: Json, place: int, latest: dict[str, str]) -> Json:

@@ -47,10 +47,10 @@ def call_of(id: str, name: str, arguments: str) -> Json:
 class Chunks:
     """Makes the chunks of one stream: each has the head of the first."""
 
-    __slots__ = ("_begun", "_head")
+    __slots__ = ("_begun", "head")
 
     def __init__(self, asked: Asked) -> None:
-        self._head: Json = {
+        self.head: Json = {
             "id": asked.id,
             "object": "chat.completion.chunk",
             "created": asked.created,
@@ -60,13 +60,13 @@ class Chunks:
 
     def name(self, id: str | None, model: str | None) -> None:
         """Take over the answer's own id and model."""
-        self._head["id"] = id or self._head["id"]
-        self._head["model"] = model or self._head["model"]
+        self.head["id"] = id or self.head["id"]
+        self.head["model"] = model or self.head["model"]
 
     @property
     def id(self) -> str:
         """The answer's id."""
-        return str(self._head["id"])
+        return str(self.head["id"])
 
     def said(self, delta: Json, index: int = 0, finish: str | None = None) -> Json:
         """Return a chunk of one choice; the first of each choice tells the role."""
@@ -74,8 +74,8 @@ class Chunks:
             self._begun.add(index)
             delta = {"role": "assistant", "content": "", **delta}
         choice = {"index": index, "delta": delta, "finish_reason": finish}
-        return {**self._head, "choices": [choice]}
+        return {**self.head, "choices": [choice]}
 
     def counted(self, usage: Json) -> Json:
         """Return the last chunk, which has no choice."""
-        return {**self._head, "choices": [], "usage": usage}
+        return {**self.head, "choices": [], "usage": usage}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pilotlight.dialects.base import Json, Losses, Unable
-from pilotlight.dialects.fields import loads_object, objects, part, text
+from pilotlight.dialects.fields import loads_object, objects, part, present, text
 from pilotlight.dialects.gemini.models import Traits
 from pilotlight.dialects.history import (
     arguments_of,
@@ -124,10 +124,10 @@ def _spoken(
     parts: list[Json] = [*said, *calls]
     own = own_form(message, "gemini")
     if own is not None and says(own) == says(parts):
-        for each in own:  # where Gemini has named a call, its result is named as well
-            named = text(part(each, "functionCall"), "id")
-            if named is not None and named in called:
-                called[named]["id"] = named
+        functions = [part(each, "functionCall") for each in own if "functionCall" in each]
+        for function, call in zip(functions, objects(message, "tool_calls"), strict=True):
+            # Where Gemini has named a call, its result is named as well.
+            called[call["id"]] |= present(id=text(function, "id"))
         return list(own)
     lose_reasoning(message, losses)
     if calls and traits.signed:
