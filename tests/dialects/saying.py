@@ -80,13 +80,16 @@ def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
 
 
 def _add_call(calls: dict[int, Any], call: dict[str, Any]) -> None:
-    known = calls.setdefault(call["index"], {"function": {"arguments": ""}})
+    known = calls.setdefault(call["index"], {})
     for name, value in call.items():
-        if name == "function":
-            known["function"]["arguments"] += value.get("arguments") or ""
-            known["function"] |= {k: v for k, v in value.items() if k != "arguments"}
+        if name in _PIECES:
+            said, old = _PIECES[name], known.get(name, {})
+            known[name] = {**old, **value, said: old.get(said, "") + (value.get(said) or "")}
         elif name != "index":
             known[name] = value
+
+
+_PIECES = {"function": "arguments", "custom": "input"}
 
 
 @st.composite

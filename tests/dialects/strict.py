@@ -76,3 +76,24 @@ def openai(body: Any, ids: str = r"[\x21-\x7e]{1,64}") -> None:
         assert len(waiting) == len(message.get("tool_calls") or ())
         assert all(re.fullmatch(ids, each) for each in waiting)
     assert not waiting
+
+
+def responses(body: Any) -> None:
+    """Known items; each call answered at once; reasoning sealed by its own vendor."""
+    waiting: list[str] = []
+    for item in body["input"]:
+        kind = item.get("type", "message")
+        if kind.endswith("_call_output"):
+            assert waiting.pop(0) == item["call_id"]
+            continue
+        if kind in ("function_call", "custom_tool_call"):
+            assert re.fullmatch(r"[\x21-\x7e]{1,64}", item["call_id"])
+            waiting.append(item["call_id"])
+            continue
+        assert (
+            not waiting or kind not in ("message", "reasoning") or item.get("role") == "assistant"
+        )
+        assert kind in ("message", "reasoning", "web_search_call")
+        if kind == "reasoning":
+            assert item["encrypted_content"].startswith("openai-")
+    assert not waiting

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import strict
 from asking import IDS, TOOLS, WORDS, conversations
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from saying import ASKED
 
-from pilotlight.dialects import anthropic_messages, gemini, openai_chat
+from pilotlight.dialects import anthropic_messages, gemini, openai_chat, openai_responses
 from pilotlight.dialects.base import Losses
 from pilotlight.dialects.history import (
     ANTHROPIC_IDS,
@@ -128,6 +128,35 @@ def of_openai(draw: Any) -> Any:
     return openai_chat.read_answer({"choices": [{"index": 0, "message": message}]}, ASKED)
 
 
+def of_responses(draw: Any) -> Any:
+    items: list[Any] = []
+    if draw(st.booleans()):
+        summary = [{"type": "summary_text", "text": draw(WORDS)}]
+        items.append(
+            {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": "openai-s"}
+        )
+    items.append({"type": "message", "content": [{"type": "output_text", "text": draw(WORDS)}]})
+    if draw(st.booleans()):
+        items.append(
+            {
+                "type": "function_call",
+                "id": "fc_1",
+                "call_id": "call_1",
+                "name": "look",
+                "arguments": "{}",
+            }
+        )
+    return openai_responses.read_answer({"status": "completed", "output": items}, ASKED)
+
+
+def to_responses(messages: Any) -> Any:
+    written = openai_responses.write_request(
+        {"model": "gpt-5", "messages": messages, "tools": TOOLS}
+    )
+    strict.responses(written.body)
+    return written
+
+
 def to_anthropic(messages: Any) -> Any:
     written = anthropic_messages.write_request(
         {"model": "claude-sonnet-4-5", "messages": messages, "tools": TOOLS}
@@ -155,13 +184,20 @@ def to_mistral(messages: Any) -> Any:
     return written
 
 
-AUTHORS = {"anthropic": of_anthropic, "gemini": of_gemini, "openai": of_openai}
+AUTHORS = {
+    "anthropic": of_anthropic,
+    "gemini": of_gemini,
+    "openai": of_openai,
+    "responses": of_responses,
+}
 DESTINATIONS = {
     "anthropic": to_anthropic, "gemini": to_gemini, "openai": to_openai, "mistral": to_mistral,
+    "responses": to_responses,
 }  # fmt: skip
-SEALS = {"anthropic": "anthropic-s", "gemini": "gemini-"}
+SEALS = {"anthropic": "anthropic-s", "gemini": "gemini-", "responses": "openai-s"}
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_thirty_turns_that_fail_over_at_every_turn_are_taken_each_time(data):
     messages: list[Any] = [{"role": "system", "content": "be brief"}]

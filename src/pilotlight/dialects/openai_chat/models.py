@@ -24,11 +24,16 @@ _SAMPLING: Final = (
 _ANYHOW: Final = {"temperature": 1, "top_p": 1}
 
 
+def reasons(model: str) -> bool:
+    """Tell whether a model of OpenAI's may think before it speaks."""
+    return _REASONS.search(model) is not None
+
+
 def fit_model(body: Json, model: str, losses: Losses) -> None:
     """Take out, by name, what a model of OpenAI's would refuse."""
     if _NEVER.search(model) and body.pop("reasoning_effort", None) not in (None, "none"):
         losses.add("reasoning_effort")
-    if not _REASONS.search(model):
+    if not reasons(model):
         return
     if "max_tokens" in body:
         limit = body.pop("max_tokens")
