@@ -111,6 +111,24 @@ class Reader(Protocol):
         """Take note that the stream is over; return what was held back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A caller's request in the pivot, and the names of what the pivot can't hold."""
+
+    request: Json
+    lost: tuple[str, ...] = ()
+
+
+class Writer(Protocol):
+    """Writes one stream: chunks of the pivot become the JSON of an API's events."""
+
+    def feed(self, chunk: Json) -> list[Json]:
+        """Take the next chunk; return the events that it makes."""
+
+    def finish(self) -> list[Json]:
+        """Take note that the stream is whole; return the events of its end."""
+
+
 class Dialect(Protocol):
     """One API, as a target."""
 
@@ -129,3 +147,19 @@ class Dialect(Protocol):
 
     def read_refusal(self, said: Any) -> Refusal | None:
         """Read an error; None where it is not one that this API would say.  Never raises."""
+
+
+class Callers(Protocol):
+    """One API, as what a caller speaks."""
+
+    def read_request(self, body: Any) -> Read:
+        """Read a caller's request.  Raises Unreadable, and nothing else."""
+
+    def write_answer(self, answer: Json) -> Json:
+        """Write a whole answer of the pivot."""
+
+    def writer(self) -> Writer:
+        """Return the writer of a stream."""
+
+    def write_refusal(self, refusal: Refusal) -> Json:
+        """Write an error, in a body or as an event."""

@@ -48,7 +48,7 @@ def read_answer(said: Any, asked: Asked) -> Json:
     if "content" not in said and "stop_reason" not in said:
         raise Unreadable("the answer has no content")
     blocks = need_objects(said, "content")
-    message = _message(blocks, asked)
+    message = read_message(blocks, asked)
     reason = need_text(said, "stop_reason") or None
     called = "tool_calls" in message
     choice: Json = {"index": 0, "message": message, "finish_reason": finish_of(reason, called)}
@@ -81,7 +81,8 @@ def ending(said: Json) -> Json:
 _PLAIN: Final = (None, "end_turn", "max_tokens", "tool_use")
 
 
-def _message(blocks: Sequence[Json], asked: Asked) -> Json:
+def read_message(blocks: Sequence[Json], asked: Asked) -> Json:
+    """Read what Anthropic's model says; raises Unreadable."""
     words: list[str] = []
     thoughts: list[Json] = []
     calls: list[Json] = []
