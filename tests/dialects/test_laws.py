@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from typing import Any
 
 import pytest
 from asking import OPTIONS, TOOLS, conversations
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from saying import ASKED, events, recorded
 
 from pilotlight.dialects import anthropic_messages, gemini, openai_chat, openai_responses
-from pilotlight.dialects.base import Unable, Unreadable
+from pilotlight.dialects.base import Refusal, Unable, Unreadable
 from tests.anyjson import LOST, places, put
 
 DIALECTS: dict[str, Any] = {
@@ -186,6 +187,48 @@ def test_any_json_at_any_place_of_a_request_is_written_or_can_not_be(name, data)
 
 # Content that is an object, and an error under status 200.
 ODD = {"d8d8a5ad35", "bf95d7dadb"}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(st.data())
+def test_any_json_at_any_place_of_a_callers_request_is_read_or_unreadable(name, data):
+    request = {"model": "m", "messages": data.draw(conversations()), "tools": TOOLS}
+    body = data.draw(spoilt(DIALECTS[name].write_request(request).body))
+    try:
+        read = DIALECTS[name].read_request(body)
+    except Unreadable:
+        return
+    json.dumps(read.request)
+    for other in DIALECTS.values():
+        with contextlib.suppress(Unable):
+            other.write_request(read.request)
+
+
+@pytest.mark.parametrize("author", DIALECTS)
+@pytest.mark.parametrize("reader", DIALECTS)
+@settings(max_examples=25)
+@given(st.data())
+def test_whatever_could_be_read_can_be_written_in_every_dialect(author, reader, data):
+    said = data.draw(spoilt(STREAMED[author][:-1]).filter(lambda value: type(value) is list))
+    source, writer = DIALECTS[author].reader(ASKED), DIALECTS[reader].writer()
+    told = []
+    with contextlib.suppress(Unreadable):
+        for event in said:
+            for chunk in source.feed(event):
+                told += writer.feed(chunk)
+    for chunk in source.finish():
+        told += writer.feed(chunk)
+    json.dumps([*told, *writer.finish()])
+    with contextlib.suppress(Unreadable):
+        answer = DIALECTS[author].read_answer(data.draw(spoilt(SAID[author][0])), ASKED)
+        json.dumps(DIALECTS[reader].write_answer(answer))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_refusal_that_is_written_is_read(name):
+    refusal = Refusal("no", "overloaded_error")
+    read = DIALECTS[name].read_refusal(DIALECTS[name].write_refusal(refusal))
+    assert (read.message, read.kind) == ("no", "overloaded_error")
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -62,22 +62,22 @@ def read_answer(said: Any, asked: Asked) -> Json:
     choices = []
     for index, candidate in candidates(said):
         speech = Speech(index, answer_id, asked)
-        delta = speech.add(candidate)
-        calls = [{n: v for n, v in each.items() if n != "index"} for each in delta["tool_calls"]]
-        content = delta["content"] or (None if calls or not delta["parts"] else "")
-        choices.append(
-            {
-                "index": index,
-                "message": _message(content, calls, delta) | speech.kept(),
-                "finish_reason": speech.finish,
-                **beside(candidate),
-            }
-        )
+        message = _message(speech.add(candidate)) | speech.kept()
+        choice: Json = {"index": index, "message": message, "finish_reason": speech.finish}
+        choices.append({**choice, **beside(candidate)})
     answer = completion(asked, answer_id, text(said, "modelVersion"), choices)
     return answer | {"usage": tokens(part(said, "usageMetadata"))}
 
 
-def _message(content: str | None, calls: list[Json], delta: Json) -> Json:
+def read_parts(parts: list[Json], place: int) -> Json:
+    """Read what a caller says that the model has said, in the content of this place."""
+    speech = Speech(0, str(place), Asked())
+    return _message(speech.add({"content": {"parts": parts}})) | speech.kept()
+
+
+def _message(delta: Json) -> Json:
+    calls = [{n: v for n, v in each.items() if n != "index"} for each in delta["tool_calls"]]
+    content = delta["content"] or (None if calls or not delta["parts"] else "")
     more = ("reasoning_content", "images", "audio", "annotations")
     said = {name: delta[name] for name in more if delta.get(name)}
     called = {"tool_calls": calls} if calls else {}

@@ -42,7 +42,7 @@ def read_answer(said: Any, asked: Asked) -> Json:
     if text(said, "status") == "failed":
         raise Unreadable("the answer is a failure")
     items = need_objects(said, "output")
-    message = _message(items)
+    message = read_message(items)
     choice: Json = {
         "index": 0,
         "message": message,
@@ -70,7 +70,8 @@ def finish_of(said: Json, called: bool) -> str | None:
     return _FINISHES.get(reason, reason)
 
 
-def _message(items: Sequence[Json]) -> Json:
+def read_message(items: Sequence[Json]) -> Json:
+    """Read what the model says; raises Unreadable."""
     spoken: dict[str, list[str]] = {"output_text": [], "refusal": []}
     thoughts: list[str] = []
     calls: list[Json] = []
