@@ -12,10 +12,10 @@ import strict
 from asking import IDS, TOOLS, WORDS, conversations
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from saying import ASKED
+from saying import ASKED, recorded
 
 from pilotlight.dialects import anthropic_messages, gemini, openai_chat, openai_responses
-from pilotlight.dialects.base import Losses
+from pilotlight.dialects.base import Losses, Unable, Unreadable
 from pilotlight.dialects.history import (
     ANTHROPIC_IDS,
     ANY_IDS,
@@ -255,3 +255,60 @@ def test_the_pictures_of_a_tools_result_are_shown_to_openai_by_the_user():
     sent = to_openai(messages).body["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool", "user"]
     assert sent[-1]["content"] == [image]
+
+
+CALLERS = {
+    "anthropic": ("anthropic", "chats", "chat", anthropic_messages),
+    "gemini": ("gemini", "chats", "chat", gemini),
+    "openai": ("openai", "chats", "chat", openai_chat),
+    "responses": ("openai", "responses", "/responses", openai_responses),
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("destination", DESTINATIONS)
+def test_a_recorded_conversation_is_taken_by_every_other_api_or_can_not_be_told(
+    caller, destination
+):
+    wire, name, op, dialect = CALLERS[caller]
+    for entry in recorded(wire, name, op):
+        try:
+            messages = dialect.read_request(entry["req"]).request["messages"]
+            written = dialect_of(destination)(messages)
+        except (Unable, Unreadable):
+            continue
+        seal = f"\\1{OWNERS.get(caller, '')}\\2"
+        body = json.loads(_SEALS.sub(seal, json.dumps(written.body)))
+        try:
+            STRICT[destination](body)
+        except AssertionError as refused:
+            raise AssertionError(entry["id"]) from refused
+
+
+def dialect_of(destination: str) -> Any:
+    write = {
+        "anthropic": lambda m: anthropic_messages.write_request(
+            {"model": "claude-sonnet-4-5", "messages": m}
+        ),
+        "gemini": lambda m: gemini.write_request({"model": "gemini-3-pro", "messages": m}),
+        "openai": lambda m: openai_chat.write_request({"model": "gpt-4o", "messages": m}),
+        "mistral": lambda m: openai_chat.write_request(
+            {"model": "m", "messages": m}, openai_chat.MANNERS["mistral"]
+        ),
+        "responses": lambda m: openai_responses.write_request({"model": "gpt-5", "messages": m}),
+    }
+    return write[destination]
+
+
+# Recorded seals, marked as their authors'.
+_SEALS = re.compile(
+    r'("(?:signature|thoughtSignature|encrypted_content)": ")(?!skip_thought)([^"])'
+)
+OWNERS = {"anthropic": "anthropic-", "gemini": "gemini-", "responses": "openai-"}
+STRICT = {
+    "anthropic": strict.anthropic,
+    "gemini": lambda body: strict.gemini(body, signed=False),
+    "openai": strict.openai,
+    "mistral": lambda body: strict.openai(body, "[a-zA-Z0-9]{9}", ["prefix"]),
+    "responses": strict.responses,
+}

@@ -6,7 +6,7 @@ Sources: the API references of OpenAI, Mistral, DeepSeek and Moonshot, and their
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pilotlight.dialects.fields import words
@@ -38,16 +38,30 @@ class Manner:
     developer: bool = False  # the role of this name; else it is the system's
     cache_marks: bool = False
     models: bool = False  # its models are OpenAI's own, see `models`
-    old_limit: bool = False  # `max_tokens` alone, not `max_completion_tokens`
+    names: Mapping[str, str] = field(default_factory=dict)  # of options that are called otherwise
+    fields: frozenset[str] = frozenset()  # of messages, beside OpenAI's
 
 
+# Anything else is "Extra inputs are not permitted" there.
+_MISTRAL: Final = words(
+    "messages model frequency_penalty guardrails max_tokens metadata n parallel_tool_calls"
+    " prediction presence_penalty prompt_cache_key prompt_mode random_seed reasoning_effort"
+    " response_format safe_prompt service_tier stop stream temperature tool_choice tools top_p"
+)
+_OLD_LIMIT: Final = {"max_completion_tokens": "max_tokens"}
 _ANY: Final = Manner(options=None)
 MANNERS: Final[Mapping[str, Manner]] = {
     "openai": Manner(developer=True, models=True),
     "azure": Manner(developer=True, models=True),
-    "mistral": Manner(options=None, ids=MISTRAL_IDS, thoughts=True, old_limit=True),
-    "deepseek": Manner(options=None, reasoning=True, old_limit=True),
-    "moonshot": Manner(options=None, reasoning=True, old_limit=True),
+    "mistral": Manner(
+        _MISTRAL,
+        MISTRAL_IDS,
+        thoughts=True,
+        names={**_OLD_LIMIT, "seed": "random_seed"},
+        fields=words("prefix"),
+    ),
+    "deepseek": Manner(options=None, reasoning=True, names=_OLD_LIMIT),
+    "moonshot": Manner(options=None, reasoning=True, names=_OLD_LIMIT),
     "openrouter": Manner(options=None, reasoning=True, developer=True, cache_marks=True),
 }
 

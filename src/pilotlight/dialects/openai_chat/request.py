@@ -17,10 +17,8 @@ from pilotlight.dialects.parts import THOUGHTS, parts_of
 
 _PARTS: Final = words("text image_url input_audio file refusal")
 _SHOWN: Final = words("image_url input_audio file")
-_FIELDS: Final = words(
-    "role content name tool_calls tool_call_id function_call refusal audio prefix reasoning_details"
-)
-_CALL: Final = words("id type index function custom")
+_FIELDS: Final = words("role content name tool_calls tool_call_id function_call refusal audio")
+_CALL: Final = words("id type function custom")
 _TOOLS: Final = ("function", "custom")
 _THOUGHT: Final = ("reasoning_content", "thinking_blocks")
 # Fields of an answer that say nothing new when they come back.
@@ -35,6 +33,8 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     losses = Losses()
     body = {name: value for name, value in request.items() if value is not None}
     extra, model = part(body, "extra_body"), text(request, "model") or ""
+    for name in manner.names.keys() & body.keys():
+        body[manner.names[name]] = body.pop(name)
     for name in list(body):
         if name in _CARRIAGE or name.startswith("litellm_"):
             del body[name]
@@ -44,8 +44,6 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
                 losses.add(name)
     if manner.models:
         fit_model(body, model, losses)
-    if manner.old_limit and "max_completion_tokens" in body:
-        body["max_tokens"] = body.pop("max_completion_tokens")
     _put_tools(body, losses, manner)
     given = pivot.checked_messages(request.get("messages"))
     try:
@@ -53,7 +51,9 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
                        manner.ids, losses)  # fmt: skip
     except RecursionError:
         raise Unable("the request is nested too deep") from None
-    body["messages"] = _shown_later(messages)
+    body["messages"] = _shown_later([each for each in messages if not _is_silent(each)])
+    if not body["messages"]:
+        raise Unable("no message says anything")
     return Written(body | extra, Asked(model=model), losses.sorted())
 
 
@@ -103,7 +103,7 @@ def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
     dropped = _dropped(found, manner)
     if dropped:
         for name in dropped - _ECHOES:
-            if found[name] is not None:
+            if found[name]:
                 losses.add(name)
         found = {name: value for name, value in found.items() if name not in dropped}
     if type(message.get("content")) is list:
@@ -119,7 +119,13 @@ def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
 def _dropped(message: Json, manner: Manner) -> set[str]:
     if manner.options is None:
         return (message.keys() & _ECHOES) - ({"reasoning_content"} if manner.reasoning else set())
-    return message.keys() - _FIELDS
+    return message.keys() - _FIELDS - manner.fields
+
+
+def _is_silent(message: Json) -> bool:
+    """Tell an assistant's turn that says nothing, such as one of a search of another vendor's."""
+    said = ("content", "tool_calls", "function_call", "refusal", "audio")
+    return message["role"] == "assistant" and not any(message.get(name) for name in said)
 
 
 def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]:

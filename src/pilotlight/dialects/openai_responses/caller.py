@@ -102,7 +102,7 @@ def _result(item: Json, at: str) -> Json:
 
 
 def _parts(given: list[Json], at: str) -> list[Json]:
-    found = []
+    found: list[Json] = []
     for each in given:
         kind = need_name(each, "type", at)
         if kind == "input_text":
