@@ -97,3 +97,17 @@ def responses(body: Any) -> None:
         if kind == "reasoning":
             assert item["encrypted_content"].startswith("openai-")
     assert not waiting
+
+
+def ollama(body: Any) -> None:
+    """Plain texts; results after their calls, in their order, by the tool's name."""
+    waiting: list[str] = []
+    for message in body["messages"]:
+        assert type(message["content"]) is str
+        if message["role"] == "tool":
+            assert message["tool_name"] == waiting.pop(0)
+            continue
+        assert not waiting
+        waiting = [call["function"]["name"] for call in message.get("tool_calls", ())]
+        assert all(type(c["function"]["arguments"]) is dict for c in message.get("tool_calls", ()))
+    assert not waiting

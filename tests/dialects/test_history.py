@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from saying import ASKED, recorded
 
-from pilotlight.dialects import anthropic_messages, gemini, openai_chat, openai_responses
+from pilotlight.dialects import anthropic_messages, gemini, ollama, openai_chat, openai_responses
 from pilotlight.dialects.base import Losses, Unable, Unreadable
 from pilotlight.dialects.history import (
     ANTHROPIC_IDS,
@@ -177,6 +177,12 @@ def to_openai(messages: Any) -> Any:
     return written
 
 
+def to_ollama(messages: Any) -> Any:
+    written = ollama.write_request({"model": "m", "messages": messages, "tools": TOOLS})
+    strict.ollama(written.body)
+    return written
+
+
 def to_mistral(messages: Any) -> Any:
     manner = openai_chat.MANNERS["mistral"]
     written = openai_chat.write_request({"model": "m", "messages": messages}, manner)
@@ -193,6 +199,7 @@ AUTHORS = {
 DESTINATIONS = {
     "anthropic": to_anthropic, "gemini": to_gemini, "openai": to_openai, "mistral": to_mistral,
     "responses": to_responses,
+    "ollama": to_ollama,
 }  # fmt: skip
 SEALS = {"anthropic": "anthropic-s", "gemini": "gemini-", "responses": "openai-s"}
 
@@ -235,12 +242,17 @@ def test_what_is_sealed_goes_to_its_own_vendor_and_is_named_where_it_can_not(
     for vendor, seal in SEALS.items():
         if seal in came:
             assert (seal in sent) == (vendor == destination)
-            assert ("reasoning" in written.lost) == (vendor != destination)
+            named = "reasoning" in written.lost
+            if destination == "ollama":  # it takes the words of a thought, which nothing seals
+                thoughts = [each.get("thinking") for each in written.body["messages"]]
+                assert named or said["reasoning_content"] in thoughts
+            else:
+                assert named == (vendor != destination)
     searched = "srvtoolu" in came
     assert ("server_tool:web_search" in written.lost) == (searched and destination != author)
     assert ("srvtoolu" in sent) == (searched and destination == author)
     if author == "openai":
-        assert "reasoning" in written.lost
+        assert ("reasoning" in written.lost) == (destination != "ollama")
 
 
 def test_the_pictures_of_a_tools_result_are_shown_to_openai_by_the_user():
@@ -295,6 +307,7 @@ def dialect_of(destination: str) -> Any:
         "mistral": lambda m: openai_chat.write_request(
             {"model": "m", "messages": m}, openai_chat.MANNERS["mistral"]
         ),
+        "ollama": lambda m: ollama.write_request({"model": "m", "messages": m}),
         "responses": lambda m: openai_responses.write_request({"model": "gpt-5", "messages": m}),
     }
     return write[destination]
@@ -311,4 +324,5 @@ STRICT = {
     "openai": strict.openai,
     "mistral": lambda body: strict.openai(body, "[a-zA-Z0-9]{9}", ["prefix"]),
     "responses": strict.responses,
+    "ollama": strict.ollama,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pilotlight.dialects.base import Asked, Json
+from pilotlight.dialects.fields import part, present, text
 
 
 def completion(asked: Asked, id: str | None, model: str | None, choices: list[Json]) -> Json:
@@ -42,6 +43,30 @@ def usage_of(
 def call_of(id: str, name: str, arguments: str) -> Json:
     """Return a call of a function."""
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+class Calls:
+    """Puts the calls of a stream together that come in pieces."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self) -> None:
+        self._calls: dict[int, Json] = {}
+
+    def add(self, call: Json) -> None:
+        """Take a piece of a call."""
+        known = self._calls.setdefault(call.get("index", 0), {})
+        for kind, said in (("function", "arguments"), ("custom", "input")):
+            if given := part(call, kind):
+                old = part(known, kind)
+                whole = (text(old, said) or "") + (text(given, said) or "")
+                known[kind] = {**old, **present(name=text(given, "name")), said: whole}
+        more = ("id", "provider_specific_fields")
+        known |= {name: call[name] for name in more if call.get(name)}
+
+    def whole(self) -> list[Json]:
+        """Return the calls in their order."""
+        return [call for _, call in sorted(self._calls.items())]
 
 
 class Chunks:

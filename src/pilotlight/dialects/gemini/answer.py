@@ -50,6 +50,7 @@ _BESIDE: Final = (
     "finishMessage", "safetyRatings", "citationMetadata", "groundingMetadata",
     "urlContextMetadata", "avgLogprobs",
 )  # fmt: skip
+_USUAL: Final = frozenset({"content", "index", "finishReason", "tokenCount"})
 _ANSWERS: Final = ("candidates", "promptFeedback", "usageMetadata")
 
 
@@ -87,10 +88,12 @@ def _message(delta: Json) -> Json:
 def candidates(said: Json) -> list[tuple[int, Json]]:
     """Return the candidates by their index; of a prompt that was blocked, one without words."""
     found = need_objects(said, "candidates")
+    if found:
+        return [(_index(each, place), each) for place, each in enumerate(found)]
     reason = need_text(need_part(said, "promptFeedback"), "blockReason", "promptFeedback.")
-    if not found and reason not in ("", "BLOCKED_REASON_UNSPECIFIED"):
+    if reason not in ("", "BLOCKED_REASON_UNSPECIFIED"):
         return [(0, {"finishReason": "SAFETY", "promptFeedback": part(said, "promptFeedback")})]
-    return [(_index(each, place), each) for place, each in enumerate(found)]
+    return []
 
 
 def _index(candidate: Json, place: int) -> int:
@@ -102,6 +105,8 @@ def _index(candidate: Json, place: int) -> int:
 
 def beside(candidate: Json) -> Json:
     """Return what stands beside a candidate's parts, as fields of a choice."""
+    if candidate.keys() <= _USUAL:
+        return {}
     told = {name: candidate[name] for name in (*_BESIDE, "promptFeedback") if candidate.get(name)}
     fields: Json = {"provider_specific_fields": told} if told else {}
     if said := _logprobs(part(candidate, "logprobsResult")):

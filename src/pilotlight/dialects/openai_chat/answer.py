@@ -141,6 +141,9 @@ class Reader:
         event = need_object(event, "an event")
         if self.refusal is not None:
             return []
+        if _is_plain(event):
+            self._open.add(0)
+            return [event]
         choices = need_objects(event, "choices")
         self._counted = self._counted or bool(_usage(event))
         if not choices:
@@ -169,6 +172,19 @@ class Reader:
         return []
 
 
+def _is_plain(event: Json) -> bool:
+    """Tell the usual chunk, a piece of the first choice's text: it is the pivot's as it is."""
+    choices = event.get("choices")
+    if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+        return False
+    delta = choice.get("delta")
+    if type(delta) is not dict or len(delta) != 1 or type(delta.get("content")) is not str:
+        return False
+    bare = choice.get("index") == 0 and choice.get("finish_reason", "") is None
+    return bare and event.keys() >= _HEAD and event.get("usage") is None
+
+
+_HEAD: Final = frozenset({"id", "model", "created", "object"})
 _OURS: Final = frozenset({"id", "model", "object", "choices", "usage"})
 
 
