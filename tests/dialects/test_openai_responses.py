@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import strict
 from asking import IMAGE, OPTIONS, PIXEL, SCHEMA, TOOLS, conversations
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.responses import Response, ResponseStreamEvent
 from saying import ASKED, chunks_of, cut, events, joined, recorded
 
 from pilotlight.dialects import openai_responses as dialect
@@ -293,6 +294,33 @@ def test_a_stream_that_is_written_and_read_is_the_same(data):
     whole = plain(joined(chunks))
     assert plain(joined(chunks_of(dialect.reader(ASKED), told))) == whole
     assert plain(dialect.read_answer(told[-1]["response"], ASKED)) == whole
+
+
+def test_what_is_written_is_what_the_sdk_declares():
+    kinds = {
+        get_args(c.model_fields["type"].annotation)[0]: c
+        for c in get_args(get_args(ResponseStreamEvent)[0])
+    }
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    page = {
+        "type": "url_citation",
+        "url_citation": {"url": "u", "title": "t", "start_index": 0, "end_index": 1},
+    }
+    deltas: list[Any] = [
+        {"role": "assistant", "content": ""}, {"reasoning_content": "t"}, {"content": "hi"},
+        {"annotations": [page]}, {"refusal": "no"}, {"tool_calls": [call]},
+    ]  # fmt: skip
+    head = {"id": "x", "created": 1, "model": "m"}
+    chunks = [{**head, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    chunks.append({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+    writer = dialect.writer()
+    told = [e for c in chunks for e in writer.feed(c)] + writer.finish()
+    for event in told:
+        kinds[event["type"]].model_validate(event)
+    Response.model_validate(dialect.write_answer({**joined(chunks), "usage": {}}))
+    heard = plain(joined(chunks_of(dialect.reader(ASKED), told)))["choices"]
+    del heard[0]["message"]["provider_specific_fields"]  # the thought, as the API's own item
+    assert heard == plain(joined(chunks))["choices"]
 
 
 def test_a_thought_is_told_and_heard():

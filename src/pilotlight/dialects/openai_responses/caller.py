@@ -163,14 +163,20 @@ def _shape(body: Json) -> Json:
 # Answers.
 
 
+# A response repeats its request: the door puts there what was asked, where it is not this.
+ECHOES: Final[Json] = {
+    "object": "response", "tools": [], "tool_choice": "auto", "parallel_tool_calls": True
+}  # fmt: skip
+
+
 def write_answer(answer: Json) -> Json:
     """Write a whole answer of the pivot as a response; of its choices the first."""
     choice = (answer.get("choices") or [{}])[0]
     return {
         "id": answer["id"],
-        "object": "response",
         "created_at": answer["created"],
         "model": answer["model"],
+        **ECHOES,
         "output": items_of(part(choice, "message"), answer["id"]),
         **ending_of(choice),
         "usage": usage_from(part(answer, "usage")),
@@ -188,8 +194,8 @@ def items_of(message: Json, answer_id: str) -> list[Json]:
         found.append({"type": "reasoning", "id": f"rs_{answer_id}", "summary": summary})
     content: list[Json] = []
     if said := text(message, "content"):
-        annotations = [_flat(each) for each in objects(message, "annotations")]
-        content.append({"type": "output_text", "text": said, "annotations": annotations})
+        cited = [flat_citation(each) for each in objects(message, "annotations")]
+        content.append({"type": "output_text", "text": said, "annotations": cited, "logprobs": []})
     if refusal := text(message, "refusal"):
         content.append({"type": "refusal", "refusal": refusal})
     if content:
@@ -215,7 +221,8 @@ def call_item(call: Json) -> Json:
     return {"type": "function_call", **head, **named}
 
 
-def _flat(annotation: Json) -> Json:
+def flat_citation(annotation: Json) -> Json:
+    """Return a citation of chat completions as this API has it."""
     inner = part(annotation, "url_citation")
     return {"type": "url_citation", **inner} if inner else annotation
 
@@ -238,7 +245,7 @@ def usage_from(usage: Json) -> Json:
     thought = count(part(usage, "completion_tokens_details"), "reasoning_tokens") or 0
     return {
         "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": cached},
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
         "output_tokens": said,
         "output_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": prompt + said,

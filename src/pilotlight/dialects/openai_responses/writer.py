@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Final
 
 from pilotlight.dialects.base import Json
 from pilotlight.dialects.fields import objects, part, text
 from pilotlight.dialects.openai_responses.caller import (
+    ECHOES,
     call_item,
     ending_of,
+    flat_citation,
     message_item,
     usage_from,
 )
 
 _PARTS: Final = {"output_text": "text", "refusal": "refusal", "summary_text": "text"}
+_EMPTY: Final[dict[str, Json]] = {"output_text": {"annotations": [], "logprobs": []}}
 _CALLS: Final = {"arguments": "function_call_arguments", "input": "custom_tool_call_input"}
 _FIELDS: Final = {"custom_tool_call": "input", "function_call": "arguments"}
 
@@ -44,6 +48,8 @@ class Writer:
             for kind, name in _SAID:
                 if said := text(delta, name):
                     events += self._say(kind, said)
+            for each in objects(delta, "annotations"):
+                events += self._cite(flat_citation(each))
             for call in objects(delta, "tool_calls"):
                 events += self._call(call)
             if choice.get("finish_reason"):
@@ -57,11 +63,13 @@ class Writer:
             said = self._piece(kind)
             name = "reasoning_summary_text" if kind == "summary_text" else kind
             done = {_PARTS[kind]: said[_PARTS[kind]]}
+            done |= {"logprobs": []} if kind == "output_text" else {}
             events.append(self._event(f"response.{name}.done", **self._at(kind), **done))
             events.append(self._part_event(kind, "done", part=said))
         for place, item in enumerate(self._items):
             if field := _FIELDS.get(item["type"]):
                 at = {"output_index": place, "item_id": item["id"], field: item[field]}
+                at["name"] = item["name"]
                 events.append(self._event(f"response.{_CALLS[field]}.done", **at))
             item["status"] = "completed"
             events.append(self._event("response.output_item.done", output_index=place, item=item))
@@ -77,8 +85,7 @@ class Writer:
         if self._head:
             return []
         self._head = {
-            "id": chunk["id"], "object": "response", "created_at": chunk["created"],
-            "model": chunk["model"],
+            "id": chunk["id"], "created_at": chunk["created"], "model": chunk["model"], **ECHOES,
         }  # fmt: skip
         response = {**self._head, "status": "in_progress", "output": []}
         kinds = ("response.created", "response.in_progress")
@@ -97,18 +104,27 @@ class Writer:
         events: list[Json] = []
         answer_id = str(self._head["id"])
         if kind not in self._spoken:
-            piece = {"type": kind, _PARTS[kind]: ""}
+            piece: Json = {"type": kind, _PARTS[kind]: "", **copy.deepcopy(_EMPTY.get(kind, {}))}
             if kind == "summary_text":
                 item: Json = {"type": "reasoning", "id": f"rs_{answer_id}", "summary": [piece]}
             else:
                 suffix = "_refusal" if kind == "refusal" else ""
                 item = message_item(answer_id + suffix, [piece])
             self._spoken[kind], events = self._add(item)
-            events.append(self._part_event(kind, "added", part=dict(piece)))
+            events.append(self._part_event(kind, "added", part=copy.deepcopy(piece)))
         self._piece(kind)[_PARTS[kind]] += said
+        more: Json = {"logprobs": []} if kind == "output_text" else {}
         name = "reasoning_summary_text" if kind == "summary_text" else kind
         at = self._at(kind)
-        return [*events, self._event(f"response.{name}.delta", **at, delta=said)]
+        return [*events, self._event(f"response.{name}.delta", **at, delta=said, **more)]
+
+    def _cite(self, citation: Json) -> list[Json]:
+        begun = [] if "output_text" in self._spoken else self._say("output_text", "")
+        cited = self._piece("output_text")["annotations"]
+        cited.append(citation)
+        at = {**self._at("output_text"), "annotation_index": len(cited) - 1}
+        kind = "response.output_text.annotation.added"
+        return [*begun, self._event(kind, **at, annotation=citation)]
 
     def _piece(self, kind: str) -> Json:
         item = self._items[self._spoken[kind]]
