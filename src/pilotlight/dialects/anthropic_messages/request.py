@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pilotlight.dialects import pivot
 from pilotlight.dialects.anthropic_messages.models import Traits, traits_of
-from pilotlight.dialects.anthropic_messages.tools import FORCES, is_known, put_tools
+from pilotlight.dialects.anthropic_messages.tools import FORCES, beta_of, is_known, put_tools
 from pilotlight.dialects.anthropic_messages.turns import turns
 from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
 from pilotlight.dialects.fields import count, part, text, words
@@ -30,7 +30,9 @@ _BETAS: Final = {
     "context_management": "context-management-2025-06-27",
     "mcp_servers": "mcp-client-2025-04-04",
     "output_format": "structured-outputs-2025-11-13",
+    "speed": "fast-mode-2026-02-01",
 }
+_FILES: Final = "files-api-2025-04-14"
 # Tokens to think with, as litellm gives them; the API takes no fewer than 1024.
 _BUDGETS: Final = {
     "minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384
@@ -77,7 +79,15 @@ def _headers(body: Json, asked: Request) -> dict[str, str]:
     betas = asked.options.get("betas")
     named = [each for each in betas if type(each) is str] if type(betas) is list else []
     named += [beta for name, beta in _BETAS.items() if name in body]
+    named += [beta for tool in body.get("tools") or () if (beta := beta_of(tool))]
+    if any(_lies_there(block) for turn in body["messages"] for block in turn["content"]):
+        named.append(_FILES)
     return {"anthropic-beta": ",".join(dict.fromkeys(named))} if named else {}
+
+
+def _lies_there(block: Json) -> bool:
+    """Tell a file that has been uploaded to Anthropic."""
+    return text(block, "type") == "container_upload" or text(block.get("source"), "type") == "file"
 
 
 # The form of the answer.

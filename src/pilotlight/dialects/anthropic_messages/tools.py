@@ -6,12 +6,13 @@ Source: Anthropic's API reference, POST /v1/messages, `tools` and `tool_choice`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from pilotlight.dialects import pivot
 from pilotlight.dialects.anthropic_messages.models import Traits
 from pilotlight.dialects.base import Json, Losses
-from pilotlight.dialects.fields import part, present, words
+from pilotlight.dialects.fields import part, present, text, words
 from pilotlight.dialects.history import tool_name
 from pilotlight.dialects.pivot import Choice, Function, Request
 from pilotlight.dialects.schema import narrowed
@@ -24,6 +25,29 @@ _UNKNOWN_KEYWORDS: Final = words(
     " patternProperties propertyNames dependentRequired dependentSchemas unevaluatedProperties"
     " if then else not"
 )
+
+
+# The kinds of Anthropic's own tools that a beta header has to announce.
+_BETAS: Final[Mapping[str, str]] = {
+    "computer_20241022": "computer-use-2024-10-22",
+    "bash_20241022": "computer-use-2024-10-22",
+    "text_editor_20241022": "computer-use-2024-10-22",
+    "computer_20250124": "computer-use-2025-01-24",
+    "computer_20251124": "computer-use-2025-11-24",
+    "code_execution_20250522": "code-execution-2025-05-22",
+    "code_execution_20250825": "code-execution-2025-08-25",
+    "web_fetch_20250910": "web-fetch-2025-09-10",
+    "memory_20250818": "context-management-2025-06-27",
+    "tool_search_tool_regex_20251119": "advanced-tool-use-2025-11-20",
+    "tool_search_tool_bm25_20251119": "advanced-tool-use-2025-11-20",
+    "advisor_20260301": "advisor-tool-2026-03-01",
+    "mcp_toolset": "mcp-client-2025-11-20",
+}
+
+
+def beta_of(tool: Json) -> str | None:
+    """Return what has to announce a tool; None for one that needs no announcement."""
+    return _BETAS.get(text(tool, "type") or "")
 
 
 def put_tools(body: Json, asked: Request, traits: Traits, losses: Losses) -> dict[str, str]:
