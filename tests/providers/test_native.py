@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -433,6 +434,25 @@ def test_tokens_are_told_to_who_asks(name: str, colour: str) -> None:
         assert not [c for c in route.stream(CHAT) if c.usage]
         asked = list(route.stream(CHAT, stream_options={"include_usage": True}))
         assert [c.usage.completion_tokens for c in asked if c.usage] == [3]
+
+
+@COLOURS
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@NAMES
+def test_tokens_that_are_not_told_are_not_made_up(name: str, stream: bool, colour: str) -> None:
+    def say(*_: Any) -> bytes:
+        if not stream:
+            return said({n: v for n, v in WHOLE[name].items() if not n.startswith("usage")})
+        events = [
+            re.sub(rb'"usage(?:Metadata)?": \{[^}]*\}', b'"x": 1', event)
+            for event in STREAMS[name](WORDS)
+        ]
+        return reply(b"".join(events), kind="text/event-stream")
+
+    with serving(name, say) as (_, route), receipts() as log:
+        assert ask(route, colour, stream, CHAT, {}) == TEXT
+    (attempt,) = log[0].attempts
+    assert (attempt.prompt_tokens, attempt.completion_tokens) == (None, None)
 
 
 # Refusals.

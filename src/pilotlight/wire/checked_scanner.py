@@ -103,7 +103,7 @@ class CheckedScanner(Scanner):
         if self._named is not None:
             self._break(_NO_DATA)
         self._name(name)
-        strict = self._dialect is ANTHROPIC or name.startswith(b"response.")
+        strict = self._dialect is ANTHROPIC or b"response." in name
         self._named = name if strict and not any(each in name for each in _PULSE) else None
 
     def _stray(self, line: bytes) -> None:

@@ -12,11 +12,21 @@ from pilotlight.wire.server_sent_events import EventDecoder
 
 
 def read_answer(dialect: Dialect, asked: Asked, said: Json) -> Json:
-    """Read a whole answer; raises ProviderFault (malformed_response)."""
+    """Read a whole answer; raises ProviderFault (malformed_response).
+
+    Tokens that are not told are left out: a zero would be a count.
+    """
     try:
-        return dialect.read_answer(said, asked)
+        answer = dialect.read_answer(said, asked)
     except Unreadable as odd:
         raise _malformed(str(odd)) from None
+    if not _is_count(answer.get("usage")):
+        answer.pop("usage", None)
+    return answer
+
+
+def _is_count(usage: Any) -> bool:
+    return bool(usage and usage["total_tokens"])
 
 
 def _malformed(what: str) -> ProviderFault:
@@ -81,7 +91,7 @@ def _merged(chunks: list[Json]) -> Json | None:
         return None
     whole = chunks[0]
     for each in chunks[1:]:
-        if "usage" in each:
+        if _is_count(each.get("usage")):
             whole["usage"] = each["usage"]
         for choice in each["choices"]:
             _add(whole["choices"], choice)
