@@ -33,6 +33,7 @@ from pilotlight.providers.native.provider import NativeProvider
 from pilotlight.providers.native.reading import NativeReader, read_answer
 from pilotlight.providers.shapes import Shape
 from pilotlight.registry import Registry
+from pilotlight.testing import ScriptedTarget
 from pilotlight.wire.http import dumped
 from tests.providers.loopback import Loopback, reply, said
 
@@ -220,20 +221,66 @@ def test_the_configuration_can_turn_it_off(name: str) -> None:
         (CHAT, {"litellm_metadata": {"a": 1}}),
         (CHAT, {"extra_headers": {"content-type": "x"}}),
         (CHAT, {"extra_headers": {"x": "a\r\nb"}}),
-        (CHAT, {"stop": [3]}),
-        ([{"role": "oracle", "content": "x"}], {}),
-        ([{"role": "user", "content": [{"type": "hologram"}]}], {}),
+        (CHAT, {"response_format": int}),
     ],
     ids=str,
 )
 @NAMES
-def test_what_the_dialect_must_not_lose_is_litellms(
+def test_a_call_that_says_how_litellm_is_to_carry_it_is_litellms(
     name: str, messages: list[Any], options: Any
 ) -> None:
     with serving(name) as (_, route):
         provider: Any = route.targets[0].provider
         assert provider.prepared(Call("r", messages, options)) is None
+        assert provider.unable(Call("r", CHAT, {"response_format": int})) == ""
         assert provider.prepared(Call("r", CHAT, {"drop_params": True, "timeout": 3})) is not None
+
+
+SOUND: Final = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+LOST: Final[list[tuple[str, list[Any], dict[str, Any], str]]] = [
+    (
+        "anthropic",
+        [{"role": "user", "content": [SOUND]}],
+        {},
+        "messages[0].content[0] is audio/wav",
+    ),
+    ("anthropic", CHAT, {"stop": ["\n"]}, "stop sequence"),
+    ("anthropic", CHAT, {"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "custom"),
+    ("gemini", CHAT, {"stop": list("abcdef")}, "5 stop sequences"),
+    ("gemini", CHAT, {"tools": [{"type": "local_shell"}]}, "local_shell"),
+    ("gemini", CHAT, {"tools": TOOLS, "response_format": {"type": "json_object"}}, "beside tools"),
+    *(
+        (name, [{"role": "user", "content": [part]}], {}, "messages[0].content[0]")
+        for name in DIALECTS
+        for part in ({"type": "hologram"}, {"type": "file", "file": {"file_id": "file-1"}})
+    ),
+]
+
+
+@COLOURS
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("name", "messages", "options", "why"), LOST, ids=str)
+def test_a_target_that_would_lose_what_must_not_be_lost_is_passed_over(
+    name: str, messages: list[Any], options: Any, why: str, stream: bool, colour: str
+) -> None:
+    """litellm leaves most of these out without a word."""
+    with serving(name) as (server, route):
+        behind = ScriptedTarget("behind", "of the other")
+        route = Route("r", (*route.targets, behind))
+        with receipts() as log:
+            assert ask(route, colour, stream, messages, options) == "of the other"
+    assert server.asked == []
+    (skipped,) = log[0].skipped
+    assert (skipped.target, skipped.reason) == ("t", "unsupported")
+    assert why in skipped.detail
+
+
+@NAMES
+def test_a_simple_call_is_written_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(name) as (_, route):
+        provider: Any = route.targets[0].provider
+        monkeypatch.setattr(provider, "_written", lambda *_: 1 / 0)
+        assert provider.unable(Call("r", CHAT, {"temperature": 1})) == ""
 
 
 @NAMES

@@ -125,7 +125,7 @@ def _addressed(url: Any, at: str, default: str) -> Medium:
 
 
 def _base64(data: str | None, at: str) -> str:
-    if not data:
+    if data is None:  # an empty one is the API's to refuse, in its own words
         raise Unable(f"{at} holds no data")
     return data if data.isascii() and not any(map(str.isspace, data)) else "".join(data.split())
 

@@ -64,7 +64,9 @@ def unsupported(trip: Trip, target: Target) -> str:
     if not same_space(trip, target):
         return NO_SPACE
     room = target.room(trip.call.options)
-    return "context" if room is not None and trip.bulk.exceeds(room) else ""
+    if room is not None and trip.bulk.exceeds(room):
+        return "context"
+    return target.unable(trip.call)
 
 
 def same_space(trip: Trip, target: Target) -> bool:

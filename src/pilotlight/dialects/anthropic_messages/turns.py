@@ -17,6 +17,7 @@ from pilotlight.dialects.parts import THOUGHTS, Medium, decoded, medium_of, part
 IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # Blocks of its own that a caller may put into the content of a message.
 _OWN: Final = words("image document search_result container_upload tool_reference tool_addition")
+_UPLOADED: Final = "file_"  # how ids of its Files API begin; OpenAI's begin with `file-`
 _FILLER: Final = "."  # a turn must not be empty
 CONTINUE: Final = "Continue."
 
@@ -110,10 +111,12 @@ def _blocks(message: Json, at: str, losses: Losses) -> list[Json]:
                 blocks.append(_text(said, given.get("cache_control")))
         elif given["type"] in _OWN:
             blocks.append(given)
+        elif (uploaded := text(part(given, "file"), "file_id") or "").startswith(_UPLOADED):
+            source = {"type": "file", "file_id": uploaded}
+            cache = present(cache_control=given.get("cache_control"))
+            blocks.append({"type": "document", "source": source, **cache})
         elif medium := medium_of(given, where, losses):
             blocks.append(_medium(medium, where, given.get("cache_control")))
-        elif text(part(given, "file"), "file_id"):
-            raise Unable(f"{where} names a file that lies at another vendor")
         else:
             raise Unable(f"{where} is a {given['type'][:40]}, which Anthropic does not take")
     return blocks

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Final
@@ -35,6 +35,11 @@ _HERE: Final = frozenset(
 )
 
 
+# What a call may have that is not worth a second look.
+_SIMPLE: Final = frozenset({"temperature", "top_p", "max_tokens", "seed", "stream_options"})
+_TEXT: Final = frozenset({"role", "content"})
+
+
 class NativeProvider(DirectProvider):
     """Asks one endpoint by itself, in the dialect of its wire."""
 
@@ -42,11 +47,33 @@ class NativeProvider(DirectProvider):
         super().__init__(connection, _NOTHING)
         self.wire = connection.wire
         self._manners = MANNERS[connection.wire]
+        self._looked: tuple[Any, Any, str] = (None, None, "")  # at the call of `unable`
+
+    def unable(self, call: Call) -> str:
+        """Return what of a call this API can't be told; empty where litellm is to tell it.
+
+        litellm leaves such things out without a word: sound for Claude, the fifth stop sequence.
+        """
+        messages, options, found = self._looked  # a route asks more than once about a call
+        if messages is call.messages and options is call.options:
+            return found
+        options = {**self.connection.spec.options, **call.options}
+        if _is_simple(call.messages, options) or _is_litellms(call, options):
+            return ""
+        found = ""
+        try:
+            self._written(call, options)
+        except Unable as told:
+            found = str(told)
+        except (TypeError, ValueError, RecursionError):
+            pass
+        self._looked = (call.messages, call.options, found)
+        return found
 
     def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
         """Return the request as it is sent; None if litellm is to send it."""
         options = {**self.connection.spec.options, **call.options}
-        if call.operation != "chat" or litellm_has_hooks() or _is_for_litellm(options):
+        if _is_litellms(call, options):
             return None
         place = self._places[call.stream]
         own = headers_of(options, place.headers)
@@ -102,10 +129,22 @@ class NativeProvider(DirectProvider):
         }
 
 
-def _is_for_litellm(options: Mapping[str, Any]) -> bool:
-    """Tell whether a call says how litellm is to carry it."""
+def _is_simple(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Tell a call of plain texts, which every API can be told, without writing it."""
+    return _SIMPLE.issuperset(options) and all(
+        type(each) is dict and _TEXT.issuperset(each) and type(each.get("content")) is str
+        for each in messages
+    )
+
+
+def _is_litellms(call: Call, options: Mapping[str, Any]) -> bool:
+    """Tell whether a call is none of a dialect's, or says how litellm is to carry it."""
+    if call.operation != "chat" or litellm_has_hooks():
+        return True
     return any(
-        (name in CARRIAGE and name not in _HERE) or name.startswith("litellm_")
+        (name in CARRIAGE and name not in _HERE)
+        or name.startswith("litellm_")
+        or isinstance(value, type)  # a class that stands for a schema
         for name, value in options.items()
         if value is not None and (name, value) != ("drop_params", True)
     )
