@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from functools import partial
 
 from benchmarks.canned import CHUNKS, canned
-from benchmarks.clients import Client, gathered_wire, has_via, ollama_wire, openai_wire
+from benchmarks.clients import (
+    Client,
+    claude_wire,
+    gathered_wire,
+    gemini_wire,
+    has_via,
+    ollama_wire,
+    openai_wire,
+)
 from benchmarks.measure import Spent, ablock, ainterleaved, block, interleaved, settle
 from benchmarks.rows import Row
 from benchmarks.versus import NATIVE, PLAIN, RAW, versus
@@ -19,17 +27,23 @@ CALL, LOCAL = 1.4, 1.5  # times raw httpx, times the raw ollama client
 def rows() -> list[Row]:
     """Measure."""
     with canned() as server:
-        wire, local = openai_wire(server), ollama_wire(server)
-        return asyncio.run(_rows(wire, local, gathered_wire(server)))
+        wires = openai_wire(server), claude_wire(server), gemini_wire(server), ollama_wire(server)
+        return asyncio.run(_rows(*wires, gathered_wire(server)))
 
 
 async def _rows(
-    wire: Mapping[str, Client], local: Mapping[str, Client], gathered: Mapping[str, Client]
+    wire: Mapping[str, Client],
+    claude: Mapping[str, Client],
+    gemini: Mapping[str, Client],
+    local: Mapping[str, Client],
+    gathered: Mapping[str, Client],
 ) -> list[Row]:
     path = "" if has_via() else " (through litellm: there is no other way yet)"
     made = []
     for told, clients, base, limit, promise in (
         (f"whole call, OpenAI wire{path}", wire, RAW, CALL, "call"),
+        ("whole call, Claude", claude, RAW, CALL, ""),
+        ("whole call, Gemini", gemini, RAW, CALL, ""),
         ("whole call, Ollama", local, NATIVE, LOCAL, "ollama"),
     ):
         made += [

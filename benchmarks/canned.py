@@ -1,10 +1,11 @@
 """A server of a few lines that answers from a tin, in a process of its own.
 
 The chaos server reads, checks and counts; that is right for faults and too slow for
-throughput.  This one knows two wires, OpenAI's chat completions and Ollama's `/api/chat`,
-whole and streamed, and answers with the same bytes each time, every chunk of a stream in
-a packet of its own.  The first piece of the path is the wait in milliseconds, the second
-the wait between two chunks: `/50/0/v1/chat/completions`.
+throughput.  This one knows four wires, OpenAI's chat completions, Anthropic's messages,
+Gemini's generateContent and Ollama's `/api/chat`, whole and streamed, and answers with the
+same bytes each time, every chunk of a stream in a packet of its own.  The first piece of
+the path is the wait in milliseconds, the second the wait between two chunks:
+`/50/0/v1/chat/completions`.
 """
 
 from __future__ import annotations
@@ -65,6 +66,56 @@ def _ollama_chunks() -> list[bytes]:
     return [json.dumps(line).encode() + b"\n" for line in lines]
 
 
+CLAUDE: dict[str, Any] = {
+    "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
+    "stop_sequence": None,
+}  # fmt: skip
+
+
+def _anthropic_whole() -> bytes:
+    content = [{"type": "text", "text": "All is well here."}]
+    usage = {"input_tokens": 9, "output_tokens": 5}
+    return _whole({**CLAUDE, "content": content, "stop_reason": "end_turn", "usage": usage})
+
+
+def _anthropic_chunks() -> list[bytes]:
+    usage = {"input_tokens": 9, "output_tokens": 1}
+    begun = {**CLAUDE, "content": [], "stop_reason": None, "usage": usage}
+    delta = {"type": "text_delta", "text": "word "}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": begun},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *[{"type": "content_block_delta", "index": 0, "delta": delta}] * CHUNKS,
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": CHUNKS},
+        },
+        {"type": "message_stop"},
+    ]
+    return [
+        b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event).encode())
+        for event in events
+    ]
+
+
+def _gemini(text: str, **more: Any) -> dict[str, Any]:
+    content = {"parts": [{"text": text}], "role": "model"}
+    usage = {"promptTokenCount": 9, "candidatesTokenCount": CHUNKS, "totalTokenCount": 29}
+    head = {"modelVersion": "gemini-2.5-flash", "responseId": "r1"}
+    return {
+        "candidates": [{"content": content, "index": 0, **more}],
+        "usageMetadata": usage,
+        **head,
+    }
+
+
+def _gemini_chunks() -> list[bytes]:
+    events = [_gemini("word ")] * (CHUNKS - 1) + [_gemini("word ", finishReason="STOP")]
+    return [b"data: %s\r\n\r\n" % json.dumps(event).encode() for event in events]
+
+
 def _whole(body: object) -> bytes:
     data = json.dumps(body).encode()
     return HEAD % (b"application/json", b"content-length: %d" % len(data)) + data
@@ -77,11 +128,26 @@ def _pieces(kind: bytes, chunks: list[bytes]) -> list[bytes]:
     return [head + framed[0], *framed[1:-1], framed[-1] + b"0\r\n\r\n"]
 
 
-WHOLE = {"openai": _openai_whole(), "ollama": _whole(_ollama("All is well here.", done=True))}
+WHOLE = {
+    "openai": _openai_whole(),
+    "anthropic": _anthropic_whole(),
+    "gemini": _whole(_gemini("All is well here.", finishReason="STOP")),
+    "ollama": _whole(_ollama("All is well here.", done=True)),
+}
 STREAMS = {
     "openai": _pieces(b"text/event-stream", _openai_chunks()),
+    "anthropic": _pieces(b"text/event-stream", _anthropic_chunks()),
+    "gemini": _pieces(b"text/event-stream", _gemini_chunks()),
     "ollama": _pieces(b"application/x-ndjson", _ollama_chunks()),
 }
+
+
+def _wire_of(path: list[bytes]) -> str:
+    if path[0] == b"api":
+        return "ollama"
+    if path[-1] == b"messages":
+        return "anthropic"
+    return "gemini" if b":" in path[-1] else "openai"
 
 
 class Connection(asyncio.Protocol):
@@ -109,8 +175,8 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, path: bytes, body: bytes) -> None:
         wait, gap, *rest = path.strip(b"/").split(b"/")
-        wire = "ollama" if rest[:1] == [b"api"] else "openai"
-        streamed = any(words in body for words in STREAMED)
+        wire = _wire_of(rest)
+        streamed = b":stream" in rest[-1] or any(words in body for words in STREAMED)
         pieces = STREAMS[wire] if streamed else [WHOLE[wire]]
         if wait == gap == b"0":
             for piece in pieces:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from benchmarks.versus import LITELLM, NATIVE, OURS, PLAIN, RAW, SDK
 
 ASK = [{"role": "user", "content": "hi"}]
 MODEL = "gpt-4o"
+CLAUDE, GEMINI = "claude-sonnet-4-5", "gemini-2.5-flash"
 BODY: dict[str, Any] = {"model": MODEL, "messages": ASK}
 LOOSE = httpx.Limits(max_connections=None, max_keepalive_connections=None)  # the pool never waits
 
@@ -53,35 +54,73 @@ class Ours:
 class Httpx:
     """httpx and json, and nothing more: nobody who stands on httpx can be cheaper."""
 
+    path = streamed_path = "/chat/completions"
+    body: Mapping[str, Any] = BODY
+    streamed_body: Mapping[str, Any] = {**BODY, "stream": True}
+
     def __init__(self, base: str, verify: ssl.SSLContext | bool = True) -> None:
-        self._url = f"{base}/chat/completions"
+        self._url, self._streamed_url = f"{base}{self.path}", f"{base}{self.streamed_path}"
         options: dict[str, Any] = {"trust_env": False, "limits": LOOSE, "verify": verify}
         self._client = httpx.Client(**options)
         self._aclient = httpx.AsyncClient(**options, timeout=None)
 
     def ask(self) -> str:
-        answer = self._client.post(self._url, json=BODY)
+        answer = self._client.post(self._url, json=self.body)
         answer.raise_for_status()
-        return str(answer.json()["choices"][0]["message"]["content"])
+        return self.text(answer.json())
 
     async def aask(self) -> str:
-        answer = await self._aclient.post(self._url, json=BODY)
+        answer = await self._aclient.post(self._url, json=self.body)
         answer.raise_for_status()
-        return str(answer.json()["choices"][0]["message"]["content"])
+        return self.text(answer.json())
 
     def stream(self) -> Iterator[str]:
-        body = {**BODY, "stream": True}
-        with self._client.stream("POST", self._url, json=body) as answer:
+        url, body = self._streamed_url, self.streamed_body
+        with self._client.stream("POST", url, json=body) as answer:
             for line in answer.iter_lines():
                 if line.startswith("data: {"):
-                    yield json.loads(line[6:])["choices"][0]["delta"].get("content", "")
+                    yield self.delta(json.loads(line[6:]))
 
     async def astream(self) -> AsyncIterator[str]:
-        body = {**BODY, "stream": True}
-        async with self._aclient.stream("POST", self._url, json=body) as answer:
+        url, body = self._streamed_url, self.streamed_body
+        async with self._aclient.stream("POST", url, json=body) as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data: {"):
-                    yield json.loads(line[6:])["choices"][0]["delta"].get("content", "")
+                    yield self.delta(json.loads(line[6:]))
+
+    def text(self, answer: Any) -> str:
+        return str(answer["choices"][0]["message"]["content"])
+
+    def delta(self, event: Any) -> str:
+        return str(event["choices"][0]["delta"].get("content", ""))
+
+
+class Claude(Httpx):
+    """The same on Anthropic's wire."""
+
+    path = streamed_path = "/v1/messages"
+    body = {"model": CLAUDE, "max_tokens": 64, "messages": ASK}  # noqa: RUF012 - never changed
+    streamed_body = {**body, "stream": True}  # noqa: RUF012 - never changed
+
+    def text(self, answer: Any) -> str:
+        return str(answer["content"][0]["text"])
+
+    def delta(self, event: Any) -> str:
+        return str(event.get("delta", {}).get("text", ""))
+
+
+class Gemini(Httpx):
+    """The same on Gemini's wire."""
+
+    path = f"/models/{GEMINI}:generateContent"
+    streamed_path = f"/models/{GEMINI}:streamGenerateContent?alt=sse"
+    body = streamed_body = {"contents": [{"parts": [{"text": "hi"}]}]}  # noqa: RUF012 - never changed
+
+    def text(self, answer: Any) -> str:
+        return str(answer["candidates"][0]["content"]["parts"][0]["text"])
+
+    def delta(self, event: Any) -> str:
+        return self.text(event)
 
 
 class OpenAI:
@@ -143,6 +182,23 @@ def openai_wire(server: str, wait: int = 0, gap: int = 0) -> dict[str, Client]:
     if has_via():
         made[LITELLM] = Ours({**target, "via": "litellm"})
     return made
+
+
+def claude_wire(server: str) -> dict[str, Client]:
+    """Return the clients of Anthropic's wire."""
+    base = f"{server}/0/0"
+    return _native_wire(Claude(base), {"model": f"anthropic/{CLAUDE}", "api_base": base})
+
+
+def gemini_wire(server: str) -> dict[str, Client]:
+    """Return the clients of Gemini's wire."""
+    base = f"{server}/0/0/v1beta"
+    return _native_wire(Gemini(base), {"model": f"gemini/{GEMINI}", "api_base": base})
+
+
+def _native_wire(raw: Client, target: dict[str, Any]) -> dict[str, Client]:
+    target |= {"api_key": "k"}
+    return {RAW: raw, OURS: Ours(target), LITELLM: Ours({**target, "via": "litellm"})}
 
 
 def gathered_wire(server: str) -> dict[str, Client]:

@@ -143,9 +143,13 @@ def _first_call() -> Row:
         base = f"{server}/0/0/v1"
         wire = {"model": "openai/gpt-4o", "api_base": base, "api_key": "k"}
         local = {"model": "ollama/m", "api_base": f"{server}/0/0", "health": "off"}
+        claude = {"model": "anthropic/claude-sonnet-4-5", "api_base": f"{server}/0/0"}
+        gemini = {"model": "gemini/gemini-2.5-flash", "api_base": f"{server}/0/0/v1beta"}
         codes = {
             "raw httpx": FIRST_HTTPX.format(base=base),
             OURS: FIRST.format(target=wire),
+            "pilotlight, Claude": FIRST.format(target=claude | {"api_key": "k"}),
+            "pilotlight, Gemini": FIRST.format(target=gemini | {"api_key": "k"}),
             "pilotlight, Ollama": FIRST.format(target=local),
             "openai SDK": FIRST_OPENAI.format(base=base),
         }

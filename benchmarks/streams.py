@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from benchmarks.canned import CHUNKS, canned
 from benchmarks.chart import Bar, Chart, bar
-from benchmarks.clients import Client, ollama_wire, openai_wire
+from benchmarks.clients import Client, claude_wire, gemini_wire, ollama_wire, openai_wire
 from benchmarks.measure import Figure, Spent, ainterleaved, interleaved, less, settle, spending
 from benchmarks.rows import Row
 from benchmarks.versus import NATIVE, OURS, RAW, kind, versus
@@ -34,16 +34,26 @@ Found = Mapping[str, Sequence[Streamed]]
 def rows() -> list[Row]:
     """Measure."""
     with canned() as server:
+        native = {"Claude": claude_wire(server), "Gemini": gemini_wire(server)}
         wire, local = openai_wire(server), ollama_wire(server)
-        return asyncio.run(_rows(wire, openai_wire(server, gap=GAP), local))
+        return asyncio.run(_rows(wire, openai_wire(server, gap=GAP), native, local))
 
 
 async def _rows(
-    wire: Mapping[str, Client], slow: Mapping[str, Client], local: Mapping[str, Client]
+    wire: Mapping[str, Client],
+    slow: Mapping[str, Client],
+    native: Mapping[str, Mapping[str, Client]],
+    local: Mapping[str, Client],
 ) -> list[Row]:
     whole = f"{CHUNKS}-chunk stream"
     found, afound = _found(wire), await _afound(wire)
     gaps = _found(slow, rounds=5, times=2)
+    own = []
+    for name, clients in native.items():
+        own += [
+            versus(f"{whole}, {name}, sync", _spent(_found(clients)), RAW, CPU),
+            versus(f"{whole}, {name}, async", _spent(await _afound(clients)), RAW, CPU),
+        ]
     return [
         versus(f"{whole}, sync", _spent(found), RAW, CPU, "stream"),
         versus(f"{whole}, async", _spent(afound), RAW, CPU, "stream"),
@@ -51,6 +61,7 @@ async def _rows(
         _first(f"{whole}, time to first token, sync", found),
         _first(f"{whole}, time to first token, async", afound),
         _chunk("CPU of each streamed chunk, sync", found, gaps),
+        *own,
         versus(f"{whole}, Ollama, sync", _spent(_found(local)), NATIVE, LOCAL, "ollama"),
         versus(f"{whole}, Ollama, async", _spent(await _afound(local)), NATIVE, LOCAL, "ollama"),
     ]

@@ -22,7 +22,12 @@ from pilotlight.testing import FakeClock
 # import, and stand in the way of those who watch the sockets.
 shut_network_traps()
 
-for folder in ("core", "doors", "providers"):  # their helper modules: `kit`, `scenarios`, ...
+for folder in (
+    "core",
+    "dialects",
+    "doors",
+    "providers",
+):  # their helper modules: `kit`, `scenarios`, ...
     sys.path.append(str(Path(__file__).parent / folder))
 
 settings.register_profile(

@@ -39,9 +39,18 @@ def test_canned_openai_answers_are_whole(server):
     client._client.close()
 
 
-def test_ours_reads_the_canned_wire_of_ollama(server):
+@pytest.mark.parametrize("base", ["Claude", "Gemini"])
+def test_canned_answers_of_the_other_wires_are_whole(server, base):
+    client = getattr(clients, base)(f"{server}/0/0/v1beta")
+    assert client.ask() == "All is well here."
+    assert [text for text in client.stream() if text] == ["word "] * CHUNKS
+    client._client.close()
+
+
+@pytest.mark.parametrize("wire", ["claude_wire", "gemini_wire", "ollama_wire"])
+def test_ours_reads_the_canned_wires(server, wire):
     asked = (
-        f"from benchmarks.clients import ollama_wire as made; ours = made({server!r})['pilotlight']"
+        f"from benchmarks.clients import {wire} as made; ours = made({server!r})['pilotlight']"
         "\nprint(ours.ask(), ''.join(ours.stream()))"
     )
     assert measure.fresh(asked) == f"All is well here. {'word ' * CHUNKS}".strip()

@@ -22,7 +22,7 @@ from pilotlight.core.flow.failover import Policy
 from pilotlight.core.fork import GATE
 from pilotlight.core.health.lifecycle import Notice
 from pilotlight.core.recent import Recent
-from pilotlight.core.target import Checked, Target
+from pilotlight.core.target import Checked, Target, able
 from pilotlight.errors import ConfigError
 from pilotlight.privacy.residency import refusing_rule, unwatched
 from pilotlight.providers.abilities import lacks
@@ -298,10 +298,11 @@ class Pilotlight:
             health.lifecycle.note(notice)
         if self._fleet is not None:
             self._fleet.join(endpoint.board_key, health)
+        provider = provider_for(connection)
         return Target(
             name=name,
             model=config.model,
-            provider=provider_for(connection),
+            provider=provider,
             health=health,
             local=rule is None,
             outside=rule or ResidencyRule.NOT_LOCAL,
@@ -310,6 +311,7 @@ class Pilotlight:
             retry=retry,
             time_reserve=config.time_reserve,
             lacks=lacks(connection, config.abilities, lambda: health.lacks),
+            unable=getattr(provider, "unable", able),
             window=lambda: connection.window(health.window),
             care=config.care(),
             room=lambda options: connection.room(options, health.window),

@@ -136,6 +136,11 @@ TARGETS = {
     "litellm": lambda base: {"model": "openai/gpt-4o", "api_base": f"{base}/v1", "via": "litellm"},
     "anthropic": lambda base: {"model": "anthropic/claude-sonnet-4-5", "api_base": base},
     "gemini": lambda base: {"model": "gemini/gemini-2.5-flash", "api_base": base},
+    "claude-litellm": lambda base: {
+        "model": "anthropic/claude-sonnet-4-5",
+        "api_base": base,
+        "via": "litellm",
+    },
     "ollama": lambda base: {"model": "ollama/llama3.2:3b", "api_base": base},
 }
 

@@ -20,6 +20,7 @@ class Loopback:
     def __init__(self, say: Say) -> None:
         self.say = say
         self.asked: list[tuple[str, bytes]] = []
+        self.heads: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
 
@@ -52,6 +53,7 @@ class Loopback:
                 _, _, length = head.lower().partition(b"content-length:")
                 body = lines.read(int(length.split(b"\r\n")[0] or 0))
                 path = head.split(b" ")[1].decode()
+                self.heads.append(head)
                 self.asked.append((path, body))
                 peer.sendall(self.say(path, body))
 

@@ -28,13 +28,15 @@ from tests.providers.loopback import Loopback, reply, said
 ASK = [{"role": "user", "content": "hi"}]
 WIRES = {
     "direct": "openai", "litellm": "openai", "anthropic": "anthropic", "gemini": "gemini",
-    "ollama": "ollama",
+    "claude-litellm": "anthropic", "gemini-litellm": "gemini", "ollama": "ollama",
 }  # fmt: skip
 TARGETS: dict[str, dict[str, Any]] = {
     "direct": {"model": "openai/m", "api_base": "{}/v1"},
     "litellm": {"model": "openai/m", "api_base": "{}/v1", "via": "litellm"},
     "anthropic": {"model": "anthropic/m", "api_base": "{}"},
     "gemini": {"model": "gemini/m", "api_base": "{}/v1beta"},
+    "claude-litellm": {"model": "anthropic/m", "api_base": "{}", "via": "litellm"},
+    "gemini-litellm": {"model": "gemini/m", "api_base": "{}/v1beta", "via": "litellm"},
     "ollama": {"model": "ollama/m", "api_base": "{}", "health": "off"},
 }
 # Of litellm's own making; raised as an error it costs litellm its usage chunk.
@@ -296,7 +298,7 @@ def test_who_gives_no_streams_is_asked_plainly_at_once(way, colour, why):
         assert primary.asked == [True, False]
 
 
-@pytest.mark.parametrize("way", ["direct", "litellm", "anthropic"])
+@pytest.mark.parametrize("way", ["direct", "litellm", "anthropic", "gemini"])
 def test_a_kind_of_call_that_is_never_streamed_is_not_tried_again(way):
     error = {"message": "streaming is not supported with this"}
     with route(way, lambda *_: said({"error": error}, 400)) as (asked, primary):

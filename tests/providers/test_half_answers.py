@@ -27,11 +27,13 @@ READERS: dict[str, tuple[str, dict[str, Any]]] = {
     "handler": ("openai", {"model": "deepseek/m", "api_base": "{}/v1", "via": "litellm"}),
     "anthropic": ("anthropic", {"model": "anthropic/m", "api_base": "{}"}),
     "gemini": ("gemini", {"model": "gemini/m", "api_base": "{}/v1beta"}),
+    "claude-litellm": ("anthropic", {"model": "anthropic/m", "api_base": "{}", "via": "litellm"}),
+    "gemini-litellm": ("gemini", {"model": "gemini/m", "api_base": "{}/v1beta", "via": "litellm"}),
     "cohere": ("cohere", {"model": "cohere/m", "api_base": "{}"}),
     "ollama": ("ollama", {"model": "ollama/m", "api_base": "{}", "health": "off"}),
 }
 # How often each is tried: litellm takes its time.
-TIMES = {"direct": 200, "cohere": 200, "ollama": 200}
+TIMES = dict.fromkeys(("direct", "anthropic", "gemini", "cohere", "ollama"), 200)
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,8 @@ WIRES: Final[dict[str, tuple[str, dict[str, Any], str, Any]]] = {
     "groq": ("groq/llama-3.3-70b-versatile", {"via": "litellm"}, "complete", OPENAI),
     "anthropic": ("anthropic/claude-sonnet-4-5", {}, "complete", ANTHROPIC),
     "gemini": ("gemini/gemini-2.5-flash", {}, "complete", GEMINI),
+    "claude-litellm": ("anthropic/claude-sonnet-4-5", {"via": "litellm"}, "complete", ANTHROPIC),
+    "gemini-litellm": ("gemini/gemini-2.5-flash", {"via": "litellm"}, "complete", GEMINI),
     "cohere": ("cohere/command-a-03-2025", {}, "complete", COHERE),
     "ollama": ("ollama/llama3.2", {}, "complete", OLLAMA),
     "embeddings": ("openai/text-embedding-3-small", {}, "embed", EMBEDDED),

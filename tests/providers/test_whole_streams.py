@@ -32,6 +32,8 @@ WAYS = {
     "litellm": {"model": "openai/m", "api_base": "{}/v1", "via": "litellm"},
     "anthropic": {"model": "anthropic/m", "api_base": "{}"},
     "gemini": {"model": "gemini/m", "api_base": "{}/v1beta"},
+    "claude-litellm": {"model": "anthropic/m", "api_base": "{}", "via": "litellm"},
+    "gemini-litellm": {"model": "gemini/m", "api_base": "{}/v1beta", "via": "litellm"},
     "cohere": {"model": "cohere/m", "api_base": "{}"},
     "ollama": {"model": "ollama/m", "api_base": "{}", "health": "off"},
 }
@@ -123,6 +125,8 @@ KEPT = [
     ("direct", "openai", None),
     ("anthropic", "anthropic", None),
     ("gemini", "gemini", None),
+    ("claude-litellm", "anthropic", None),
+    ("gemini-litellm", "gemini", None),
     ("cohere", "cohere", -1),
     ("cohere", "cohere", None),
     ("ollama", "ollama", None),
@@ -313,11 +317,17 @@ def test_a_caller_that_says_no_is_heard(server: Server, route: Callable[..., Rou
 
 
 @COLOURS
-@pytest.mark.parametrize("way", ["anthropic", "gemini", "cohere"])
+@pytest.mark.parametrize(
+    ("way", "wire"),
+    [
+        ("anthropic", "anthropic"), ("claude-litellm", "anthropic"),
+        ("gemini", "gemini"), ("gemini-litellm", "gemini"), ("cohere", "cohere"),
+    ],
+)  # fmt: skip
 def test_tokens_that_come_unasked_are_on_the_receipt(
-    server: Server, route: Callable[..., Route], way: str, colour: str
+    server: Server, route: Callable[..., Route], way: str, wire: str, colour: str
 ) -> None:
-    server.sent = Sent(way, tuple(STREAMS[way](WORDS)))
+    server.sent = Sent(wire, tuple(STREAMS[wire](WORDS)))
     text, chunks, receipt = read(route(way), colour)
     assert text == TEXT
     assert (receipt.attempts[0].prompt_tokens, receipt.attempts[0].completion_tokens) == (1, 3)

@@ -11,6 +11,8 @@ from ways import HELLO
 
 from pilotlight import load
 from pilotlight.core.flow.recorder import receipts
+from pilotlight.telemetry.leg_end import LegEnd
+from pilotlight.vocabulary.receipt import AttemptRecord
 
 USAGE = {
     "prompt_tokens": 9,
@@ -77,3 +79,10 @@ def test_id_and_parts_of_the_tokens_are_told(by, stream, provider, spy):
     assert told["gen_ai.usage.reasoning.output_tokens"] == 2
     (record,) = log[0].attempts
     assert (record.response_id, record.cached_tokens, record.reasoning_tokens) == ("resp-7", 4, 2)
+
+
+@pytest.mark.parametrize("lost", [(), ("logprobs", "seed")])
+def test_what_the_api_could_not_be_told_is_on_the_span(lost):
+    record = AttemptRecord("a", "m", 0, None, 200, 1.0, "closed", lost=lost)
+    told = LegEnd(record, None, 0, None).attributes()
+    assert told.get("pilotlight.attempt.lost", ()) == lost

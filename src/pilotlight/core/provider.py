@@ -94,6 +94,7 @@ class Facts:
     response_id: str | None = None
     cached_tokens: int | None = None  # of those of the prompt
     reasoning_tokens: int | None = None  # of those of the answer
+    lost: tuple[str, ...] = ()  # what of the call its API could not be told
     own: float = field(default=0.0, compare=False)  # seconds that this process took for itself
 
 

@@ -104,6 +104,11 @@ class Health:
         return max((wait for wait in waits if wait is not None), default=None)
 
 
+def able(_call: Call) -> str:
+    """Of a target whose API can be told everything."""
+    return ""
+
+
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Target:
     """One configured model endpoint.
@@ -117,7 +122,8 @@ class Target:
     None: a share of what is left.  `base_url` is its address, empty where that is not known.
     `space` is where its embeddings lie; None: not said.  `gathers` tells whether an unstreamed
     chat can be streamed and the answer put together with nothing lost; its second argument:
-    even where a model that is well may think unheard for longer than `first_token`.
+    even where a model that is well may think unheard for longer than `first_token`.  `unable`
+    tells what of a call its API can't be told and must not be left out; empty: nothing.
     """
 
     name: str
@@ -137,6 +143,7 @@ class Target:
     base_url: str = ""
     space: EmbeddingSpace | None = None
     gathers: Callable[[Call, bool], bool] = field(default=lambda _call, _even_so: False)
+    unable: Callable[[Call], str] = able
 
     def rule_for(self, operation: Operation) -> ResidencyRule | None:
         """Return the rule that keeps private calls of this kind from it, as it is configured."""

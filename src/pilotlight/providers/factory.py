@@ -16,6 +16,10 @@ def provider_for(connection: Connection) -> Provider:
         from pilotlight.providers.cohere.provider import CohereProvider
 
         return CohereProvider(connection)
+    if connection.wire in ("anthropic", "gemini") and connection.spec.via is None:
+        from pilotlight.providers.native.provider import NativeProvider
+
+        return NativeProvider(connection)
     if connection.base_url and connection.spec.via is None:
         from pilotlight.providers.openai.rules import dialect_of
 

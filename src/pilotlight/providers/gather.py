@@ -55,7 +55,7 @@ def gather(provider: Gatherer, call: Call, attempt: Attempt) -> Answered | Faile
         except Exception as error:
             outcome = source.failed(error)
         if answer.is_plain(source.tap, outcome):
-            source.tap.drain()
+            source.tap.drain(past_the_end=True)
     finally:
         source.close()
     if (plainly := answer.refused(source.tap, outcome)) is not None:
@@ -75,7 +75,7 @@ async def agather(provider: Gatherer, call: Call, attempt: Attempt) -> Answered 
         except Exception as error:
             outcome = source.failed(error)
         if answer.is_plain(source.tap, outcome):
-            await source.tap.adrain()
+            await source.tap.adrain(past_the_end=True)
     finally:
         await source.aclose()
     if (plainly := answer.refused(source.tap, outcome)) is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pilotlight.dialects.history import OWN
 from pilotlight.errors import ProviderFault
 from pilotlight.wire.field_types import DEEPEST
 
@@ -23,6 +24,8 @@ _IN_PIECES: Final = frozenset(
     summary
     """.split()  # noqa: SIM905 - a list of them reads worse
 )
+# What only its vendor understands comes whole, and goes back as it came.
+_AT_ONCE: Final = frozenset(OWN.values())
 # The last two are padding, against who measures packets (OpenAI's and Mistral's).
 _OF_A_CHUNK: Final = frozenset({"choices", "object", "obfuscation", "p"})
 # Perplexity's have a `message` besides, with all that was said so far.
@@ -93,6 +96,8 @@ def _merge(whole: Json, piece: Mapping[str, Any]) -> None:
             whole.setdefault(key, None)
         elif isinstance(value, str):
             _add_text(whole, key, had, value)
+        elif key in _AT_ONCE:
+            whole[key] = value
         elif isinstance(value, Mapping):
             if not isinstance(had, dict):
                 had = whole[key] = {}

@@ -2,7 +2,7 @@
 
 A mistake of the caller reaches it as the provider's own exception.  Where no SDK stands in
 between there is none, so it is made: litellm's if litellm is imported, for whoever catches it
-has imported it; else the openai SDK's; else httpx's.
+has imported it; else the openai SDK's; else the provider's own SDK's; else httpx's.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def status_error(said: Said, url: str, provider: str, model: str) -> Exception:
         content=said.content,
         request=httpx.Request("POST", url),
     )
-    return _own(lambda openai: _by_sdk(openai, response), provider, model) or _by_httpx(response)
+    return _own(lambda sdk: _by_sdk(sdk, response), provider, model) or _by_httpx(response)
 
 
 def in_band_error(event: Mapping[str, Any], url: str, provider: str, model: str) -> Exception:
@@ -37,11 +37,14 @@ def in_band_error(event: Mapping[str, Any], url: str, provider: str, model: str)
     error = event.get("error")
     told = error.get("message") if isinstance(error, Mapping) else error
     message = str(told or "an error in the stream")
-    own = _own(lambda openai: openai.APIError(message, request, body=error), provider, model)
+    own = _own(lambda sdk: sdk.APIError(message, request, body=error), provider, model)
     return own or httpx.RemoteProtocolError(message, request=request)
 
 
 _OF_THE_WIRE = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
+_SDKS = {"anthropic": "anthropic"}  # of the openai SDK's make
 
 
 def _by_httpx(response: httpx.Response) -> Exception:
@@ -49,9 +52,10 @@ def _by_httpx(response: httpx.Response) -> Exception:
     return httpx.HTTPStatusError(said, request=response.request, response=response)
 
 
-def _by_sdk(openai: Any, response: httpx.Response) -> Exception:
+def _by_sdk(sdk: Any, response: httpx.Response) -> Exception:
     """Let the SDK choose its class, and word its message, as for a request of its own."""
-    client = openai.OpenAI.__new__(openai.OpenAI)  # it needs no key and no connections for that
+    kind = getattr(sdk, "OpenAI", None) or sdk.Anthropic
+    client = kind.__new__(kind)  # it needs no key and no connections for that
     made: Exception = client._make_status_error_from_response(response)
     return made
 
@@ -63,8 +67,8 @@ def _own(made: Callable[[Any], Exception], provider: str, model: str) -> Excepti
             import openai  # litellm has it
 
             return _mapped(made(openai), provider, model)
-        openai_module = sys.modules.get("openai")
-        return None if openai_module is None else made(openai_module)
+        sdk = sys.modules.get("openai") or sys.modules.get(_SDKS.get(provider, ""))
+        return None if sdk is None else made(sdk)
     except Exception:  # an SDK of another age: httpx's exception tells the same
         return None
 

@@ -28,6 +28,8 @@ class LegEnd(NamedTuple):
                 found[names.REASON] = str(record.fault)
             if record.finish_reason:
                 found[names.FINISH_REASONS] = (record.finish_reason,)
+            if record.lost:
+                found[names.LOST] = record.lost
         if self.error is not None:
             found[names.ERROR] = self.error
         if self.retries:

@@ -61,6 +61,7 @@ ROLE: Final = "pilotlight.target.role"
 INDEX: Final = "pilotlight.attempt.index"
 RETRIES: Final = "pilotlight.attempt.retry_count"
 ATTEMPT_OUTCOME: Final = "pilotlight.attempt.outcome"
+LOST: Final = "pilotlight.attempt.lost"
 STATE: Final = "pilotlight.breaker.state"
 REASON: Final = "pilotlight.failover.reason"
 OUTCOME: Final = "pilotlight.call.outcome"
@@ -150,6 +151,7 @@ SPANS: Final = (
             RETRIES,
             REASON,
             ATTEMPT_OUTCOME,
+            LOST,
             ERROR,
             INPUT,
             OUTPUT,

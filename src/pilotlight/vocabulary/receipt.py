@@ -28,6 +28,7 @@ class AttemptRecord:
     `model_substituted`.
     `cached_tokens` are those of the prompt that the provider knew already, `reasoning_tokens`
     those of the answer that were spent on thinking; `response_id` is the provider's own.
+    `lost` names what of the call the target's API could not be told: `logprobs`, `cache_control`.
     """
 
     target: str
@@ -50,6 +51,7 @@ class AttemptRecord:
     response_id: str | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class CheckedScanner(Scanner):
             self._break(_NO_DATA)
         self._name(name)
         self._called = name
-        strict = self._dialect is ANTHROPIC or not name or name.startswith(b"response.")
+        strict = self._dialect is ANTHROPIC or not name or b"response." in name
         self._named = name if strict and not any(each in name for each in _PULSE) else None
 
     def _stray(self, line: bytes) -> None:

@@ -99,7 +99,7 @@ class Post:
             port=parsed.port,
             target=parsed.raw_path,
         )
-        given = {
+        self.headers = {
             "host": parsed.netloc.decode("ascii"),
             "accept": "application/json",
             "accept-encoding": "identity",  # a compressed body can't be read in passing
@@ -108,7 +108,7 @@ class Post:
             "user-agent": "pilotlight",
             **headers,
         }
-        self._headers = _raw(given)
+        self._headers = _raw(self.headers)
 
     def send(
         self, body: bytes, tap: Tap | None, *, streaming: bool, more: Mapping[str, str] = _NONE

@@ -92,25 +92,25 @@ class Tap:
         """Note that the reader met an event that it can't read; `begun`: after some content."""
         self.garbled, self.terminal, self.contents = what, False, int(begun)
 
-    def drain(self) -> None:
+    def drain(self, *, past_the_end: bool = False) -> None:
         """Read on to the end mark where a library has stopped before it.
 
-        The attempt's clocks hold; a failure is in the record and not raised.
+        `past_the_end`: to HTTP's own end.  The attempt's clocks hold; a failure is in the record
+        and not raised.
         """
         with suppress(Exception):
-            while not self._settled:
+            while not self._settled(past_the_end):
                 next(self.body)
 
-    async def adrain(self) -> None:
+    async def adrain(self, *, past_the_end: bool = False) -> None:
         """The same for async."""
         with suppress(Exception):
-            while not self._settled:
+            while not self._settled(past_the_end):
                 await anext(self.body)
 
-    @property
-    def _settled(self) -> bool:
-        """Whether the wire has nothing more to tell."""
-        over = self.terminal or self.complete or self.broken
+    def _settled(self, past_the_end: bool) -> bool:
+        """Tell whether the wire has nothing more to say."""
+        over = (self.terminal and not past_the_end) or self.complete or self.broken
         return over or self.body is None or bool(self.garbled)
 
     def close(self) -> None:

@@ -64,7 +64,9 @@ def unsupported(ctx: CallContext, target: Target) -> str:
     if not same_space(ctx, target):
         return NO_SPACE
     room = target.room(ctx.call.options)
-    return "context" if room is not None and ctx.prompt_size.exceeds(room) else ""
+    if room is not None and ctx.prompt_size.exceeds(room):
+        return "context"
+    return target.unable(ctx.call)
 
 
 def same_space(ctx: CallContext, target: Target) -> bool:

@@ -123,6 +123,7 @@ class CallRecorder:
             response_id=f.response_id,
             cached_tokens=f.cached_tokens,
             reasoning_tokens=f.reasoning_tokens,
+            lost=f.lost,
         )
         self._add(record, moved)
 

@@ -12,9 +12,9 @@ from typing import Any
 from pilotlight.core.provider import Call
 from pilotlight.providers.cohere import translation
 from pilotlight.providers.connection import Connection
+from pilotlight.providers.openai.prepared import Reader
 from pilotlight.providers.openai.provider import DirectProvider
 from pilotlight.providers.openai.rules import Dialect
-from pilotlight.providers.openai.stream import Reader
 from pilotlight.wire.tap import Wire
 
 _NOTHING = Dialect(frozenset())  # is sent as litellm would

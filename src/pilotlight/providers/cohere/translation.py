@@ -283,6 +283,10 @@ class Reader:
             return None
         return {**self._head, "choices": [{"index": 0, "delta": said, "finish_reason": None}]}
 
+    def last(self) -> Json | None:
+        """Hold nothing back."""
+        return None
+
     def uncounted(self, chunk: Shape) -> Shape | None:
         """Return a chunk for a caller who did not ask for the tokens."""
         return Shape({name: chunk[name] for name in chunk if name != "usage"})

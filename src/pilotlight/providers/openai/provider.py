@@ -25,18 +25,17 @@ from pilotlight.providers.connection import Connection
 from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.litellm.clients import kind_of
 from pilotlight.providers.litellm.provider import LiteLLMProvider
+from pilotlight.providers.openai.prepared import Prepared, Reader
 from pilotlight.providers.openai.rules import Dialect, body_of, litellm_has_hooks
 from pilotlight.providers.openai.stream import (
     AsyncDirectSource,
     ChatReader,
     DirectSource,
-    Reader,
 )
 from pilotlight.providers.own_errors import status_error
 from pilotlight.providers.replies import ChatReply, flattened
 from pilotlight.wire.http import Post, Said, dumped, parsed
 from pilotlight.wire.tap import Tap, Wire, new_tap
-from pilotlight.wire.trace_context import trace_headers
 
 STREAM_OPTIONS: Final = "stream_options"
 PATH: Final = "/chat/completions"
@@ -62,15 +61,15 @@ class DirectProvider:
         """Ask once and judge the answer."""
         if attempt.gather:
             return gather(self, call, attempt)
-        if (body := self.body(call)) is None:
+        if (asked := self.prepared(call)) is None:
             return self._litellm.complete(call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
         tap = new_tap(self.wire, attempt.timeouts, watched=True)
         try:
-            said = self.place.send(body, tap, streaming=False, more=trace_headers())
+            said = asked.send(tap, streaming=False)
             said.read()
-            return self.judged(call, attempt, tap, self.answer(said))
+            return self.judged(call, attempt, tap, asked, self.answer(said, asked.place.url))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages, own=True)
 
@@ -78,29 +77,29 @@ class DirectProvider:
         """Ask once and judge the answer."""
         if attempt.gather:
             return await agather(self, call, attempt)
-        if (body := self.body(call)) is None:
+        if (asked := self.prepared(call)) is None:
             return await self._litellm.acomplete(call, attempt)
         if (mend := self.connection.keyless) is not None:
             return keyless_failure(attempt.target.name, mend)
         tap = new_tap(self.wire, attempt.timeouts, watched=True)
         try:
-            said = await self.place.asend(body, tap, streaming=False, more=trace_headers())
+            said = await asked.asend(tap, streaming=False)
             await said.aread()
-            return self.judged(call, attempt, tap, self.answer(said))
+            return self.judged(call, attempt, tap, asked, self.answer(said, asked.place.url))
         except Exception as error:
             return failure(attempt.target, tap, error, call.messages, own=True)
 
     def stream(self, call: Call, attempt: Attempt) -> Source:
         """Return the stream; the request is made by its first `next`."""
-        if (body := self.body(call)) is None or self.connection.keyless:
+        if (asked := self.prepared(call)) is None or self.connection.keyless:
             return self._litellm.stream(call, attempt)
-        return DirectSource(self, call, attempt, body)
+        return DirectSource(self, call, attempt, asked)
 
     def astream(self, call: Call, attempt: Attempt) -> AsyncSource:
         """Return the stream; the request is made by its first `anext`."""
-        if (body := self.body(call)) is None or self.connection.keyless:
+        if (asked := self.prepared(call)) is None or self.connection.keyless:
             return self._litellm.astream(call, attempt)
-        return AsyncDirectSource(self, call, attempt, body)
+        return AsyncDirectSource(self, call, attempt, asked)
 
     def handle(self, attempt: Attempt, asynchronous: bool) -> AttemptTarget:
         """Return what a decorated function is given."""
@@ -138,7 +137,7 @@ class DirectProvider:
         assert pool is not None, "an endpoint without an address is litellm's"
         return Post(pool, self.url, headers)
 
-    def body(self, call: Call, *, counted: bool = True) -> bytes | None:
+    def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
         """Return the request as it is sent; None if litellm is to send it.
 
         A stream's tokens are asked for, for the receipt, unless not `counted`.
@@ -151,7 +150,7 @@ class DirectProvider:
         if counted and self.asks_for_count(call):
             body["stream_options"] = {"include_usage": True}
         try:
-            return dumped(body)
+            return Prepared(self.place, dumped(body), self.shaped, self.reader)
         except (TypeError, ValueError, RecursionError):  # an SDK's own objects, for instance
             return None
 
@@ -173,26 +172,27 @@ class DirectProvider:
         given = {**self.connection.spec.options, **call.options}.get(STREAM_OPTIONS)
         return able and given is None and self.counts is not False
 
-    def answer(self, said: Said) -> dict[str, Any]:
+    def answer(self, said: Said, url: str) -> dict[str, Any]:
         """Return the JSON of a success; raises what a refusal is to its callers."""
         if not said.is_success:
-            raise self.refusal(said)
+            raise self.refusal(said, url)
         return parsed(said.content)
 
-    def refusal(self, said: Said) -> Exception:
+    def refusal(self, said: Said, url: str) -> Exception:
         """Return the exception of an answer that is none."""
         spec = self.connection.spec
-        return status_error(said, self.place.url, spec.provider, spec.bare_model)
+        return status_error(said, url, spec.provider, spec.bare_model)
 
     def judged(
-        self, call: Call, attempt: Attempt, tap: Tap, data: dict[str, Any]
+        self, call: Call, attempt: Attempt, tap: Tap, asked: Prepared, data: dict[str, Any]
     ) -> Answered | Failed:
         """Hold an answer against the wire."""
         from pilotlight.diagnosis.classify import judge
 
         spec = self.connection.spec
-        data = self.shaped(data)
+        data = asked.shaped(data)
         view = view_of(data, spec.bare_model, tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
             return verdict_failure(attempt.target, verdict)
-        return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))
+        facts = asked.told(facts_of(view, tap, data))
+        return Answered(ChatReply(data, spec.provider), facts)

@@ -13,16 +13,16 @@ from pilotlight.diagnosis.prompt_texts import Texts
 from pilotlight.diagnosis.report import failure, verdict_failure
 from pilotlight.errors import ProviderFault
 from pilotlight.providers import shapes
+from pilotlight.providers.openai.prepared import Prepared
 from pilotlight.providers.own_errors import in_band_error
 from pilotlight.providers.replies import flattened
 from pilotlight.wire.event_forms import FORMS, odd, odd_evidence
 from pilotlight.wire.server_sent_events import EventDecoder, read_event
 from pilotlight.wire.tap import Wire, new_tap
-from pilotlight.wire.trace_context import trace_headers
 
 if TYPE_CHECKING:
     from pilotlight.providers.connection import Connection
-    from pilotlight.wire.http import Post, Said
+    from pilotlight.wire.http import Said
 
 LAST_WORD: Final = b"[DONE]"
 PATIENCE: Final = 0.25  # seconds for HTTP's own end after the last word, for the connection's sake
@@ -43,31 +43,11 @@ class Server(Protocol):
     @property
     def connection(self) -> Connection: ...
 
-    @property
-    def place(self) -> Post: ...
-
     def asks_for_count(self, call: Call) -> bool: ...
 
-    def body(self, call: Call, *, counted: bool = True) -> bytes | None: ...
+    def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None: ...
 
-    def refusal(self, said: Said) -> Exception: ...
-
-    def reader(self) -> Reader: ...
-
-
-class Reader(Protocol):
-    """Makes OpenAI's chunks of one stream's events."""
-
-    events: EventDecoder
-
-    def odd(self, event: dict[str, Any]) -> str:
-        """Return what of an event does not have its form; "" if everything has."""
-
-    def chunk(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the chunk of an event, or None if it has nothing to say to a reader."""
-
-    def uncounted(self, chunk: shapes.Shape) -> shapes.Shape | None:
-        """Return a chunk without the tokens; None if nothing is left of it."""
+    def refusal(self, said: Said, url: str) -> Exception: ...
 
 
 class ChatReader:
@@ -95,6 +75,10 @@ class ChatReader:
                 choice["delta"] = {}
         return flattened(event, "delta")
 
+    def last(self) -> dict[str, Any] | None:
+        """Hold nothing back."""
+        return None
+
     def uncounted(self, chunk: shapes.Shape) -> shapes.Shape | None:
         """Return a chunk without the tokens; None if nothing is left of it."""
         return None if self._wordless else chunk
@@ -103,18 +87,18 @@ class ChatReader:
 class _Source:
     """What the two colours of stream share: what has been read, and how it is judged."""
 
-    def __init__(self, provider: Server, call: Call, attempt: Attempt, body: bytes) -> None:
+    def __init__(self, provider: Server, call: Call, attempt: Attempt, prepared: Prepared) -> None:
         self._provider = provider
         self._call = call
         self._attempt = attempt
-        self._body = body
+        self._prepared = prepared
         self._asks = provider.asks_for_count(call)
         self.tap = self._tap = new_tap(
             provider.wire, attempt.timeouts, watched=True, checks=False, gathers=attempt.gather
         )
         spec = provider.connection.spec
         self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
-        self._reader = provider.reader()
+        self._reader = prepared.reader()
         self._said_done = False  # the last word was read
         self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
         options = call.options.get("stream_options") or {}
@@ -142,9 +126,9 @@ class _Source:
         view = notes.view(tap)
         if (verdict := judge(tap, view, prompt_texts=Texts(self._call.messages))) is not None:
             return verdict_failure(self._attempt.target, verdict, notes.text, notes.tool_calls)
-        return Ended(facts_of(view, tap, notes))
+        return Ended(self._prepared.told(facts_of(view, tap, notes)))
 
-    def _uncounted(self, said: Said) -> bytes | None:
+    def _uncounted(self, said: Said) -> Prepared | None:
         """Return the request to send instead where our own wish may be what was refused.
 
         Some servers refuse what they don't know; then they are not asked for it again.
@@ -152,11 +136,11 @@ class _Source:
         known = not self._asks or self._provider.counts is not None or self._attempt.gather
         if known or said.status_code not in (400, 422) or not _UNKNOWN_OPTION.search(said.text):
             return None
-        return self._provider.body(self._call, counted=False)
+        return self._provider.prepared(self._call, counted=False)
 
     def _accepted(self, said: Said, counted: bool) -> None:
         if not said.is_success:
-            raise self._provider.refusal(said)
+            raise self._provider.refusal(said, self._prepared.place.url)
         if self._asks:
             self._provider.counts = counted
             self._provider.connection.streamable.lossy |= not counted
@@ -179,11 +163,20 @@ class _Source:
         said = read_event(data)
         if said.get("error") and not said.get("choices"):
             spec = self._provider.connection.spec
-            raise in_band_error(said, self._provider.place.url, spec.provider, spec.bare_model)
+            url = self._prepared.place.url
+            raise in_band_error(said, url, spec.provider, spec.bare_model)
         if name := self._reader.odd(said):
             raise ProviderFault("malformed_response", evidence=odd_evidence(name))
-        if (made := self._reader.chunk(said)) is None:
-            return None
+        made = self._reader.chunk(said)
+        return None if made is None else self._noted(made)
+
+    def _last(self) -> Any | None:
+        """Return what the reader has held back, once the stream is over."""
+        made = self._reader.last()
+        return None if made is None else self._noted(made)
+
+    def _noted(self, made: dict[str, Any]) -> Any | None:
+        """Take note of a chunk; None for one that says nothing to who did not ask for tokens."""
         chunk = shapes.Shape(made)
         self._notes.add(chunk)
         if self._notes.whole:
@@ -204,7 +197,12 @@ class DirectSource(_Source):
     def __next__(self) -> Any:
         while True:
             while not self._ready:
-                self._read_on()
+                try:
+                    self._read_on()
+                except StopIteration:
+                    if (chunk := self._last()) is None:
+                        raise
+                    return chunk
             data = self._ready.popleft()
             if data == LAST_WORD:
                 self._said_done = True
@@ -215,7 +213,7 @@ class DirectSource(_Source):
 
     def _read_on(self) -> None:
         if self._pieces is None:
-            said = self._send(self._body)
+            said = self._send(self._prepared)
             if (plain := self._uncounted(said)) is not None:
                 said = self._send(plain)
             self._accepted(said, counted=plain is None)
@@ -227,9 +225,8 @@ class DirectSource(_Source):
                 raise
             self._ready.extend(rest)
 
-    def _send(self, body: bytes) -> Said:
-        place = self._provider.place
-        said = place.send(body, self._tap, streaming=True, more=trace_headers())
+    def _send(self, prepared: Prepared) -> Said:
+        said = prepared.send(self._tap, streaming=True)
         if not said.is_success:
             said.read()
         return said
@@ -250,7 +247,12 @@ class AsyncDirectSource(_Source):
     async def __anext__(self) -> Any:
         while True:
             while not self._ready:
-                await self._read_on()
+                try:
+                    await self._read_on()
+                except StopAsyncIteration:
+                    if (chunk := self._last()) is None:
+                        raise
+                    return chunk
             data = self._ready.popleft()
             if data == LAST_WORD:
                 self._said_done = True
@@ -261,7 +263,7 @@ class AsyncDirectSource(_Source):
 
     async def _read_on(self) -> None:
         if self._pieces is None:
-            said = await self._send(self._body)
+            said = await self._send(self._prepared)
             if (plain := self._uncounted(said)) is not None:
                 said = await self._send(plain)
             self._accepted(said, counted=plain is None)
@@ -273,9 +275,8 @@ class AsyncDirectSource(_Source):
                 raise
             self._ready.extend(rest)
 
-    async def _send(self, body: bytes) -> Said:
-        place = self._provider.place
-        said = await place.asend(body, self._tap, streaming=True, more=trace_headers())
+    async def _send(self, prepared: Prepared) -> Said:
+        said = await prepared.asend(self._tap, streaming=True)
         if not said.is_success:
             await said.aread()
         return said

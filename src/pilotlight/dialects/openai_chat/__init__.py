@@ -1,0 +1,33 @@
+"""OpenAI's chat completions, POST /chat/completions, and the many servers that speak it."""
+
+from pilotlight.dialects.openai_chat.answer import LAST_WORD, Reader, read_answer, read_refusal
+from pilotlight.dialects.openai_chat.caller import (
+    Writer,
+    read_request,
+    write_answer,
+    write_refusal,
+)
+from pilotlight.dialects.openai_chat.manners import MANNERS, Manner, manner_of
+from pilotlight.dialects.openai_chat.request import write_request
+
+__all__ = [
+    "LAST_WORD",
+    "MANNERS",
+    "Manner",
+    "Reader",
+    "Writer",
+    "manner_of",
+    "name",
+    "read_answer",
+    "read_refusal",
+    "read_request",
+    "reader",
+    "write_answer",
+    "write_refusal",
+    "write_request",
+    "writer",
+]
+
+name = "openai_chat"
+reader = Reader
+writer = Writer

@@ -1,0 +1,71 @@
+"""How servers that speak OpenAI's dialect differ from OpenAI, as data.
+
+Sources: the API references of OpenAI, Mistral, DeepSeek and Moonshot, and their refusals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pilotlight.dialects.fields import words
+from pilotlight.dialects.history import MISTRAL_IDS, OPENAI_IDS, IdRule
+
+_OPENAI: Final = words(
+    "messages model audio frequency_penalty function_call functions logit_bias logprobs"
+    " max_completion_tokens max_tokens metadata modalities moderation n parallel_tool_calls"
+    " prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention"
+    " reasoning_effort response_format safety_identifier seed service_tier stop store stream"
+    " stream_options temperature tool_choice tools top_logprobs top_p user verbosity"
+    " web_search_options"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What one server takes beside, or instead of, what OpenAI takes.
+
+    `options` are those that it knows, None where it passes over what it does not know, also
+    fields of messages, kinds of parts and of tools.  `reasoning`: an assistant's
+    `reasoning_content` may, or must, be sent back to it.
+    """
+
+    options: frozenset[str] | None = _OPENAI
+    ids: IdRule = OPENAI_IDS
+    reasoning: bool = False
+    thoughts: bool = False  # as parts of the content
+    developer: bool = False  # the role of this name; else it is the system's
+    cache_marks: bool = False
+    models: bool = False  # its models are OpenAI's own, see `models`
+    names: Mapping[str, str] = field(default_factory=dict)  # of options that are called otherwise
+    fields: frozenset[str] = frozenset()  # of messages, beside OpenAI's
+
+
+# Anything else is "Extra inputs are not permitted" there.
+_MISTRAL: Final = words(
+    "messages model frequency_penalty guardrails max_tokens metadata n parallel_tool_calls"
+    " prediction presence_penalty prompt_cache_key prompt_mode random_seed reasoning_effort"
+    " response_format safe_prompt service_tier stop stream temperature tool_choice tools top_p"
+)
+_OLD_LIMIT: Final = {"max_completion_tokens": "max_tokens"}
+_ANY: Final = Manner(options=None)
+MANNERS: Final[Mapping[str, Manner]] = {
+    "openai": Manner(developer=True, models=True),
+    "azure": Manner(developer=True, models=True),
+    "mistral": Manner(
+        _MISTRAL,
+        MISTRAL_IDS,
+        thoughts=True,
+        names={**_OLD_LIMIT, "seed": "random_seed"},
+        fields=words("prefix"),
+    ),
+    "deepseek": Manner(options=None, reasoning=True, names=_OLD_LIMIT),
+    "moonshot": Manner(options=None, reasoning=True, names=_OLD_LIMIT),
+    "openrouter": Manner(options=None, reasoning=True, developer=True, cache_marks=True),
+}
+
+
+def manner_of(provider: str) -> Manner:
+    """Return how a provider differs; of one that is not known, what most servers take."""
+    return MANNERS.get(provider, _ANY)

@@ -1,0 +1,163 @@
+"""A request of the pivot as OpenAI takes it: the same, without what is none of OpenAI's.
+
+What came from nobody else goes out as it came.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pilotlight.dialects import pivot
+from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
+from pilotlight.dialects.fields import objects, part, text, words
+from pilotlight.dialects.history import fit, lose_own
+from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
+from pilotlight.dialects.openai_chat.models import fit_model
+from pilotlight.dialects.parts import THOUGHTS, parts_of
+
+_PARTS: Final = words("text image_url input_audio file refusal")
+_SHOWN: Final = words("image_url input_audio file")
+_FIELDS: Final = words("role content name tool_calls tool_call_id function_call refusal audio")
+_CALL: Final = words("id type function custom")
+_TOOLS: Final = ("function", "custom")
+_THOUGHT: Final = ("reasoning_content", "thinking_blocks")
+# Fields of an answer that say nothing new when they come back.
+_ECHOES: Final = words(
+    "annotations images provider_specific_fields thinking_blocks is_error reasoning_content"
+)
+_FOREIGN: Final = words("image document search_result container_upload")  # parts of Anthropic's
+
+
+def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
+    """Write a request of the pivot.  Raises Unable, and nothing else."""
+    losses = Losses()
+    body = {name: value for name, value in request.items() if value is not None}
+    extra, model = part(body, "extra_body"), text(request, "model") or ""
+    for name in manner.names.keys() & body.keys():
+        body[manner.names[name]] = body.pop(name)
+    for name in list(body):
+        if name in _CARRIAGE or name.startswith("litellm_"):
+            del body[name]
+        elif manner.options is not None and name not in manner.options:
+            value = body.pop(name)
+            if pivot.asks(name, value):
+                losses.add(name)
+    if manner.models:
+        fit_model(body, model, losses)
+    _put_tools(body, losses, manner)
+    given = pivot.checked_messages(request.get("messages"))
+    try:
+        messages = fit([_message(m, f"messages[{i}]", losses, manner) for i, m in enumerate(given)],
+                       manner.ids, losses)  # fmt: skip
+    except RecursionError:
+        raise Unable("the request is nested too deep") from None
+    body["messages"] = _shown_later([each for each in messages if not _is_silent(each)])
+    if not body["messages"]:
+        raise Unable("no message says anything")
+    return Written(body | extra, Asked(model=model), losses.sorted())
+
+
+_CARRIAGE: Final = (pivot.CARRIAGE | {"extra_body"}) - {"stream_options"}
+
+
+def _put_tools(body: Json, losses: Losses, manner: Manner) -> None:
+    tools = body.get("tools")
+    if tools is None:
+        return
+    if type(tools) is not list or not all(type(tool) is dict for tool in tools):
+        raise Unable("tools is no list of objects")
+    found = []
+    for tool in tools:
+        open_ = manner.options is None and pivot.vendor_of(tool) == "openai"
+        if open_ or text(tool, "type") in _TOOLS or "function" in tool:
+            found.append(tool if manner.cache_marks else _unmarked(tool, losses))
+        elif type(schema := tool.get("input_schema")) is dict and text(tool, "name"):
+            function = {"name": tool["name"], "parameters": schema}
+            described = {n: tool[n] for n in ("description", "strict") if tool.get(n)}
+            found.append({"type": "function", "function": {**function, **described}})
+        else:
+            pivot.lose_tool(tool, losses)
+    if found:
+        body["tools"] = found
+    else:
+        for name in ("tools", "tool_choice", "parallel_tool_calls"):
+            body.pop(name, None)
+
+
+def _unmarked(given: Json, losses: Losses) -> Json:
+    """Return a part or a tool without a cache mark; OpenAI caches without being told."""
+    if "cache_control" not in given:
+        return given
+    if given["cache_control"] is not None:
+        losses.add("cache_control")
+    return {name: value for name, value in given.items() if name != "cache_control"}
+
+
+def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
+    lose_own(message, None, losses)
+    if not manner.reasoning and any(message.get(name) for name in _THOUGHT):
+        losses.add("reasoning")
+    found = message if manner.cache_marks else _unmarked(message, losses)
+    if not manner.developer and message["role"] == "developer":
+        found = {**found, "role": "system"}
+    dropped = _dropped(found, manner)
+    if dropped:
+        for name in dropped - _ECHOES:
+            if found[name]:
+                losses.add(name)
+        found = {name: value for name, value in found.items() if name not in dropped}
+    if type(message.get("content")) is list:
+        found = {**found, "content": _parts(message, at, losses, manner)}
+    if any(call.keys() - _CALL for call in objects(message, "tool_calls")):
+        calls = [{n: v for n, v in c.items() if n in _CALL} for c in objects(message, "tool_calls")]
+        found = {**found, "tool_calls": calls}
+    if found.get("content") == [] and found.get("tool_calls"):
+        found = {**found, "content": None}
+    return found
+
+
+def _dropped(message: Json, manner: Manner) -> set[str]:
+    if manner.options is None:
+        return (message.keys() & _ECHOES) - ({"reasoning_content"} if manner.reasoning else set())
+    return message.keys() - _FIELDS - manner.fields
+
+
+def _is_silent(message: Json) -> bool:
+    """Tell an assistant's turn that says nothing, such as one of a search of another vendor's."""
+    said = ("content", "tool_calls", "function_call", "refusal", "audio")
+    return message["role"] == "assistant" and not any(message.get(name) for name in said)
+
+
+def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]:
+    found = []
+    for place, given in enumerate(parts_of(message, at)):
+        kind = given["type"]
+        if kind in THOUGHTS and not (manner.thoughts and type(given.get("thinking")) is list):
+            losses.add("reasoning")
+            continue
+        if kind not in _PARTS and (manner.options is not None or kind in _FOREIGN):
+            raise Unable(f"{at}.content[{place}] is a {kind[:40]}, which OpenAI does not take")
+        found.append(given if manner.cache_marks else _unmarked(given, losses))
+    return found
+
+
+def _shown_later(messages: list[Json]) -> list[Json]:
+    """Let the user show the pictures of a tool's result: there, OpenAI takes texts alone."""
+    found: list[Json] = []
+    shown: list[Json] = []
+    for message in messages:
+        if message["role"] != "tool" and shown:
+            found.append({"role": "user", "content": shown})
+            shown = []
+        content: Any = message.get("content")
+        if message["role"] == "tool" and type(content) is list:
+            media = [each for each in content if text(each, "type") in _SHOWN]
+            if media:
+                shown += media
+                rest = [each for each in content if text(each, "type") not in _SHOWN]
+                message = {**message, "content": rest or _BELOW}  # noqa: PLW2901
+        found.append(message)
+    return [*found, {"role": "user", "content": shown}] if shown else found
+
+
+_BELOW: Final = "(shown below)"

@@ -1,0 +1,1 @@
+"""Claude and Gemini, asked in their own dialects."""
