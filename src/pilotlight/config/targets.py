@@ -117,8 +117,8 @@ class TargetConfig(Table):
     )
     via: Literal["litellm"] | None = Field(
         default=None,
-        description="`litellm` sends every call through litellm; not for Ollama; not set: "
-        "straight to an OpenAI-style server where that is the same",
+        description="`litellm` sends every call through litellm; not for Ollama; not set: Claude, "
+        "Gemini, Cohere and OpenAI-style servers are asked directly",
     )
 
     @property
