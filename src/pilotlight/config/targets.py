@@ -145,7 +145,7 @@ class TargetConfig(Table):
         if not local:
             return MaintenancePolicy(health, interval=interval, recovery=recovery)
         # A cloud model is never loaded here: there is nothing to keep warm.
-        warm = self.warm or ("never" if self.is_cloud else "when-degraded")
+        warm = "never" if self.is_cloud else self.warm or "when-degraded"
         return MaintenancePolicy(health, warm, self.warm_timeout, self.pull, interval, recovery)
 
     def spec(self, name: str) -> Spec:
