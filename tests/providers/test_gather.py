@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from broken_streams import STREAMS, TEXT, WORDS, broken_streams
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pilotlight import AllTargetsFailed, Answer, Fault
+from pilotlight import AllTargetsFailed, Answer, Fault, receipts
 from pilotlight.app import Pilotlight
 from pilotlight.config.schema import parse
 from pilotlight.records.lines import encode
@@ -111,12 +111,15 @@ class Primary:
     to_stream: Say
     over: threading.Event = field(default_factory=threading.Event)
     asked: list[bool] = field(default_factory=list)
+    to_plain: bytes | None = None  # None: a whole answer
 
     def __call__(self, path: str, body: bytes) -> bytes:
         if "/spare/" in path:
             return said(FROM_SPARE)
         self.asked.append(wants_stream(path, body))
-        return self.to_stream(path, body) if self.asked[-1] else said(WHOLE[self.wire])
+        if self.asked[-1]:
+            return self.to_stream(path, body)
+        return said(WHOLE[self.wire]) if self.to_plain is None else self.to_plain
 
     def silent(self, *_: object) -> bytes:
         self.over.wait(30)
@@ -250,6 +253,41 @@ def test_a_whole_answer_to_a_stream_s_request_is_taken(way, colour, indent):
         answer = ask(asked, colour)
         assert answer.text == TEXT and answer.receipt.served_by == "first"
         assert answer.receipt.attempts[0].completion_tokens == 3
+
+
+ENDS = ("stop", "length", "tool_calls", "content_filter", None)
+
+
+@pytest.mark.parametrize("way", ["direct", "litellm"])
+@pytest.mark.parametrize("text", [TEXT, "", None])
+@pytest.mark.parametrize("thought", [0, 386])
+@pytest.mark.parametrize("end", ENDS)
+def test_a_whole_body_means_the_same_in_the_place_of_a_stream(way, text, thought, end):
+    """Whoever reads events finds one in it, with an end and a count, and no words."""
+    message = {"role": "assistant", "content": text}
+    counts = {**OPENAI["usage"], "completion_tokens_details": {"reasoning_tokens": thought}}
+    choice = {"index": 0, "message": message, "finish_reason": end}
+    body = said({**OPENAI, "choices": [choice], "usage": counts})
+    told = []
+    for gather in ("auto", "never"):
+        with route(way, lambda *_: body) as (asked, primary):
+            primary.to_plain = body
+            asked = replace(asked, policy=replace(asked.policy, gather=gather))
+            told.append(outcome(asked))
+            assert primary.asked[0] is (gather == "auto")
+    assert told[0] == told[1]
+
+
+def outcome(asked: Route) -> tuple[object, ...]:
+    """What came of it: the answer, or why there is none."""
+    with receipts() as log:
+        try:
+            answer = ask(asked, "sync").text
+        except Exception as error:
+            answer = str(error)
+    first = log[0].attempts[0]
+    # litellm makes up an end that was not told.
+    return answer, log[0].served_by, first.fault, first.finish_reason or "stop"
 
 
 @COLOURS

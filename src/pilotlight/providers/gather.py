@@ -19,14 +19,17 @@ from pilotlight.core.provider import (
     Provider,
     Source,
 )
-from pilotlight.diagnosis.report import failure
+from pilotlight.diagnosis.answer_view import facts_of, view_of
+from pilotlight.diagnosis.prompt_texts import Texts
+from pilotlight.diagnosis.report import failure, verdict_failure
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.gathering import Gathering
-from pilotlight.providers.litellm.operations import reread
 from pilotlight.providers.replies import ChatReply
+from pilotlight.providers.reread import as_openai
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire.clocks import STREAM_TYPES
 from pilotlight.wire.field_types import choices_of, mended
+from pilotlight.wire.http import parsed
 from pilotlight.wire.marks import search_for
 from pilotlight.wire.tap import Tap
 
@@ -108,9 +111,10 @@ class _Answer:
     def is_plain(self, tap: Tap, outcome: Ended | Failed) -> bool:
         """Tell whether the server has sent, in place of a stream, what may be a whole answer.
 
-        Ollama's, a line of JSON, has been read as such, and its word on where the model ran.
+        Whoever reads events may have found one in it, without its words.  Ollama's, a line of
+        JSON, has been read as such, and its word on where the model ran.
         """
-        unread = isinstance(outcome, Failed) and outcome.report.fault in _UNREAD
+        unread = isinstance(outcome, Ended) or outcome.report.fault in _UNREAD
         if not unread or self._connection.wire == "ollama":
             return False
         streamed = tap.headers.get("content-type", "").startswith(STREAM_TYPES)
@@ -132,10 +136,10 @@ class _Answer:
     def judged(self, tap: Tap, outcome: Ended | Failed) -> Answered | Failed:
         """Return the whole answer, or what is wrong with it."""
         try:
-            if isinstance(outcome, Ended):
-                return self._whole(tap, outcome)
             if not tap.streaming and (plain := self._plain(tap)) is not None:
                 return plain
+            if isinstance(outcome, Ended):
+                return self._whole(tap, outcome)
         except Exception as odd:  # chunks of kinds that nobody promised
             return failure(self._attempt.target, tap, odd, self._call.messages, own=True)
         report = outcome.report
@@ -152,8 +156,19 @@ class _Answer:
             facts = replace(facts, prompt_tokens=None, completion_tokens=None)
         return Answered(ChatReply(data, self._connection.spec.provider), facts)
 
-    def _plain(self, tap: Tap) -> Answered | None:
-        """Return the answer of a server that never streams; it is not asked to again."""
-        answer = reread(self._connection, self._call, self._attempt, tap)
-        self._connection.streamable.lossy |= answer is not None
-        return answer
+    def _plain(self, tap: Tap) -> Answered | Failed | None:
+        """Return what a server says that never streams; it is not asked to again.
+
+        None: the body shows no chat's answer, good or bad.
+        """
+        from pilotlight.diagnosis.classify import judge
+
+        body, spec = tap.whole, self._connection.spec
+        data = as_openai(parsed(body)) if body and (tap.status or 0) < 300 else None
+        if data is None:
+            return None
+        self._connection.streamable.lossy = True
+        view = view_of(data, spec.bare_model, tap)
+        if (verdict := judge(tap, view, prompt_texts=Texts(self._call.messages))) is not None:
+            return verdict_failure(self._attempt.target, verdict)
+        return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))
