@@ -56,23 +56,23 @@ def _once(server: ChaosServer, ask: Callable[[Route], str], backed: bool) -> tup
 
 
 def _complete(route: Route) -> str:
-    return route.complete(ASK, deadline=SECONDS).text
+    return route.complete(ASK, total_timeout=SECONDS).text
 
 
 def _acomplete(route: Route) -> str:
     async def ask() -> str:
-        return (await route.acomplete(ASK, deadline=SECONDS)).text
+        return (await route.acomplete(ASK, total_timeout=SECONDS)).text
 
     return asyncio.run(ask())
 
 
 def _stream(route: Route) -> str:
-    return "".join(_text(chunk) for chunk in route.stream(ASK, deadline=SECONDS))
+    return "".join(_text(chunk) for chunk in route.stream(ASK, total_timeout=SECONDS))
 
 
 def _astream(route: Route) -> str:
     async def ask() -> str:
-        return "".join([_text(chunk) async for chunk in route.astream(ASK, deadline=SECONDS)])
+        return "".join([_text(chunk) async for chunk in route.astream(ASK, total_timeout=SECONDS)])
 
     return asyncio.run(ask())
 

@@ -18,7 +18,7 @@ GROUPS = (
     "outage",
     "herd",
     "recovery",
-    "total_timeout",
+    "deadline",
     "surge",
     "telemetry",
     "fleet",

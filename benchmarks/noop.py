@@ -19,7 +19,7 @@ CHUNK = "word "
 ANSWER = Answered("an answer")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class Handle:
     """What a decorated function is given, with a real tap: that is part of the cost."""
 

@@ -148,7 +148,7 @@ class Doors:
             return ask(ASK, total_timeout=plan.total_timeout, private=plan.private or None)
         litellms = pilotlight.acompletion if plan.shape[0] == "a" else pilotlight.completion
         stream = plan.shape.endswith("stream")
-        return litellms(plan.route, ASK, timeout=plan.total_timeout, stream=stream)
+        return litellms(plan.route, ASK, total_timeout=plan.total_timeout, stream=stream)
 
 
 def run(doors: Doors, plan: Plan, clock: Callable[[], float] = time.monotonic) -> Ended:

@@ -91,7 +91,7 @@ def _served(panel: Panel, calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield from _named(panel, "served", "by priority")
     yield from _legend(
         panel.top - 14,
-        [("queued", "in the queue"), ("served", "being served"), ("until", "total_timeout")],
+        [("queued", "in the queue"), ("served", "being served"), ("until", "deadline")],
     )
     yield from panel.ruled(0.25, "s")
     for index, call in enumerate(calls):

@@ -19,6 +19,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar, cast, overload
@@ -354,7 +355,8 @@ def _handle(ctx: CallContext, attempt: Attempt, asynchronous: bool) -> Any:
     """Return what the function is given; its tap knows it, and the wish on broken events."""
     handle = attempt.target.provider.handle(attempt, asynchronous)
     handle.tap.skips = ctx.call.skip_broken
-    handle.tap.target = ref(handle)  # not itself, or only the garbage collector would free the two
+    with suppress(TypeError):  # an object of a plugin's own may take no weak reference
+        handle.tap.target = ref(handle)  # not itself, or only the collector would free the two
     return handle
 
 

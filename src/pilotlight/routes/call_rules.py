@@ -92,8 +92,10 @@ def check_terms(private: Any, seconds: Any, priority: Any, timeout: Any = None) 
     if private is not None and type(private) is not bool:
         raise InvalidCall(f"private is a {type(private).__name__}; it should be True or False")
     for name, given in (("total_timeout", seconds), ("timeout", timeout)):
+        if given is None:
+            continue
         number = isinstance(given, int | float) and type(given) is not bool
-        if given is not None and not (number and 0 < given <= FOREVER):
+        if not (number and 0 < given <= FOREVER):
             raise InvalidCall(
                 f"{name}={given!r}: a time limit is a positive number of seconds; "
                 "leave it out for none"
