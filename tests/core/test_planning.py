@@ -153,3 +153,16 @@ def test_whatever_state_a_target_is_in_planning_leaves_it_so(data):
             refusal(made, each)
             each.health.breaker.retry_after  # noqa: B018 - to look at it is the test
     assert [seen(each) for each in targets] == before
+
+
+def test_what_an_api_can_not_be_told_is_asked_once_for_a_call(clock):
+    """Plans ask again and again who could answer, and some have to write the request to know."""
+    asked = []
+    a, b = target("a", clock), target("b", clock)
+    b.unable = lambda call: asked.append(call) or ""
+    for _ in range(2):
+        talk, _ = flow([a, b], clock, deadline=clock() + 30)
+        next(talk)
+        assert talk.send(fails(Fault.TIMEOUT)).target is b
+        talk.close()
+    assert len(asked) == 2

@@ -50,6 +50,7 @@ class CallContext:
     random: Callable[[], float] = field(default=random.random)
     prompt_size: PromptSize = field(default_factory=PromptSize)
     game_days: GameDays | None = None
+    unable: dict[Target, str] = field(default_factory=dict)  # what each said of the call
 
 
 Again: TypeAlias = Literal["suspected", "throttled", "worn"]

@@ -66,7 +66,9 @@ def unsupported(ctx: CallContext, target: Target) -> str:
     room = target.room(ctx.call.options)
     if room is not None and ctx.prompt_size.exceeds(room):
         return "context"
-    return target.unable(ctx.call)
+    if (untold := ctx.unable.get(target)) is None:  # plans ask more than once about a call
+        untold = ctx.unable[target] = target.unable(ctx.call)
+    return untold
 
 
 def same_space(ctx: CallContext, target: Target) -> bool:

@@ -49,7 +49,7 @@ def _new_id() -> str:
 
 @dataclass(slots=True)
 class CallRecorder:
-    """Writes a call's receipt as the flow goes, and tells the shield and the listeners.
+    """Writes a call's receipt as the flow goes, and tells the interceptor and the listeners.
 
     Collectors are noted when the call starts, so that one that goes on in another
     thread or task still reports to the block it began in.

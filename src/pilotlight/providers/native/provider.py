@@ -47,28 +47,22 @@ class NativeProvider(DirectProvider):
         super().__init__(connection, _NOTHING)
         self.wire = connection.wire
         self._manners = MANNERS[connection.wire]
-        self._looked: tuple[Any, Any, str] = (None, None, "")  # at the call of `unable`
 
     def unable(self, call: Call) -> str:
         """Return what of a call this API can't be told; empty where litellm is to tell it.
 
         litellm leaves such things out without a word: sound for Claude, the fifth stop sequence.
         """
-        messages, options, found = self._looked  # a route asks more than once about a call
-        if messages is call.messages and options is call.options:
-            return found
         options = {**self.connection.spec.options, **call.options}
         if _is_simple(call.messages, options) or _is_litellms(call, options):
             return ""
-        found = ""
         try:
             self._written(call, options)
         except Unable as told:
-            found = str(told)
+            return str(told)
         except (TypeError, ValueError, RecursionError):
             pass
-        self._looked = (call.messages, call.options, found)
-        return found
+        return ""
 
     def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
         """Return the request as it is sent; None if litellm is to send it."""
