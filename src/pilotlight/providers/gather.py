@@ -19,17 +19,14 @@ from pilotlight.core.provider import (
     Provider,
     Source,
 )
-from pilotlight.diagnosis.answer_view import facts_of, view_of
-from pilotlight.diagnosis.prompt_texts import Texts
-from pilotlight.diagnosis.report import failure, verdict_failure
+from pilotlight.diagnosis.report import failure
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.gathering import Gathering
 from pilotlight.providers.replies import ChatReply
-from pilotlight.providers.reread import as_openai
+from pilotlight.providers.reread import shown
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire.clocks import STREAM_TYPES
 from pilotlight.wire.field_types import choices_of, mended
-from pilotlight.wire.http import parsed
 from pilotlight.wire.marks import search_for
 from pilotlight.wire.tap import Tap
 
@@ -161,14 +158,6 @@ class _Answer:
 
         None: the body shows no chat's answer, good or bad.
         """
-        from pilotlight.diagnosis.classify import judge
-
-        body, spec = tap.whole, self._connection.spec
-        data = as_openai(parsed(body)) if body and (tap.status or 0) < 300 else None
-        if data is None:
-            return None
-        self._connection.streamable.lossy = True
-        view = view_of(data, spec.bare_model, tap)
-        if (verdict := judge(tap, view, prompt_texts=Texts(self._call.messages))) is not None:
-            return verdict_failure(self._attempt.target, verdict)
-        return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))
+        found = shown(self._connection, self._call, self._attempt, tap)
+        self._connection.streamable.lossy |= found is not None
+        return found

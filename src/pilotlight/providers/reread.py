@@ -12,15 +12,48 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pilotlight.core.provider import Answered, Attempt, Call, Failed
+from pilotlight.diagnosis.answer_view import facts_of, view_of
+from pilotlight.diagnosis.prompt_texts import Texts
+from pilotlight.diagnosis.report import verdict_failure
 from pilotlight.providers.cohere import translation
-from pilotlight.providers.replies import flattened
+from pilotlight.providers.connection import Connection
+from pilotlight.providers.replies import ChatReply, flattened
 from pilotlight.wire.field_types import count_in, dict_in, list_in, name_in, of, text_in
+from pilotlight.wire.http import parsed
+from pilotlight.wire.tap import Tap
 
 Json = dict[str, Any]
 _FINISH: Final[Mapping[str | None, str]] = {
     "end_turn": "stop", "stop_sequence": "stop", "tool_use": "tool_calls", "max_tokens": "length",
     "STOP": "stop", "MAX_TOKENS": "length",
 }  # fmt: skip
+
+
+def shown(
+    connection: Connection, call: Call, attempt: Attempt, tap: Tap
+) -> Answered | Failed | None:
+    """Return the chat's answer that the wire shows, good or bad, whoever has read it; None: none.
+
+    Raises ProviderFault (malformed_response) where the wire shows none that can be read.
+    """
+    if not (body := tap.whole) or (tap.status or 0) >= 300:
+        return None
+    data = as_openai(parsed(body))
+    return None if data is None else judged(connection, call, attempt, tap, data)
+
+
+def judged(
+    connection: Connection, call: Call, attempt: Attempt, tap: Tap, data: Json
+) -> Answered | Failed:
+    """Hold a chat's answer in OpenAI's shape against the wire."""
+    from pilotlight.diagnosis.classify import judge
+
+    spec = connection.spec
+    view = view_of(data, spec.bare_model, tap)
+    if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
+        return verdict_failure(attempt.target, verdict)
+    return Answered(ChatReply(data, spec.provider), facts_of(view, tap, data))
 
 
 def as_openai(said: Any) -> Json | None:

@@ -13,7 +13,6 @@ from pilotlight.diagnosis.report import verdict_failure
 from pilotlight.errors import ProviderFault
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.replies import (
-    ChatReply,
     EmbeddingReply,
     ImageReply,
     images_in,
@@ -24,7 +23,6 @@ from pilotlight.providers.replies import (
 )
 from pilotlight.vocabulary.operations import Operation
 from pilotlight.wire.field_types import check_head, has_halves
-from pilotlight.wire.http import parsed
 from pilotlight.wire.tap import Tap
 
 if TYPE_CHECKING:
@@ -88,24 +86,6 @@ def _mend_finish(response: Any) -> None:
     for choice in response.choices:
         if choice.message.tool_calls and choice.finish_reason == "stop":
             choice.finish_reason = "tool_calls"
-
-
-def reread(connection: Connection, call: Call, attempt: Attempt, tap: Tap) -> Answered | None:
-    """Return the chat's answer that the wire shows, whatever litellm made of it; None: none.
-
-    Raises ProviderFault (malformed_response) where the wire shows none that can be read.
-    """
-    from pilotlight.diagnosis.classify import judge
-    from pilotlight.providers.reread import as_openai
-
-    if not (body := tap.whole) or (tap.status or 0) >= 300:
-        return None
-    if (data := as_openai(parsed(body))) is None:
-        return None
-    view = view_of(data, connection.spec.bare_model, tap)
-    if judge(tap, view, prompt_texts=Texts(call.messages)) is not None:
-        return None
-    return Answered(ChatReply(data, connection.spec.provider), facts_of(view, tap, data))
 
 
 def _embeddings(

@@ -21,7 +21,8 @@ from pilotlight.errors import ProviderFault
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.gather import agather, gather
-from pilotlight.providers.litellm.operations import WORK, reread
+from pilotlight.providers.litellm.operations import WORK
+from pilotlight.providers.reread import shown
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.operations import Operation
 from pilotlight.wire.tap import Tap, current_tap, listening, new_tap
@@ -79,7 +80,8 @@ class LiteLLMProvider:
         if failed.report.fault is not Fault.MALFORMED_RESPONSE or call.operation != "chat":
             return failed
         try:
-            return reread(self.connection, call, attempt, tap) or failed
+            found = shown(self.connection, call, attempt, tap)
+            return found if isinstance(found, Answered) else failed
         except ProviderFault as odd:
             return failure(attempt.target, tap, odd, call.messages, own=True)
 

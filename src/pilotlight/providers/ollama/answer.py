@@ -4,7 +4,7 @@
     completion_from(answer, model="llama3.2", created=..., id=...)     # one JSON object
     ChunkBuilder("llama3.2", created=..., id=...).feed(line)           # a stream, line by line
 
-The way there is in `ollama_request`, the way back here.  Facts: Ollama API docs
+The way there is in `request.py`, the way back here.  Facts: Ollama API docs
 and server source, v0.33.
 """
 

@@ -1,7 +1,7 @@
 """OpenAI-style servers without litellm, where litellm would change nothing.
 
 litellm and the SDK below it spend several milliseconds of CPU on a call that is a few hundred
-bytes of JSON in each direction.  What `direct_rules` knows to be sent unchanged goes straight
+bytes of JSON in each direction.  What `rules.py` knows to be sent unchanged goes straight
 over the target's own connections, past the same tap, and is judged by the same rules; every
 other call is litellm's.  An answer is parsed once, and litellm's classes are made when asked
 for.
@@ -10,6 +10,7 @@ for.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,9 +18,7 @@ from pilotlight.catalog import models
 from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.headers import clean_key
 from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Source
-from pilotlight.diagnosis.answer_view import facts_of, view_of
-from pilotlight.diagnosis.prompt_texts import Texts
-from pilotlight.diagnosis.report import failure, keyless_failure, verdict_failure
+from pilotlight.diagnosis.report import failure, keyless_failure
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.gather import agather, gather
@@ -33,7 +32,8 @@ from pilotlight.providers.openai.stream import (
     DirectSource,
 )
 from pilotlight.providers.own_errors import status_error
-from pilotlight.providers.replies import ChatReply, flattened
+from pilotlight.providers.replies import flattened
+from pilotlight.providers.reread import judged
 from pilotlight.wire.http import Post, Said, dumped, parsed
 from pilotlight.wire.tap import Tap, Wire, new_tap
 
@@ -187,12 +187,7 @@ class DirectProvider:
         self, call: Call, attempt: Attempt, tap: Tap, asked: Prepared, data: dict[str, Any]
     ) -> Answered | Failed:
         """Hold an answer against the wire."""
-        from pilotlight.diagnosis.classify import judge
-
-        spec = self.connection.spec
-        data = asked.shaped(data)
-        view = view_of(data, spec.bare_model, tap)
-        if (verdict := judge(tap, view, prompt_texts=Texts(call.messages))) is not None:
-            return verdict_failure(attempt.target, verdict)
-        facts = asked.told(facts_of(view, tap, data))
-        return Answered(ChatReply(data, spec.provider), facts)
+        found = judged(self.connection, call, attempt, tap, asked.shaped(data))
+        if isinstance(found, Answered) and asked.lost:
+            return replace(found, facts=asked.told(found.facts))
+        return found
