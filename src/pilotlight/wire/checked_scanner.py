@@ -35,7 +35,6 @@ class CheckedScanner(Scanner):
         "_data",
         "_framed",
         "_line_feeds",
-        "_named",
         "_several",
         "_skip",
         "_usual",
@@ -51,7 +50,6 @@ class CheckedScanner(Scanner):
         self._line_feeds = LineEnds()
         self._framed: bool | None = None  # whether these are events; None: nothing came yet
         self._called: bytes | None = None  # how the event is called that has not ended yet
-        self._named: bytes | None = None  # the same, where it must have data, until it comes
         self._data: list[bytes] = []  # of the event that has not ended yet
 
     def feed(self, data: bytes) -> int:
@@ -72,7 +70,7 @@ class CheckedScanner(Scanner):
     def _is_one_event(self, data: bytes) -> bool:
         """Tell the usual case: one event of one line, whole, with nothing left over before it."""
         begun = self._carry or self._data or self._bare or not self._framed
-        return not begun and self._named is None and data.count(b"\n") == 2
+        return not begun and self._called is None and data.count(b"\n") == 2
 
     def finish(self) -> None:
         """Take note that the body ended: the last event may lack its line ends."""
@@ -112,12 +110,16 @@ class CheckedScanner(Scanner):
             self._stray(line)
 
     def _begin(self, name: bytes) -> None:
-        if self._named is not None:
+        if self._owes_data(self._called):
             self._break(_NO_DATA)
         self._name(name)
         self._called = name
-        strict = self._dialect is ANTHROPIC or not name or b"response." in name
-        self._named = name if strict and not any(each in name for each in _PULSE) else None
+
+    def _owes_data(self, name: bytes | None) -> bool:
+        """Tell whether an event of this name has to have data."""
+        if name is None or any(each in name for each in _PULSE):
+            return False
+        return self._dialect is ANTHROPIC or not name or b"response." in name
 
     def _stray(self, line: bytes) -> None:
         """Take a line that is no field: JSON without a frame, or what is left of an event."""
@@ -139,11 +141,10 @@ class CheckedScanner(Scanner):
     def _dispatch(self) -> None:
         """Take the end of an event."""
         name, self._called = self._called, None
-        empty, self._named = self._named is not None and not self._data, None
         if self._data:
             data, self._data = b"\n".join(self._data), []
             self._read(data, name)
-        elif empty:
+        elif self._owes_data(name):
             self._break(_NO_DATA)
 
     def _read(self, data: bytes, name: bytes | None = None) -> None:

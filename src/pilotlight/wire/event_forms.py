@@ -179,24 +179,11 @@ def usual_chunk() -> Callable[[bytes], bool]:
     Nearly every event is, and to see that takes a quarter of the time that it takes to read one
     and look for what is odd.  False says nothing.
     """
-    from pydantic_core import SchemaValidator, ValidationError, core_schema
+    from pydantic_core import SchemaValidator, ValidationError
 
-    def form(fields: Mapping[str, core_schema.CoreSchema], *needed: str) -> core_schema.CoreSchema:
-        field = core_schema.typed_dict_field
-        optional = core_schema.nullable_schema
-        known = {
-            name: field(each if name in needed else optional(each), required=name in needed)
-            for name, each in fields.items()
-        }
-        return core_schema.typed_dict_schema(known, extra_behavior="ignore")
-
-    text, number = core_schema.str_schema(strict=True), core_schema.int_schema(strict=True)
-    nothing = core_schema.none_schema()
-    said = dict.fromkeys(("content", "reasoning_content", "refusal"), text)
-    delta = form({**said, "tool_calls": nothing})
-    choice = form({"index": number, "finish_reason": text, "text": text, "delta": delta}, "delta")
-    chunk = {"choices": core_schema.list_schema(choice), "type": nothing, "error": nothing}
-    validate = SchemaValidator(form(chunk, "choices")).validate_json
+    # An error has no choices; an event with a type is of another API.
+    chunk = {**_OPENAI, "type": (), "error": ()}
+    validate = SchemaValidator(_schema(chunk)).validate_json
 
     def usual(data: bytes) -> bool:
         try:
@@ -206,3 +193,28 @@ def usual_chunk() -> Callable[[bytes], bool]:
         return True
 
     return usual
+
+
+_NEEDED: Final = frozenset({"choices", "delta"})  # in a chunk each of these is there, and not null
+
+
+def _schema(form: Form) -> Any:
+    """Return pydantic's schema of what has this form; of content in parts, none."""
+    from pydantic_core import core_schema as schemas
+
+    if type(form) is list:
+        return schemas.list_schema(_schema(form[0]))
+    if type(form) is dict:
+        fields = {}
+        for name, inner in form.items():
+            needed, each = name in _NEEDED, _schema(inner)
+            given = each if needed else schemas.nullable_schema(each)
+            fields[name] = schemas.typed_dict_field(given, required=needed)
+        return schemas.typed_dict_schema(fields, extra_behavior="ignore")
+    plain = {
+        str: schemas.str_schema(strict=True),
+        int: schemas.int_schema(strict=True),
+        dict: schemas.dict_schema(strict=True),
+    }
+    kinds = form if type(form) is tuple else _TEXT
+    return schemas.union_schema([plain[kind] for kind in kinds]) if kinds else schemas.none_schema()

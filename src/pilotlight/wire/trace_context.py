@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-AT_HOME: Final = "pilotlight-at-home"  # a key of OpenTelemetry's context, set by the shield
+AT_HOME: Final = "pilotlight-at-home"  # a key of OpenTelemetry's context, set by the interceptor
 
 
 def trace_headers() -> Mapping[str, str]:
