@@ -113,7 +113,7 @@ def trip(
 
 
 def flow(targets: list[Target], clock: FakeClock, **more: Any) -> tuple[Any, CallRecorder]:
-    """The conversation itself, and the journal it writes."""
+    """The conversation itself, and the record it writes."""
     made = trip(targets, clock, **more)
     return failover_flow(made), made.recorder
 

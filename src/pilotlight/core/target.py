@@ -117,7 +117,7 @@ class Target:
     operations that go over connections which are not ours: for these it is not.  `window` tells
     the context length in tokens, None when it is not known; `room` how many of them a call with
     these options can have at most, None unless that is certain.  `lacks` tells the abilities it
-    certainly has not (`core.needs.ABILITIES`), asked at each call, for they may be learned.
+    certainly has not (`core.requirements.ABILITIES`), asked at each call, for they may be learned.
     `time_reserve` is the time in seconds kept free for it while an earlier target is being asked;
     None: a share of what is left.  `base_url` is its address, empty where that is not known.
     `space` is where its embeddings lie; None: not said.  `gathers` tells whether an unstreamed

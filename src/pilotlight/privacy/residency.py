@@ -87,13 +87,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def proven_local(
-    provider: str, model: str, base_url: str, local_addresses: Collection[str] = ()
-) -> bool:
-    """Tell whether calls to this endpoint stay at home; unknown means no."""
-    return refusing_rule(provider, model, base_url, local_addresses) is None
-
-
 def refusing_rule(
     provider: str, model: str, base_url: str, local_addresses: Collection[str] = ()
 ) -> ResidencyRule | None:

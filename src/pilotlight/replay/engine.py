@@ -212,7 +212,7 @@ class _Theatre:
             while isinstance(step, Relay):
                 step = part.flow.send(part.after_relay)
         except (StopIteration, PilotlightError):
-            return  # the journal has it
+            return  # the recorder has it
         self._wait_for(part, step)
 
     def _leave(self, part: _Part) -> None:

@@ -88,7 +88,7 @@ class attached:  # noqa: N801  # a context manager, and around every chunk: a cl
 
 
 class _Shielded:
-    """What the two colours of a shielded stream share."""
+    """What the two colours of a stream behind the interceptor share."""
 
     def __init__(self, source: Any, context: Context, content: Content | None) -> None:
         self._source = source
@@ -101,7 +101,7 @@ class _Shielded:
 
 
 class ShieldedSource(_Shielded):
-    """A stream whose every `next` runs behind the shield."""
+    """A stream whose every `next` runs behind the interceptor."""
 
     def __init__(self, source: Source, context: Context, content: Content | None) -> None:
         super().__init__(source, context, content)

@@ -1,4 +1,4 @@
-"""A call that is traced: the shield of its providers' code."""
+"""A call that is traced: what stands around its providers' code."""
 
 from __future__ import annotations
 

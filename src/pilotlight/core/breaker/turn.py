@@ -1,4 +1,4 @@
-"""A call's moment at a door that may be opened for it: waited for with `steps.Queue`."""
+"""A call's moment at a door that may be opened for it: waited for with `flow.steps.Queue`."""
 
 from __future__ import annotations
 
