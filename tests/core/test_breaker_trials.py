@@ -213,3 +213,24 @@ def test_a_throttle_without_a_time_is_left_for_the_usual_break(clock, fault):
     guard = breaker(clock)
     guard.acquire().trip(fault)
     assert guard.retry_after == 15.0
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda permit, own: permit.failure(ConnectionError(), own),
+        lambda permit, own: permit.trip("rate_limited", None, own),
+    ],
+    ids=["failure", "trip"],
+)
+def test_what_this_process_took_itself_lengthens_no_break(clock, fail):
+    guard = half_open(clock)
+    permit = guard.acquire()
+    clock.advance(4.0)
+    fail(permit, 4.0)
+    assert guard.retry_after == 15.0
+    other = half_open(clock)
+    permit = other.acquire()
+    clock.advance(4.0)
+    fail(permit, 0.0)
+    assert other.retry_after > 15.0

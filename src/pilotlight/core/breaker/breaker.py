@@ -209,18 +209,18 @@ class Breaker(pybreaker.CircuitBreaker):
             if (state := self._settle(permit)) is not None:
                 self._note_failure(error or RuntimeError("failed"))
                 now = self.clock()
-                cost = max(0.0, now - permit.began - own)
+                cost = _cost(permit, now, own)
                 if (move := state.failed(now, self.policy, cost)) is not None:
                     self._move(move)
                     permit.moved = True
 
-    def tripped(self, permit: Permit, reason: str, seconds: float | None) -> bool:
+    def tripped(self, permit: Permit, reason: str, seconds: float | None, own: float) -> bool:
         """Take a permit and open for this reason; False: it was out of date."""
         with self._guard:
             if self._settle(permit) is None:
                 return False
             self._note_failure(RuntimeError(reason))
-            self._open(reason, seconds, self.clock() - permit.began)
+            self._open(reason, seconds, _cost(permit, self.clock(), own))
             permit.moved = True
             return True
 
@@ -538,3 +538,8 @@ class Breaker(pybreaker.CircuitBreaker):
             self._next_break, self._next_reason = self.policy.reset_timeout, "shared"
             pybreaker.CircuitBreaker.state.fget(self)  # type: ignore[attr-defined]
         return self._rules
+
+
+def _cost(permit: Permit, now: float, own: float) -> float:
+    """Return the seconds that a failed call took, less those that this process took itself."""
+    return max(0.0, now - permit.began - own)

@@ -37,7 +37,7 @@ class Issuer(Protocol):
     def failed(self, permit: Permit, error: BaseException | None, own: float) -> None:
         """Take a permit back: the provider failed, after a time of which `own` was ours."""
 
-    def tripped(self, permit: Permit, reason: str, seconds: float | None) -> bool:
+    def tripped(self, permit: Permit, reason: str, seconds: float | None, own: float) -> bool:
         """Take a permit back and open the circuit; tell whether this permit has opened it."""
 
     def released(self, permit: Permit) -> None:
@@ -93,12 +93,12 @@ class Permit:
         """
         self._issuer.failed(self, error, own)
 
-    def trip(self, reason: str, seconds: float | None = None) -> bool:
-        """Open the circuit for a reason and a time; None: the usual break.
+    def trip(self, reason: str, seconds: float | None = None, own: float = 0.0) -> bool:
+        """Open the circuit for a reason and a time; None: the usual break.  `own` as in `failure`.
 
         Returns whether this permit opened it: False when it was out of date.
         """
-        return self._issuer.tripped(self, reason, seconds)
+        return self._issuer.tripped(self, reason, seconds, own)
 
     def release(self) -> None:
         """Give the permit back uncounted: cancelled, abandoned, or no fault of the provider."""

@@ -255,7 +255,7 @@ def _settle(
         if report.retry_after is not None:
             target.health.hold(report.retry_after)
     elif rule.breaker is Effect.OPENS:
-        opened = permit.trip(report.fault, break_for(report))
+        opened = permit.trip(report.fault, break_for(report), report.own)
         if opened and rule.alert:
             events.alert(target.name, report.fault, report.evidence or rule.meaning)
     else:
