@@ -93,8 +93,8 @@ def test_of_two_breaks_the_longer_holds_in_each_process(clock, board):
 def test_one_process_tries_when_the_break_is_over(clock, board):
     processes = fleet(10, clock, board)
     processes[0].trip()
-    pass_time(clock, processes, 13, calls=processes)
-    clock.advance(3.0)
+    pass_time(clock, processes, 14, calls=processes)
+    clock.advance(2.0)
     permits = [each.permit() for each in processes]
     assert sum(permit is not None for permit in permits) == 1
 
@@ -104,8 +104,8 @@ def test_it_may_make_all_the_trial_calls_and_no_other_process_any(clock, board):
 
     processes = fleet(4, clock, board, replace(CALM, trial_calls=3))
     processes[0].trip()
-    pass_time(clock, processes, 13, calls=processes)
-    clock.advance(3.0)
+    pass_time(clock, processes, 14, calls=processes)
+    clock.advance(2.0)
     taken = [sum(each.permit() is not None for _ in range(9)) for each in processes]
     assert sorted(taken) == [0, 0, 0, 3]
 
@@ -113,8 +113,8 @@ def test_it_may_make_all_the_trial_calls_and_no_other_process_any(clock, board):
 def test_a_good_trial_closes_all_with_their_next_look(clock, board):
     processes = fleet(5, clock, board)
     processes[0].trip()
-    pass_time(clock, processes, 13, calls=processes)
-    clock.advance(3.0)
+    pass_time(clock, processes, 14, calls=processes)
+    clock.advance(2.0)
     assert sum(each.call(True) for each in processes) == 1
     for _ in range(2):  # told, and heard
         for each in processes:
@@ -146,19 +146,19 @@ def test_one_that_made_its_caller_wait_lengthens_it_for_all(clock, board):
 def test_a_process_that_dies_with_the_lease_loses_it(clock, board):
     a, b = fleet(2, clock, board)
     a.trip()
-    pass_time(clock, [a, b], 13, calls=[a])
-    clock.advance(3.0)
+    pass_time(clock, [a, b], 14, calls=[a])
+    clock.advance(2.0)
     assert a.permit() is not None  # and is never heard of again
-    assert pass_time(clock, [b], LEASE - 4, calls=[b], well=True) == 0
-    pass_time(clock, [b], 3, calls=[b], well=True)
+    assert pass_time(clock, [b], LEASE - 3, calls=[b], well=True) == 0
+    pass_time(clock, [b], 2, calls=[b], well=True)
     assert b.state == "closed"
 
 
 def test_the_lease_lasts_as_long_as_the_trial(clock, board):
     a, b = fleet(2, clock, board)
     a.trip()
-    pass_time(clock, [a, b], 13, calls=[a])
-    clock.advance(3.0)
+    pass_time(clock, [a, b], 14, calls=[a])
+    clock.advance(2.0)
     trial = a.breaker.acquire(60.0)
     assert pass_time(clock, [a, b], 50, calls=[b]) == 0
     trial.success()
@@ -169,8 +169,8 @@ def test_the_lease_lasts_as_long_as_the_trial(clock, board):
 def test_a_cancelled_trial_leaves_the_next_one_to_the_same_process(clock, board):
     a, b = fleet(2, clock, board)
     a.trip()
-    pass_time(clock, [a, b], 13, calls=[a])
-    clock.advance(3.0)
+    pass_time(clock, [a, b], 14, calls=[a])
+    clock.advance(2.0)
     a.permit().release()
     assert a.call(True)
 
