@@ -17,7 +17,16 @@ from . import panel
 from .answers import Ask, Replier, answer
 from .book import Drawn, FaultBook
 from .catalog import listing
-from .dialects import Anthropic, Dialect, Gemini, Ollama, OllamaOpenAI, OpenAI, Refused
+from .dialects import (
+    Anthropic,
+    Dialect,
+    Gemini,
+    Ollama,
+    OllamaOpenAI,
+    OpenAI,
+    OpenAIResponses,
+    Refused,
+)
 from .faults import Transfer
 from .faults.captive_portal import LOGIN_PATH
 from .faults.garbage import LOGIN_PAGE
@@ -31,6 +40,7 @@ from .state import Log, Outcome, RequestRecord, now
 DIALECTS: dict[str, Dialect] = {
     **{each.name: each for each in (OpenAI(), Anthropic(), Gemini(), Ollama())},
     "ollama-openai": OllamaOpenAI(),
+    "openai-responses": OpenAIResponses(),
 }
 
 
