@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from . import panel
+from . import panel, strict
 from .answers import Ask, Replier, answer
 from .book import Drawn, FaultBook
 from .catalog import listing
@@ -58,6 +58,7 @@ class Settings:
     pull_seconds: float = 0.0
     max_queue: int = 512
     cloud_disabled: bool = False
+    strict: bool = False  # refuse what the real API would, think and search where it would
     seed: int = 0
     clock: Callable[[], float] = time.monotonic  # of the faults' schedules, in seconds
 
@@ -141,13 +142,18 @@ class Service:
         ask = exchange.dialect.read(place.name, place.variant, place.model, request)
         record.model, record.stream = ask.model, ask.stream
         record.body = ask.body
+        if self.settings.strict:
+            strict.check(place.shape, place.variant, ask.body, ask.model)
         drawn = exchange.drawn = self.book.draw(place.name, place.dialect, of_model=True)
         record.fault = drawn.kind
         self._begin(exchange)
         line = await self._line(exchange, ask, self.settings.latency)
         if await self._struck(exchange, line):
             return
-        said = answer(ask, self.settings.reply, eager_tools=self.settings.eager_tools)
+        settings = self.settings
+        said = answer(
+            ask, settings.reply, eager_tools=settings.eager_tools, lifelike=settings.strict
+        )
         record.said = said.text
         async with AsyncExitStack() as stack:
             if place.dialect == "ollama":
