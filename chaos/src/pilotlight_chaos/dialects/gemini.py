@@ -161,7 +161,7 @@ def _schema(config: Json) -> Json | None:
 def _thinks(model: str, config: Json) -> bool:
     thinking = obj(_any(config, "thinkingConfig", "thinking_config"))
     asked = bool(thinking) and _any(thinking, "thinkingBudget", "thinking_budget") != 0
-    return asked or model.startswith("gemini-3")
+    return asked or model.startswith(("gemini-3", "gemini-4"))
 
 
 def _thoughts(ask: Ask, answer: Answer) -> list[Json]:

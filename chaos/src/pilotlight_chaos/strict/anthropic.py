@@ -89,7 +89,7 @@ def thinking(posted: Posted) -> Iterator[Broken]:
     elif NEVER_ADAPTIVE.search(posted.model):
         yield Broken("adaptive thinking is not supported on this model")
     forced = obj(body.get("tool_choice")).get("type") in ("any", "tool")
-    if forced and asked["type"] == "enabled":
+    if forced and (asked["type"] == "enabled" or "-4-6" not in posted.model):
         yield Broken("Thinking may not be enabled when tool_choice forces tool use.")
     if body.get("temperature", 1) != 1:
         yield Broken("`temperature` may only be set to 1 when thinking is enabled.")
@@ -197,7 +197,7 @@ RULES = (
          "platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool", served),
     Rule("thoughts are signed by Anthropic, and unchanged", "anthropics/claude-code#10627", seals),
     Rule("a turn does not end with a thought; a tool's turn begins with one while thinking",
-         THINK, thinking_first),
+         "tailcallhq/forgecode#2107", thinking_first),
     Rule("thinking has a budget below `max_tokens`, no forced tool, no sampling", THINK, thinking),
     Rule("tools have names and schemas, each once; the forced one is among them", USE, tools),
     Rule("constrained schemas are closed and have only keywords that it knows", STRUCTURED,

@@ -243,12 +243,19 @@ def prefill(posted: Posted) -> Iterator[Broken]:
     if not turns or turns[-1][0] != "assistant" or not turns[-1][1]:
         return
     end = turns[-1][1][-1]
-    if end.get("type") == "server_tool_use":  # its own server goes on
+    kind = text(end, "type")
+    if kind == "server_tool_use" or kind.endswith("_tool_result"):  # its own server goes on
         return
     if NO_PREFILL.search(posted.model):
         yield Broken(
             "This model does not support assistant message prefill. The conversation must end with "
             "a user message."
+        )
+    if any(block.get("type") in THOUGHTS for block in turns[-1][1]):
+        yield Broken(
+            f"messages.{len(turns) - 1}.content.0: When thinking is disabled, an `assistant` "
+            "message in the final position cannot contain `thinking`. To use thinking blocks, "
+            "enable `thinking` in your request."
         )
     elif text(end, "text") != text(end, "text").rstrip():
         yield Broken("messages: final assistant content cannot end with trailing whitespace")

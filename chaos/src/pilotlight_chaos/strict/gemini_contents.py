@@ -16,7 +16,7 @@ DATA = (
 )  # fmt: skip
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
-NEW = re.compile(r"gemini-3")
+NEW = re.compile(r"gemini-[3-9]")
 DEAF = re.compile(r"gemma-[123]")  # to a system instruction
 BAD_NAME = (
     "Invalid function name. Must start with a letter or an underscore. Must be alphanumeric (a-z, "
