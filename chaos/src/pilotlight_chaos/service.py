@@ -142,8 +142,6 @@ class Service:
         ask = exchange.dialect.read(place.name, place.variant, place.model, request)
         record.model, record.stream = ask.model, ask.stream
         record.body = ask.body
-        if self.settings.strict:
-            strict.check(place.shape, place.variant, ask.body, ask.model)
         drawn = exchange.drawn = self.book.draw(place.name, place.dialect, of_model=True)
         record.fault = drawn.kind
         self._begin(exchange)
@@ -151,6 +149,8 @@ class Service:
         if await self._struck(exchange, line):
             return
         settings = self.settings
+        if settings.strict:  # who is down looks at nothing
+            strict.check(place.shape, place.variant, ask.body, ask.model)
         said = answer(
             ask, settings.reply, eager_tools=settings.eager_tools, lifelike=settings.strict
         )
