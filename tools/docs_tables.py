@@ -41,6 +41,9 @@ from pilotlight.vocabulary import residency_rules
 from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere, Fault, Rule
 from pilotlight.vocabulary.receipt import AttemptRecord, Receipt, SkipRecord
 
+sys.path.append(str(Path(__file__).resolve().parent))
+import dialect_tables
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
 _MARKED = re.compile(
@@ -484,6 +487,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "residency": _residency,
     "commands": _commands_short,
     "options": _options,
+    "strict-rules": lambda: table(
+        ("API", "what has to be so", "source"), dialect_tables.strict_rules()
+    ),
 }
 
 if __name__ == "__main__":

@@ -43,10 +43,12 @@ class IdRule:
     length: int = 24  # characters of the digest, at most 64
 
 
-# Sources: Anthropic's and OpenAI's refusals ("String should match pattern '^[a-zA-Z0-9_-]+$'",
-# "Expected a string with maximum length 64"), Mistral's ("a-z, A-Z, 0-9, with a length of 9").
+# Sources: Anthropic's and OpenAI's refusals ("String should match pattern '^[a-zA-Z0-9_-]+$'";
+# "Expected a string with maximum length 40" in chat completions, 64 in Responses), Mistral's
+# ("a-z, A-Z, 0-9, with a length of 9").
 ANTHROPIC_IDS: Final = IdRule(re.compile(r"[a-zA-Z0-9_-]{1,64}"), "toolu_")
-OPENAI_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,64}"))
+OPENAI_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,40}"))
+RESPONSES_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,64}"))
 MISTRAL_IDS: Final = IdRule(re.compile(r"[a-zA-Z0-9]{9}"), "", 9)
 ANY_IDS: Final = IdRule(re.compile(r"(?s).{1,512}"))
 
@@ -186,6 +188,11 @@ def arguments_of(call: Json, losses: Losses) -> Json:
         losses.add("tool_arguments")
         return {"arguments": given if type(given) is str else dumps(given)}
     return read
+
+
+# Source: OpenAI's refusals ("Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
+# "Expected a string with maximum length 64").
+OPENAI_NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def tool_name(given: str, fits: re.Pattern[str]) -> str:

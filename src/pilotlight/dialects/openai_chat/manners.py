@@ -40,6 +40,7 @@ class Manner:
     models: bool = False  # its models are OpenAI's own, see `models`
     names: Mapping[str, str] = field(default_factory=dict)  # of options that are called otherwise
     fields: frozenset[str] = frozenset()  # of messages, beside OpenAI's
+    without: frozenset[str] = frozenset()  # of OpenAI's fields of messages
 
 
 # Anything else is "Extra inputs are not permitted" there.
@@ -59,6 +60,7 @@ MANNERS: Final[Mapping[str, Manner]] = {
         thoughts=True,
         names={**_OLD_LIMIT, "seed": "random_seed"},
         fields=words("prefix"),
+        without=words("refusal audio function_call"),
     ),
     "deepseek": Manner(options=None, reasoning=True, names=_OLD_LIMIT),
     "moonshot": Manner(options=None, reasoning=True, names=_OLD_LIMIT),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pilotlight.dialects.base import Json, Losses
+from pilotlight.dialects.base import Json, Losses, Unable
 from pilotlight.dialects.pivot import asks
 
 _REASONS: Final = re.compile(r"(?:^|/)(?:o\d|gpt-5(?!\.?\d*-chat)|gpt-[6-9]|codex)")
@@ -29,8 +29,13 @@ def reasons(model: str) -> bool:
     return _REASONS.search(model) is not None
 
 
+def may_reason(model: str) -> bool:
+    """Tell a model that may think, as any that is not known may, from one that never does."""
+    return _NEVER.search(model) is None
+
+
 def fit_model(body: Json, model: str, losses: Losses) -> None:
-    """Take out, by name, what a model of OpenAI's would refuse."""
+    """Take out, by name, what a model of OpenAI's would refuse; raises Unable for `stop`."""
     if _NEVER.search(model) and body.pop("reasoning_effort", None) not in (None, "none"):
         losses.add("reasoning_effort")
     if not reasons(model):
@@ -40,6 +45,8 @@ def fit_model(body: Json, model: str, losses: Losses) -> None:
         body.setdefault("max_completion_tokens", limit)
     if _AT_WILL.search(model) and body.get("reasoning_effort", "none") == "none":
         return
+    if body.pop("stop", None):
+        raise Unable("this model takes no stop sequences")
     for name in _SAMPLING:
         if name in body and asks(name, value := body.pop(name)) and value != _ANYHOW.get(name):
             losses.add(name)
