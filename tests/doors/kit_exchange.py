@@ -79,8 +79,8 @@ WHOLE: Final[dict[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def events_of(dialect: str) -> bytes:
-    return b"".join(STREAMS[STREAMED[dialect]](WORDS))
+def events_of(dialect: str, words: tuple[str, ...] = WORDS) -> bytes:
+    return b"".join(STREAMS[STREAMED[dialect]](words))
 
 
 def wants_stream(path: str, body: bytes) -> bool:
@@ -94,10 +94,11 @@ def dialect_at(path: str) -> str:
         "/chat/completions": "openai_chat", "/responses": "openai_responses",
         "/messages": "anthropic_messages", "/api/chat": "ollama",
     }  # fmt: skip
-    return next((name for end, name in ends.items() if path.endswith(end)), "gemini")
+    plain = path.partition("?")[0]
+    return next((name for end, name in ends.items() if plain.endswith(end)), "gemini")
 
 
-def well(path: str, body: bytes) -> bytes:
+def well(path: str, body: bytes, words: tuple[str, ...] = WORDS) -> bytes:
     """Answer as the API of the path does."""
     if path.endswith("/api/show"):
         return said({"details": {}})
@@ -105,7 +106,7 @@ def well(path: str, body: bytes) -> bytes:
     if not wants_stream(path, body):
         return said(WHOLE[dialect])
     kind = "application/x-ndjson" if dialect == "ollama" else "text/event-stream"
-    return reply(events_of(dialect), kind=kind)
+    return reply(events_of(dialect, words), kind=kind)
 
 
 def refusing(status: int, more: str = "") -> Say:
@@ -118,11 +119,11 @@ def refusing(status: int, more: str = "") -> Say:
     return say
 
 
-def cut(after: int) -> Say:
+def cut(after: int, words: tuple[str, ...] = WORDS) -> Say:
     """Break the connection off after so many bytes of a stream, or half-way in a whole answer."""
 
     def say(path: str, body: bytes) -> bytes:
-        head, _, data = well(path, body).partition(b"\r\n\r\n")
+        head, _, data = well(path, body, words).partition(b"\r\n\r\n")
         data = data[: after if wants_stream(path, body) else len(data) // 2]
         length = head.index(b"content-length")
         head = head[:length] + b"transfer-encoding: chunked\r\n\r\n"

@@ -298,7 +298,8 @@ class Route(Modalities):
         asked_private = is_private(private, self.private) or finding.private
         if asked_private:
             self._check_for_local(finding, operation)
-        if not (asked_private and not self.targets[0].local):
+        at_home = original is not None and original.home is not None  # an SDK is loaded already
+        if not at_home and not (asked_private and not self.targets[0].local):
             self.targets[0].provider.prepare()  # not at the expense of the deadline
         call = Call(
             route=self.name,

@@ -55,6 +55,7 @@ class CallerRequest:
     total_timeout: float | None = None
     priority: Priority | None = None
     home: Home | None = None
+    said: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 def call_of(route: Route, request: CallerRequest) -> CallContext:
@@ -63,11 +64,11 @@ def call_of(route: Route, request: CallerRequest) -> CallContext:
     Raises InvalidCall for what is no request, and whatever `Route.complete` raises before
     anybody is asked.
     """
-    said = _read(request.body)
+    said = given = read_body(request.body) if request.said is None else request.said
     if request.dialect == "gemini":
-        said |= {"model": request.model or "", "stream": bool(request.stream)}
+        given = {**said, "model": request.model or "", "stream": bool(request.stream)}
     try:
-        read = dialect_named(request.dialect).read_request(said)
+        read = dialect_named(request.dialect).read_request(given)
     except Unreadable as odd:
         raise BadRequest(str(odd)) from None
     except RecursionError:
@@ -98,7 +99,8 @@ def call_of(route: Route, request: CallerRequest) -> CallContext:
     )
 
 
-def _read(body: bytes) -> dict[str, Any]:
+def read_body(body: bytes) -> dict[str, Any]:
+    """Return the JSON of a request; raises BadRequest."""
     try:
         said = json.loads(body.decode())
     except (ValueError, RecursionError):

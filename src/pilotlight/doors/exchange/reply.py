@@ -32,6 +32,8 @@ class Written(Protocol):
 
     def write(self, chunk: Any) -> bytes: ...
 
+    def is_last(self, chunk: Any) -> bool: ...
+
     def finish(self) -> bytes: ...
 
     def fail(self, error: Exception) -> bytes: ...
@@ -83,10 +85,14 @@ class Pieces(_Pieces):
         if data := self._begin():
             return data
         while not self._check():
+            data = b""
             try:
-                data = self._written.write(next(self._chunks))
+                chunk = next(self._chunks)
+                data = self._written.write(chunk)
+                if self._written.is_last(chunk):  # its reader may not ask for more
+                    next(self._chunks)
             except StopIteration:
-                data = self._ended()
+                data += self._ended()
             except Exception as error:
                 data = self._failed(error)
             if data:
@@ -113,10 +119,14 @@ class AsyncPieces(_Pieces):
         if data := self._begin():
             return data
         while not self._check():
+            data = b""
             try:
-                data = self._written.write(await anext(self._chunks))
+                chunk = await anext(self._chunks)
+                data = self._written.write(chunk)
+                if self._written.is_last(chunk):  # its reader may not ask for more
+                    await anext(self._chunks)
             except StopAsyncIteration:
-                data = self._ended()
+                data += self._ended()
             except Exception as error:
                 data = self._failed(error)
             if data:

@@ -77,6 +77,10 @@ class Writing:
             return self._item(chunk.raw) if self._listed else chunk.raw
         return b"".join(map(self._framed, self._writer.feed(self._plain(chunk))))
 
+    def is_last(self, chunk: Any) -> bool:
+        """Tell whether nothing of the answer follows a chunk, as its API says."""
+        return isinstance(chunk, Piece) and chunk.last
+
     def finish(self) -> bytes:
         """Take note that the stream is whole; return its last bytes."""
         if self._listed:

@@ -194,6 +194,10 @@ class Relay:
     def check(self, call: Call, said: bytes) -> None:
         """Refuse the JSON of an answer, or of a piece of one, that must not be handed on."""
 
+    def is_last(self, said: bytes) -> bool:
+        """Tell the event that nothing of the answer follows."""
+        return self.way.last is not None and self.way.last.match(said) is not None
+
     def half_read(
         self, call: Call, attempt: Attempt, tap: Tap, read: int | None, partial: str = ""
     ) -> Failed | None:

@@ -39,6 +39,8 @@ class Watched(Server, Protocol):
 
     def check(self, call: Call, said: bytes) -> None: ...
 
+    def is_last(self, said: bytes) -> bool: ...
+
     def half_read(
         self, call: Call, attempt: Attempt, tap: Tap, read: int | None, partial: str = ""
     ) -> Failed | None: ...
@@ -46,11 +48,15 @@ class Watched(Server, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One event as it came; `headers` are the answer's, `chunk` is what the event says."""
+    """One event as it came; `headers` are the answer's, `chunk` is what the event says.
+
+    After the `last` nothing of the answer follows, and a reader may leave.
+    """
 
     raw: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     chunk: Shape | None = None
+    last: bool = False
 
     @property
     def choices(self) -> Any:
@@ -64,6 +70,7 @@ class _Relayed:
     _call: Call
     _server: Watched
     _tap: Tap
+    _over = False  # the API has said that this was all
 
     def _piece(self, event: RawEvent) -> Piece | None:
         """Judge an event; return it, or None for one that the caller is not to see."""
@@ -71,6 +78,7 @@ class _Relayed:
         skipped, chunk = self._tap.skipped, None
         self._hidden = False
         for data in event.data:
+            self._over = self._over or self._server.is_last(data)
             if data == LAST_WORD:
                 this._said_done = True
                 continue
@@ -78,7 +86,7 @@ class _Relayed:
             chunk = this._take(data) or chunk
         if self._hidden or self._tap.skipped > skipped:
             return None
-        return Piece(event.raw, self._tap.headers, chunk)
+        return Piece(event.raw, self._tap.headers, chunk, self._over)
 
     def _noted(self, made: dict[str, Any]) -> Shape:
         """Take note of a chunk; the tokens are hidden if nobody but us asked for them."""
@@ -123,8 +131,9 @@ class RelaySource(_Relayed, DirectSource):
         self._server = provider
 
     def __next__(self) -> Piece:
-        if self._said_done:
+        if self._over:
             self._tap.body.rest(PATIENCE)
+            self._last()
             raise StopIteration
         while True:
             while not self._ready:
@@ -152,8 +161,9 @@ class AsyncRelaySource(_Relayed, AsyncDirectSource):
         self._server = provider
 
     async def __anext__(self) -> Piece:
-        if self._said_done:
+        if self._over:
             await self._tap.body.arest(PATIENCE)
+            self._last()
             raise StopAsyncIteration
         while True:
             while not self._ready:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +33,8 @@ class Way:
     """Of an address, a model, and whether to stream."""
     headers: Callable[[Connection], Mapping[str, str]]
     events: Callable[[], Decoder]
+    last: re.Pattern[bytes] | None
+    """The start of the event that nothing of the answer follows; None: there is none."""
 
 
 @cache
@@ -64,19 +67,22 @@ def _of_ollama(connection: Connection) -> Mapping[str, str]:
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
-def _native(wire: Wire) -> Way:
+def _native(wire: Wire, last: re.Pattern[bytes] | None = None) -> Way:
     manners = MANNERS[wire]
 
     def headers(connection: Connection) -> Mapping[str, str]:
         return manners.headers(connection.api_key or NO_KEY_NEEDED)
 
-    return Way(wire, manners.url, headers, manners.events)
+    return Way(wire, manners.url, headers, manners.events, last)
 
 
+_DONE: Final = re.compile(rb"\[DONE\]")
+_RESPONSE: Final = re.compile(rb'\{"type":\s*"response\.(?:completed|incomplete|failed)"')
+_MESSAGE: Final = re.compile(rb'\{"type":\s*"message_stop"')
 WAYS: Final[Mapping[str, Way]] = {
-    "openai_chat": Way("openai", _under("/chat/completions"), _bearer, EventDecoder),
-    "openai_responses": Way("openai", _under("/responses"), _bearer, EventDecoder),
-    "anthropic_messages": _native("anthropic"),
+    "openai_chat": Way("openai", _under("/chat/completions"), _bearer, EventDecoder, _DONE),
+    "openai_responses": Way("openai", _under("/responses"), _bearer, EventDecoder, _RESPONSE),
+    "anthropic_messages": _native("anthropic", _MESSAGE),
     "gemini": _native("gemini"),
-    "ollama": Way("ollama", _under("/api/chat"), _of_ollama, LineDecoder),
+    "ollama": Way("ollama", _under("/api/chat"), _of_ollama, LineDecoder, None),
 }
