@@ -45,7 +45,7 @@ class Home:
 
     target: AskedTarget
     url: str
-    headers: Mapping[str, str] = field(repr=False)  # its credential among them; names lower-case
+    headers: Mapping[str, str] = field(repr=False)  # with its key, without those of a connection
 
 
 @dataclass(frozen=True, slots=True)

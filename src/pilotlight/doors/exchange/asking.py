@@ -82,9 +82,12 @@ def call_of(route: Route, request: CallerRequest) -> CallContext:
         request.body,
         said,
         _own_headers(request),
-        tuple(sorted({*read.lost, *lost})),
+        tuple(sorted({*read.lost, *lost})) if lost else read.lost,
         request.home,
     )
+    policy = route.policy
+    if policy.on_interrupt != "raise":  # what was shown can't be taken back in these dialects
+        policy = replace(policy, on_interrupt="raise")
     return route.trip(
         read.request["messages"],
         options,
@@ -93,8 +96,7 @@ def call_of(route: Route, request: CallerRequest) -> CallContext:
         total_timeout=request.total_timeout,
         priority=request.priority,
         stream=stream,
-        # What was shown of a stream can't be taken back in any of these dialects.
-        policy=replace(route.policy, on_interrupt="raise"),
+        policy=policy,
         original=original,
     )
 

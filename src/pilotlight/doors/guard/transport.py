@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pilotlight.core.provider import Home
 from pilotlight.doors.exchange import AsyncReply, BrokenStream, CallerRequest, Reply, aask, ask
@@ -20,6 +20,10 @@ from pilotlight.plain import logger
 from pilotlight.routes.route import Route
 
 _log = logger("pilotlight")
+# What every connection says for itself.
+_OF_THE_WIRE: Final = frozenset(
+    {"host", "connection", "accept-encoding", "content-length", "transfer-encoding", "keep-alive"}
+)
 
 
 class Transports(NamedTuple):
@@ -130,7 +134,11 @@ def _asked(rules: Rules, request: Any, body: bytes) -> tuple[Route, CallerReques
 
 
 def _caller_request(rules: Rules, route: Route, call: ModelCall, request: Any) -> CallerRequest:
-    headers = {n.decode("latin-1").lower(): v.decode("latin-1") for n, v in request.headers.raw}
+    headers = {
+        name: value.decode("latin-1")
+        for raw, value in request.headers.raw
+        if (name := raw.decode("latin-1").lower()) not in _OF_THE_WIRE
+    }
     return CallerRequest(
         call.dialect,
         call.body,

@@ -12,9 +12,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Original, Source
+from pilotlight.core.provider import (
+    Answered,
+    AsyncSource,
+    Attempt,
+    Call,
+    Facts,
+    Failed,
+    Original,
+    Source,
+)
 from pilotlight.diagnosis.report import failure
 from pilotlight.dialects.base import Asked
 from pilotlight.providers.native.reading import NativeReader, read_answer
@@ -33,11 +42,6 @@ from pilotlight.wire.tap import Tap, Wire, listening, new_tap
 if TYPE_CHECKING:
     from pilotlight.providers.connection import Connection
     from pilotlight.providers.ollama.provider import OllamaProvider
-
-# What every connection says for itself, whatever headers a caller would have sent.
-OF_THE_WIRE: Final = frozenset(
-    {"host", "connection", "accept-encoding", "content-length", "transfer-encoding", "keep-alive"}
-)
 
 
 class Refusal(Exception):
@@ -161,7 +165,7 @@ class Relay:
     def _headers(self, original: Original) -> Mapping[str, str]:
         home = original.home
         if home is not None and is_home(self.connection, original):
-            return {n: v for n, v in home.headers.items() if n not in OF_THE_WIRE}
+            return home.headers
         return original.headers
 
     def asks_for_count(self, call: Call) -> bool:
@@ -214,7 +218,7 @@ class Relay:
         found = judged(self.connection, call, attempt, tap, asked.shaped(data))
         if isinstance(found, Failed):
             return found
-        facts = replace(found.facts, relayed=True)
+        facts = relayed(found.facts, call)
         if (half := self.half_read(call, attempt, tap, facts.prompt_tokens)) is not None:
             return half
         provider = self.connection.spec.provider
@@ -264,6 +268,11 @@ class OllamaRelay(Relay):
     ) -> Failed | None:
         """Refuse an answer to a prompt of which the server has read only a part."""
         return self._ollama.half_read(call, attempt, tap, read, partial)
+
+
+def relayed(facts: Facts, call: Call) -> Facts:
+    """Return the facts of an answer to the caller's own words, of which nothing was lost."""
+    return replace(facts, relayed=True) if original_of(call).lost else facts
 
 
 def original_of(call: Call) -> Original:

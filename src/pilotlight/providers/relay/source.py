@@ -118,7 +118,9 @@ class _Relayed:
         half = self._server.half_read(self._call, this._attempt, self._tap, read, notes.text)
         if half is not None:
             return replace(half, tool_begun=notes.tool_calls)
-        return replace(found, facts=replace(found.facts, relayed=True))
+        original = self._call.original
+        lost = original is not None and original.lost
+        return replace(found, facts=replace(found.facts, relayed=True)) if lost else found
 
 
 class RelaySource(_Relayed, DirectSource):
