@@ -27,6 +27,8 @@ def seen(handle: Any, partial: str = "") -> Facts | Failed:
     from pilotlight.providers.wire_only import judge_seen
     from pilotlight.wire.tap import skips_of
 
+    if handle.tap.told is not None:
+        return _at_its_word(handle.tap.told, partial=partial)
     verdict = judge_seen(handle.tap)
     if verdict is not None:
         return verdict_failure(handle, verdict, partial)
@@ -39,16 +41,14 @@ def failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str =
     A `ProviderFault` is a diagnosis already.
     """
     from pilotlight.diagnosis.classify import classify_exception, is_witness
-    from pilotlight.diagnosis.evidence import scrub
     from pilotlight.providers.wire_only import answered, judge_seen, sound
 
     tap = handle.tap
     if tap.spoilt:
         return failure(handle, tap, error, prompts, partial)
-    if isinstance(error, ProviderFault) and error.fault in RULES:
-        said = scrub(error.evidence, Texts((*prompts, partial)))
-        report = Report(Fault(error.fault), error, error.retry_after, evidence=said)
-        return Failed(report, partial)
+    told = tap.told or error
+    if isinstance(told, ProviderFault) and told.fault in RULES:
+        return _at_its_word(told, prompts, partial)
     if tap.complete and not tap.expired and (verdict := judge_seen(tap)) is not None:
         return diagnosed(handle, tap, verdict, error, partial)  # it fell over what it was given
     if tap.requests and sound(tap) and classify_exception(error) is None:
@@ -56,6 +56,14 @@ def failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str =
     if answered(tap) and not is_witness(error, tap):
         raise error  # or it was not asked again
     return failure(handle, handle.tap, error, prompts, partial)
+
+
+def _at_its_word(told: ProviderFault, prompts: Sequence[Any] = (), partial: str = "") -> Failed:
+    """Return the failure of which somebody has told what it is."""
+    from pilotlight.diagnosis.evidence import scrub
+
+    said = scrub(told.evidence, Texts((*prompts, partial)))
+    return Failed(Report(Fault(told.fault), told, told.retry_after, evidence=said), partial)
 
 
 def alarm_for(tap: Tap) -> Alarm:

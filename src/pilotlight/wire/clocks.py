@@ -306,6 +306,7 @@ def _start_afresh(tap: Tap) -> None:
     tap.headers = {}
     tap.head = tap.in_band_error = b""
     tap.unfit = tap.garbled = tap.late = ""
+    tap.told = None
     tap.pieces = []
     tap.contents = tap.received = tap.skipped = 0
     tap.written = tap.streaming = tap.terminal = tap.complete = tap.broken = False
