@@ -54,7 +54,9 @@ def test_in_the_target_s_own_dialect_nothing_is_touched(
 
 
 @COLOURS
-@pytest.mark.parametrize("model", ["mistral/m", "groq/m", "deepseek/m", "openai/m", "hosted_vllm/m"])
+@pytest.mark.parametrize(
+    "model", ["mistral/m", "groq/m", "deepseek/m", "openai/m", "hosted_vllm/m"]
+)
 def test_a_server_that_calls_an_option_otherwise_is_told_by_its_own_name(
     model: str, colour: str
 ) -> None:
@@ -70,7 +72,9 @@ def test_a_server_that_calls_an_option_otherwise_is_told_by_its_own_name(
 
 @COLOURS
 @STREAM
-def test_a_target_asked_by_the_responses_api_is_told_in_its_words(colour: str, stream: bool) -> None:
+def test_a_target_asked_by_the_responses_api_is_told_in_its_words(
+    colour: str, stream: bool
+) -> None:
     asked = request("openai_responses", stream, body={"next_year": 1})
     with Loopback(well) as server, routed(("openai/responses/gpt-4o", server)) as route:
         reply, _, _ = exchange(route, asked, colour)
