@@ -87,7 +87,8 @@ def _headers(body: Json, asked: Request) -> dict[str, str]:
 
 def _lies_there(block: Json) -> bool:
     """Tell a file that has been uploaded to Anthropic."""
-    return text(block, "type") == "container_upload" or text(block.get("source"), "type") == "file"
+    held = "source" in block and text(block["source"], "type") == "file"
+    return held or block.get("type") == "container_upload"
 
 
 # The form of the answer.

@@ -15,7 +15,7 @@ from pilotlight.dialects import pivot
 from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
 from pilotlight.dialects.fields import objects, part, present, text, words
 from pilotlight.dialects.history import ANY_IDS, arguments_of, fit, lose_own
-from pilotlight.dialects.parts import THOUGHTS, medium_of, parts_of, said_in
+from pilotlight.dialects.parts import THOUGHTS, medium_of, parts_of, plain_of, said_in
 from pilotlight.dialects.pivot import Request
 from pilotlight.dialects.schema import objects_only
 
@@ -28,6 +28,9 @@ _TOP: Final = words("keep_alive think logprobs top_logprobs format")
 _THINK: Final[Mapping[str, bool | str]] = {
     "none": False, "minimal": "low", "low": "low", "medium": "medium", "high": "high",
     "xhigh": "max", "max": "max",
+}  # fmt: skip
+_SPEAKERS: Final = {
+    "developer": "system", "system": "system", "user": "user", "assistant": "assistant"
 }  # fmt: skip
 _ROLES: Final = {"developer": "system", "system": "system", "user": "user", "tool": "tool"}
 
@@ -100,6 +103,10 @@ def _messages(messages: Sequence[Json], losses: Losses) -> list[Json]:
     names: dict[str, str] = {}  # of the tools that were called, by the ids of the calls
     found = []
     for place, message in enumerate(messages):
+        if (plain := plain_of(message)) is not None and (role := _SPEAKERS.get(message["role"])):
+            if plain or role != "assistant":
+                found.append({"role": role, "content": plain})
+            continue
         lose_own(message, None, losses)
         said = _message(message, f"messages[{place}]", names, losses)
         if said["role"] != "assistant" or said.keys() - {"role", "content"} or said["content"]:

@@ -18,10 +18,11 @@ from pilotlight.dialects.history import (
     own_form,
     tool_name,
 )
-from pilotlight.dialects.parts import parts_of, said_in
+from pilotlight.dialects.parts import parts_of, plain_of, said_in
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ROLES: Final = ("user", "system", "developer")
+_SPEAKERS: Final = (*_ROLES, "assistant")
 
 
 def items(messages: Sequence[Json], losses: Losses, stored: bool) -> list[Json]:
@@ -33,7 +34,11 @@ def items(messages: Sequence[Json], losses: Losses, stored: bool) -> list[Json]:
     found: list[Json] = []
     custom: set[str] = set()  # calls of tools that take a text
     for place, message in enumerate(messages):
-        role, at = message["role"], f"messages[{place}]"
+        role = message["role"]
+        if (said := plain_of(message)) is not None and role in _SPEAKERS:
+            found += [_plain(role, said)] if said else []
+            continue
+        at = f"messages[{place}]"
         lose_own(message, "openai_responses", losses)
         if message.get("cache_control"):
             losses.add("cache_control")
@@ -46,14 +51,19 @@ def items(messages: Sequence[Json], losses: Losses, stored: bool) -> list[Json]:
             kind = "custom_tool_call" if message["tool_call_id"] in custom else "function_call"
             output = _parts(message, at, losses)
             plain = all(each["type"] == "input_text" for each in output)
-            said: Any = "".join(each["text"] for each in output) if plain else output
-            call = {"call_id": message["tool_call_id"], "output": said}
+            result: Any = "".join(each["text"] for each in output) if plain else output
+            call = {"call_id": message["tool_call_id"], "output": result}
             found.append({"type": f"{kind}_output", **call})
         else:
             raise Unable(f"{at} has the role {role[:20]!r}, of which OpenAI knows nothing")
         if text(message, "name") and role != "tool":
             losses.add("name")
     return found
+
+
+def _plain(role: str, said: str) -> Json:
+    content: Any = said if role == "assistant" else [{"type": "input_text", "text": said}]
+    return {"role": role, "content": content}
 
 
 def _parts(message: Json, at: str, losses: Losses) -> list[Json]:
