@@ -61,8 +61,13 @@ def call_id(given: str, rule: IdRule) -> str:
     return rule.prefix + digest[: rule.length]
 
 
-def fit(messages: Sequence[Json], rule: IdRule, losses: Losses) -> list[Json]:
-    """Return the conversation with every call answered, at once and in order; raises Unable."""
+def fit(
+    messages: Sequence[Json], rule: IdRule, losses: Losses, *, begun_elsewhere: bool = False
+) -> list[Json]:
+    """Return the conversation with every call answered, at once and in order; raises Unable.
+
+    `begun_elsewhere`: the API keeps its first turns, so that a result may answer a call of those.
+    """
     found: list[Json] = []
     seen: dict[str, int] = {}
     waiting: dict[str, str] = {}  # calls without a result: as given -> as sent
@@ -75,6 +80,8 @@ def fit(messages: Sequence[Json], rule: IdRule, losses: Losses) -> list[Json]:
                 each["tool_call_id"] == waiting[given] for each in turn
             ):
                 turn.append({**message, "tool_call_id": waiting[given]})
+            elif begun_elsewhere and given:
+                found.append({**message, "tool_call_id": call_id(given, rule)})
             else:
                 losses.add("tool_result")
                 found += _settled(waiting, turn, losses)

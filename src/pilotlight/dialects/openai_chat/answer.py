@@ -68,6 +68,8 @@ def _usage(said: Json) -> Json:
 
 def _choice(choice: Json, place: int, name: str) -> Json:
     at = f"choices[{place}]."
+    if name == "message" and "message" not in choice and "text" in choice:  # of a text completion
+        choice = {**choice, "message": {"role": "assistant", "content": choice["text"]}}
     index = choice.get("index")
     index = place if index is None else index
     if type(index) is not int:
@@ -193,13 +195,16 @@ def _is_plain(event: Json) -> bool:
     choices = event.get("choices")
     if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
         return False
-    delta = choice.get("delta")
-    if type(delta) is not dict or len(delta) != 1 or type(delta.get("content")) is not str:
+    if type(delta := choice.get("delta")) is not dict:
         return False
+    for name, said in delta.items():
+        if type(said) is not str or name not in _SAID:
+            return False
     bare = choice.get("index") == 0 and choice.get("finish_reason", "") is None
     return bare and event.keys() >= _HEAD and event.get("usage") is None
 
 
+_SAID: Final = frozenset({"role", "content", "reasoning_content"})
 _HEAD: Final = frozenset({"id", "model", "created", "object"})
 _OURS: Final = frozenset({"id", "model", "object", "choices", "usage"})
 

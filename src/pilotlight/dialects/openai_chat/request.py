@@ -5,6 +5,7 @@ What came from nobody else goes out as it came.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pilotlight.dialects import pivot
@@ -37,20 +38,30 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     losses = Losses()
     body = {name: value for name, value in request.items() if value is not None}
     extra, model = part(body, "extra_body"), text(request, "model") or ""
-    for name in manner.names.keys() & body.keys():
-        body[manner.names[name]] = body.pop(name)
+    pivot.check_state(body)
+    pivot.check_waited(body)
+    for name, other in manner.names.items():
+        if name in body:
+            body[other] = body.pop(name)
+    refused = manner.refuses
+    if manner.picky:
+        refused = refused.union(*(less for fits, less in manner.picky if fits.search(model)))
     for name in list(body):
         if name in _CARRIAGE or name.startswith("litellm_"):
             del body[name]
-        elif manner.options is not None and name not in manner.options:
-            value = body.pop(name)
-            if pivot.asks(name, value):
-                losses.add(name)
+        elif name in refused or (manner.options is not None and name not in manner.options):
+            _lose_option(name, body.pop(name), losses)
+    if not body.get("stream"):
+        body.pop("stream_options", None)
+    if manner.home and not ("/" in model or "#" in model):
+        body["model"] = manner.home + model
     if manner.models:
         fit_model(body, model, losses)
-    names = put_tools(body, losses, manner)
+    asked = Asked(model=model, names=put_tools(body, losses, manner))
     _fit_format(body, manner)
     given = pivot.checked_messages(request.get("messages"))
+    if all(map(_is_plain, given)):
+        return Written(body | extra if extra else body, asked, losses.sorted())
     try:
         messages = fit([_message(m, f"messages[{i}]", losses, manner) for i, m in enumerate(given)],
                        manner.ids, losses)  # fmt: skip
@@ -59,19 +70,101 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     body["messages"] = _shown_later([each for each in messages if not _is_silent(each)])
     if not body["messages"]:
         raise Unable("no message says anything")
-    return Written(body | extra, Asked(model=model, names=names), losses.sorted())
+    return Written(body | extra, asked, losses.sorted())
+
+
+def _is_plain(message: Json) -> bool:
+    """Tell a message that says a text and nothing else: it goes out as it came."""
+    said = len(message) == 2 and message.get("content")
+    return type(said) is str and said != "" and message["role"] in _PLAIN_ROLES
+
+
+_PLAIN_ROLES: Final = ("user", "assistant", "system")
+
+
+def _is_clean(message: Json, manner: Manner) -> bool:
+    """Tell a turn that has nothing of its own vendor's, and no parts: it goes out as it came."""
+    content, calls = message.get("content"), message.get("tool_calls")
+    if not _CLEAN.issuperset(message) or message["role"] not in _CLEAN_ROLES:
+        return False
+    if content is not None and type(content) is not str:
+        return False
+    if calls is None:
+        return True
+    if not calls or type(calls) is not list:
+        return False
+    fits = manner.options is None
+    return all(
+        type(call) is dict and _CALL.issuperset(call) and (fits or renamed(call) is call)
+        for call in calls
+    )
+
+
+_CLEAN: Final = words("role content tool_calls tool_call_id")
+_CLEAN_ROLES: Final = (*_PLAIN_ROLES, "tool")
+
+
+def is_usual(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Tell without writing it a request in which there is nothing that a server can't be told.
+
+    Where it holds what is no JSON, it is in a place that is sent on as it is.
+    """
+    if not _SPECIAL.isdisjoint(options):
+        return False
+    tools = options.get("tools")
+    if tools is not None and not (type(tools) is list and all(map(_is_function, tools))):
+        return False
+    return bool(messages) and all(map(_is_usual, messages)) and not _is_silent(messages[-1])
+
+
+_SPECIAL: Final = words("previous_response_id conversation prompt background stop extra_body")
+
+
+def _is_function(tool: Any) -> bool:
+    return type(tool) is dict and tool.get("type") == "function"
+
+
+def _is_usual(message: Any) -> bool:
+    if type(message) is not dict or type(message.get("role")) is not str:
+        return False
+    content = message.get("content")
+    if type(content) is list:
+        return all(type(each) is dict and _is_sure(each) for each in content)
+    calls = message.get("tool_calls")
+    plain = calls is None or (type(calls) is list and all(type(call) is dict for call in calls))
+    return plain and (content is None or type(content) is str)
+
+
+def _is_sure(given: Json) -> bool:
+    """Tell a part that every server is told, whatever it shows."""
+    kind = given.get("type")
+    return kind in _PARTS and not (kind in _MEDIA and _is_told(given))
+
+
+def _lose_option(name: str, value: Any, losses: Losses) -> None:
+    """Leave out an option that the server refuses."""
+    if not pivot.asks(name, value):
+        return
+    if name == "stop" and value:
+        raise Unable("this model takes no stop sequences")
+    losses.add(name)
 
 
 _CARRIAGE: Final = (pivot.CARRIAGE | {"extra_body"}) - {"stream_options"}
 
 
 def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
+    if _is_clean(message, manner):
+        return message
     lose_own(message, None, losses)
     if not manner.reasoning and any(message.get(name) for name in _THOUGHT):
         losses.add("reasoning")
     found = message if manner.cache_marks else unmarked(message, losses)
     if not manner.developer and message["role"] == "developer":
         found = {**found, "role": "system"}
+    if manner.nameless and "name" in message and message["role"] != "tool":
+        losses.add("name")
+        found = {name: value for name, value in found.items() if name != "name"}
     dropped = _dropped(found, manner)
     if dropped:
         for name in dropped - _ECHOES - {"refusal"}:
@@ -81,7 +174,9 @@ def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
         if "refusal" in dropped and not found.get("content"):
             found["content"] = message["refusal"]
     if type(message.get("content")) is list:
-        found = {**found, "content": _parts(message, at, losses, manner)}
+        parts = _parts(message, at, losses, manner)
+        plain = manner.one_text and all(each["type"] == "text" for each in parts)
+        found = {**found, "content": "".join(map(_text, parts)) if plain else parts}
     if (calls := found.get("tool_calls")) is not None:
         found = _called(found, calls, manner)
     if found.get("content") == [] and found.get("tool_calls"):
@@ -102,6 +197,10 @@ def _called(message: Json, calls: Any, manner: Manner) -> Json:
     return {**message, "tool_calls": fitted if manner.options is None else [*map(renamed, fitted)]}
 
 
+def _text(said: Json) -> str:
+    return text(said, "text") or ""
+
+
 def _dropped(message: Json, manner: Manner) -> set[str]:
     if manner.options is None:
         return (message.keys() & _ECHOES) - ({"reasoning_content"} if manner.reasoning else set())
@@ -118,10 +217,15 @@ def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]
     found = []
     for place, given in enumerate(parts_of(message, at)):
         kind = given["type"]
-        if kind in THOUGHTS and not (manner.thoughts and type(given.get("thinking")) is list):
+        own_thought = manner.thoughts and type(given.get("thinking")) is list
+        if kind in THOUGHTS and not own_thought:
             losses.add("reasoning")
             continue
-        if kind not in _PARTS and (manner.options is not None or kind in _FOREIGN):
+        if (
+            not own_thought
+            and kind not in _PARTS
+            and (manner.options is not None or kind in _FOREIGN)
+        ):
             raise Unable(f"{at}.content[{place}] is a {kind[:40]}, which OpenAI does not take")
         if kind in _MEDIA and manner.options is not None:
             given = _medium(given, f"{at}.content[{place}]")  # noqa: PLW2901

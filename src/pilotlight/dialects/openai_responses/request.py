@@ -28,6 +28,7 @@ _OWN: Final = words(
     "include instructions previous_response_id conversation prompt truncation max_tool_calls"
     " reasoning text context_management moderation"
 )
+_BEGUN: Final = frozenset({"previous_response_id", "conversation"})  # what came before is there
 _SAMPLING: Final = ("temperature", "top_p", "reasoning_effort")
 _SEALED: Final = "reasoning.encrypted_content"
 _LOGPROBS: Final = "message.output_text.logprobs"
@@ -37,7 +38,7 @@ _SEARCHES: Final = ("web_search", "google_search")
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
-        return _written(pivot.read(request), request)
+        return _written(pivot.read(request, at_openai=True), request)
     except RecursionError:
         raise Unable("the request is nested too deep") from None
 
@@ -46,10 +47,10 @@ def _written(asked: Request, given: Json) -> Written:
     losses = Losses()
     if asked.stop:
         raise Unable("this API takes no stop sequences")
-    if asked.options.get("background"):
-        raise Unable("background: an answer is waited for here")
-    stored = asked.options.get("store") is True or "previous_response_id" in asked.options
-    said = items(fit(asked.messages, RESPONSES_IDS, losses), losses, stored)
+    begun = bool(asked.options.keys() & _BEGUN)
+    stored = asked.options.get("store") is True or begun
+    turns = fit(asked.messages, RESPONSES_IDS, losses, begun_elsewhere=begun)
+    said = items(turns, losses, stored)
     if not said:
         raise Unable("no message says anything")
     body: Json = {"model": asked.model, "input": said, "store": False}
