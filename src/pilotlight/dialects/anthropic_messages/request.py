@@ -45,6 +45,7 @@ _WIDE: Final = 0.95  # the least `top_p` beside thought
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request))
     except RecursionError:
         raise Unable("the request is nested too deep") from None

@@ -153,7 +153,7 @@ def _blocks(message: Json, at: str, losses: Losses) -> list[Json]:
         elif medium := medium_of(given, where, losses):
             blocks.append(_medium(medium, where, given.get("cache_control")))
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Anthropic does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Anthropic does not take")
     return blocks
 
 

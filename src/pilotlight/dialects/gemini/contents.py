@@ -115,7 +115,7 @@ def _parts(message: Json, at: str, losses: Losses, traits: Traits) -> list[Json]
         elif (medium := medium_of(given, where, losses)) is not None:
             found.append(_medium(medium, where, traits))
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Gemini does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Gemini does not take")
     return found
 
 

@@ -38,6 +38,7 @@ _ROLES: Final = {"developer": "system", "system": "system", "user": "user", "too
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request))
     except RecursionError:
         raise Unable("the request is nested too deep") from None
@@ -154,7 +155,7 @@ def _content(message: Json, at: str, losses: Losses) -> tuple[list[str], list[st
         elif given["type"] in THOUGHTS:
             losses.add("reasoning")
         elif (medium := medium_of(given, where, losses)) is None:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Ollama does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Ollama does not take")
         elif medium.data is None:
             raise Unable(f"{where} is an address; fetching it would leave this machine")
         elif not (medium.kind or "image/").startswith("image/"):

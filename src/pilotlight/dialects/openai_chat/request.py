@@ -39,6 +39,7 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     body = {name: value for name, value in request.items() if value is not None}
     extra, model = part(body, "extra_body"), text(request, "model") or ""
     pivot.check_state(body)
+    pivot.check_cached(body)
     pivot.check_waited(body)
     for name, other in manner.names.items():
         if name in body:
@@ -117,7 +118,10 @@ def is_usual(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
     return bool(messages) and all(map(_is_usual, messages)) and not _is_silent(messages[-1])
 
 
-_SPECIAL: Final = words("previous_response_id conversation prompt background stop extra_body")
+_SPECIAL: Final = words(
+    "previous_response_id conversation prompt background stop extra_body cachedContent"
+    " cached_content"
+)
 
 
 def _is_function(tool: Any) -> bool:
@@ -226,7 +230,7 @@ def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]
             and kind not in _PARTS
             and (manner.options is not None or kind in _FOREIGN)
         ):
-            raise Unable(f"{at}.content[{place}] is a {kind[:40]}, which OpenAI does not take")
+            raise Unable(f"{at}.content[{place}] is {kind[:40]}, which OpenAI does not take")
         if kind in _MEDIA and manner.options is not None:
             given = _medium(given, f"{at}.content[{place}]")  # noqa: PLW2901
         found.append(given if manner.cache_marks else unmarked(given, losses))

@@ -22,6 +22,7 @@ from pilotlight.dialects.parts import parts_of, plain_of, said_in
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ROLES: Final = ("user", "system", "developer")
+_HEARD: Final = ("data:audio/", "data:video/")
 _SPEAKERS: Final = (*_ROLES, "assistant")
 
 
@@ -83,13 +84,16 @@ def _parts(message: Json, at: str, losses: Losses) -> list[Json]:
             detail = text(shown, "detail") or "auto"
             found.append({"type": "input_image", "image_url": url, "detail": detail})
         elif given["type"] == "file":
-            found.append({"type": "input_file", **_file(part(given, "file"))})
+            found.append({"type": "input_file", **_file(part(given, "file"), where)})
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which this API does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which this API does not take")
     return found
 
 
-def _file(file: Json) -> Json:
+def _file(file: Json, at: str) -> Json:
+    data = text(file, "file_data") or ""
+    if data[:11].lower() in _HEARD:
+        raise Unable(f"{at} is a sound or a film, which this API does not take as a file")
     names = ("file_data", "file_id", "file_url", "filename")
     found = {name: value for name in names if (value := text(file, name))}
     if "://" in found.get("file_id", ""):  # an address, as Gemini has it

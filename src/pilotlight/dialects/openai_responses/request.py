@@ -38,6 +38,7 @@ _SEARCHES: Final = ("web_search", "google_search")
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request, at_openai=True), request)
     except RecursionError:
         raise Unable("the request is nested too deep") from None
