@@ -6,6 +6,7 @@ What came from nobody else goes out as it came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from pilotlight.dialects import pivot
@@ -13,7 +14,7 @@ from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
 from pilotlight.dialects.fields import objects, part, text, words
 from pilotlight.dialects.history import fit, lose_own
 from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
-from pilotlight.dialects.openai_chat.models import fit_model
+from pilotlight.dialects.openai_chat.models import fit_model, reasons
 from pilotlight.dialects.parts import THOUGHTS, parts_of
 
 _PARTS: Final = words("text image_url input_audio file refusal")
@@ -31,17 +32,17 @@ _FOREIGN: Final = words("image document search_result container_upload")  # part
 
 def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
-    losses = Losses()
     body = {name: value for name, value in request.items() if value is not None}
     extra, model = part(body, "extra_body"), text(request, "model") or ""
+    if _goes_unchanged(body, model, manner):
+        return Written(body, Asked(model))
+    losses = Losses()
     pivot.check_state(body)
     pivot.check_waited(body)
     for name, other in manner.names.items():
         if name in body:
             body[other] = body.pop(name)
-    refused = manner.refuses
-    if manner.picky:
-        refused = refused.union(*(less for fits, less in manner.picky if fits.search(model)))
+    refused = _refused(manner, model)
     for name in list(body):
         if name in _CARRIAGE or name.startswith("litellm_"):
             del body[name]
@@ -55,8 +56,6 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
         fit_model(body, model, losses)
     _put_tools(body, losses, manner)
     given = pivot.checked_messages(request.get("messages"))
-    if all(map(_is_plain, given)):
-        return Written(body | extra if extra else body, Asked(model=model), losses.sorted())
     try:
         messages = fit([_message(m, f"messages[{i}]", losses, manner) for i, m in enumerate(given)],
                        manner.ids, losses)  # fmt: skip
@@ -68,10 +67,44 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     return Written(body | extra, Asked(model=model), losses.sorted())
 
 
-def _is_plain(message: Json) -> bool:
-    """Tell a message that says a text and nothing else: it goes out as it came."""
-    said = len(message) == 2 and message.get("content")
-    return type(said) is str and said != "" and message["role"] in _PLAIN_ROLES
+def _goes_unchanged(body: Json, model: str, manner: Manner) -> bool:
+    """Tell the usual request, of texts and of options that the server takes as they are."""
+    if not _kept(manner, model).issuperset(body) or (
+        "stream_options" in body and not body.get("stream")
+    ):
+        return False
+    messages = body.get("messages")
+    return type(messages) is list and messages != [] and all(map(_is_plain, messages))
+
+
+@lru_cache(maxsize=256)
+def _kept(manner: Manner, model: str) -> frozenset[str]:
+    """Return the fields that a server takes as they are, of those that mean no work."""
+    if manner.home:
+        return frozenset()
+    kept = _USUAL - _refused(manner, model) - manner.names.keys()
+    if manner.options is not None:
+        kept &= manner.options
+    return kept - _CHANGED if manner.models and reasons(model) else kept
+
+
+_USUAL: Final = words(
+    "model messages stream stream_options temperature top_p max_tokens max_completion_tokens seed"
+    " n stop presence_penalty frequency_penalty response_format"
+)
+_CHANGED: Final = words("temperature top_p max_tokens presence_penalty frequency_penalty")
+
+
+@lru_cache(maxsize=256)
+def _refused(manner: Manner, model: str) -> frozenset[str]:
+    """Return the options that a server refuses, for this model."""
+    return manner.refuses.union(*(less for fits, less in manner.picky if fits.search(model)))
+
+
+def _is_plain(message: Any) -> bool:
+    """Tell a message that says a text and nothing else."""
+    said = type(message) is dict and len(message) == 2 and message.get("content")
+    return type(said) is str and said != "" and message.get("role") in _PLAIN_ROLES
 
 
 _PLAIN_ROLES: Final = ("user", "assistant", "system")
