@@ -6,6 +6,7 @@ What came from nobody else goes out as it came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from pilotlight.dialects import pivot
@@ -13,9 +14,10 @@ from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
 from pilotlight.dialects.fields import part, text, words
 from pilotlight.dialects.history import OPENAI_NAMES, fit, lose_own, tool_name
 from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
-from pilotlight.dialects.openai_chat.models import fit_model
+from pilotlight.dialects.openai_chat.media import MEDIA, fitted, is_told
+from pilotlight.dialects.openai_chat.models import fit_model, reasons
 from pilotlight.dialects.openai_chat.tools import put_tools, renamed, unmarked
-from pilotlight.dialects.parts import THOUGHTS, decoded, medium_of, parts_of
+from pilotlight.dialects.parts import THOUGHTS, parts_of
 
 _PARTS: Final = words("text image_url input_audio file refusal")
 _SHOWN: Final = words("image_url input_audio file")
@@ -26,27 +28,23 @@ _THOUGHT: Final = ("reasoning_content", "thinking_blocks")
 _ECHOES: Final = words(
     "annotations images provider_specific_fields thinking_blocks is_error reasoning_content"
 )
-_MEDIA: Final = ("image_url", "file")
-_FILE: Final = words("file_data file_id filename")
-# Source: OpenAI's guide to images and vision.
-IMAGES: Final = ("image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp")
 _FOREIGN: Final = words("image document search_result container_upload")  # parts of Anthropic's
 
 
 def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
-    losses = Losses()
     body = {name: value for name, value in request.items() if value is not None}
     extra, model = part(body, "extra_body"), text(request, "model") or ""
+    if _goes_unchanged(body, model, manner):
+        return Written(body, Asked(model))
+    losses = Losses()
     pivot.check_state(body)
     pivot.check_cached(body)
     pivot.check_waited(body)
     for name, other in manner.names.items():
         if name in body:
             body[other] = body.pop(name)
-    refused = manner.refuses
-    if manner.picky:
-        refused = refused.union(*(less for fits, less in manner.picky if fits.search(model)))
+    refused = _refused(manner, model)
     for name in list(body):
         if name in _CARRIAGE or name.startswith("litellm_"):
             del body[name]
@@ -61,8 +59,6 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     asked = Asked(model=model, names=put_tools(body, losses, manner))
     _fit_format(body, manner)
     given = pivot.checked_messages(request.get("messages"))
-    if all(map(_is_plain, given)):
-        return Written(body | extra if extra else body, asked, losses.sorted())
     try:
         messages = fit([_message(m, f"messages[{i}]", losses, manner) for i, m in enumerate(given)],
                        manner.ids, losses)  # fmt: skip
@@ -74,10 +70,44 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     return Written(body | extra, asked, losses.sorted())
 
 
-def _is_plain(message: Json) -> bool:
-    """Tell a message that says a text and nothing else: it goes out as it came."""
-    said = len(message) == 2 and message.get("content")
-    return type(said) is str and said != "" and message["role"] in _PLAIN_ROLES
+def _goes_unchanged(body: Json, model: str, manner: Manner) -> bool:
+    """Tell the usual request, of texts and of options that the server takes as they are."""
+    if not _kept(manner, model).issuperset(body) or (
+        "stream_options" in body and not body.get("stream")
+    ):
+        return False
+    messages = body.get("messages")
+    return type(messages) is list and messages != [] and all(map(_is_plain, messages))
+
+
+@lru_cache(maxsize=256)
+def _kept(manner: Manner, model: str) -> frozenset[str]:
+    """Return the fields that a server takes as they are, of those that mean no work."""
+    if manner.home:
+        return frozenset()
+    kept = _USUAL - _refused(manner, model) - manner.names.keys()
+    if manner.options is not None:
+        kept &= manner.options
+    return kept - _CHANGED if manner.models and reasons(model) else kept
+
+
+_USUAL: Final = words(
+    "model messages stream stream_options temperature top_p max_tokens max_completion_tokens seed"
+    " n stop presence_penalty frequency_penalty"
+)
+_CHANGED: Final = words("temperature top_p max_tokens presence_penalty frequency_penalty stop")
+
+
+@lru_cache(maxsize=256)
+def _refused(manner: Manner, model: str) -> frozenset[str]:
+    """Return the options that a server refuses, for this model."""
+    return manner.refuses.union(*(less for fits, less in manner.picky if fits.search(model)))
+
+
+def _is_plain(message: Any) -> bool:
+    """Tell a message that says a text and nothing else."""
+    said = type(message) is dict and len(message) == 2 and message.get("content")
+    return type(said) is str and said != "" and message.get("role") in _PLAIN_ROLES
 
 
 _PLAIN_ROLES: Final = ("user", "assistant", "system")
@@ -142,7 +172,7 @@ def _is_usual(message: Any) -> bool:
 def _is_sure(given: Json) -> bool:
     """Tell a part that every server is told, whatever it shows."""
     kind = given.get("type")
-    return kind in _PARTS and not (kind in _MEDIA and _is_told(given))
+    return kind in _PARTS and not (kind in MEDIA and is_told(given))
 
 
 def _lose_option(name: str, value: Any, losses: Losses) -> None:
@@ -231,38 +261,10 @@ def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]
             and (manner.options is not None or kind in _FOREIGN)
         ):
             raise Unable(f"{at}.content[{place}] is {kind[:40]}, which OpenAI does not take")
-        if kind in _MEDIA and manner.options is not None:
-            given = _medium(given, f"{at}.content[{place}]")  # noqa: PLW2901
+        if kind in MEDIA and manner.options is not None:
+            given = fitted(given, f"{at}.content[{place}]")  # noqa: PLW2901
         found.append(given if manner.cache_marks else unmarked(given, losses))
     return found
-
-
-def _medium(given: Json, at: str) -> Json:
-    """Return a picture or a file as OpenAI takes it: a text by its words; raises Unable."""
-    medium = medium_of(given, at, Losses()) if _is_told(given) else None
-    if medium is None or medium.kind is None:
-        return given
-    if given["type"] == "image_url":
-        if medium.kind.startswith("image/") and medium.kind not in IMAGES:
-            raise Unable(f"{at} is {medium.kind[:40]}, which OpenAI does not take")
-        return given
-    if medium.url is not None:
-        raise Unable(f"{at} is a file by its address, which chat completions do not take")
-    if medium.kind.startswith("text/"):
-        return {"type": "text", "text": decoded(medium, at)}
-    if medium.kind != "application/pdf":
-        raise Unable(f"{at} is {medium.kind[:40]}, which OpenAI does not take")
-    return {"type": "file", "file": {n: v for n, v in given["file"].items() if n in _FILE}}
-
-
-def _is_told(given: Json) -> bool:
-    """Tell a medium that says what it is from a picture's address, and from an uploaded file."""
-    if given["type"] == "file":
-        file = part(given, "file")
-        return any("://" in (text(file, n) or "") for n in ("file_id", "file_url")) or bool(
-            text(file, "file_data")
-        )
-    return (text(given.get("image_url"), "url") or "")[:5].lower() == "data:"
 
 
 def _fit_format(body: Json, manner: Manner) -> None:
