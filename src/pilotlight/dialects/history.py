@@ -87,8 +87,11 @@ def fit(
                 found += _settled(waiting, turn, losses)
                 found.append(_as_words(message, place))
             continue
-        found += _settled(waiting, turn, losses)
-        found.append(_renamed(message, rule, seen, waiting, place))
+        if waiting:
+            found += _settled(waiting, turn, losses)
+        if message.get("tool_calls"):
+            message = _renamed(message, rule, seen, waiting, place)  # noqa: PLW2901
+        found.append(message)
     return found + _settled(waiting, turn, losses)
 
 
@@ -110,7 +113,7 @@ def _renamed(
     message: Json, rule: IdRule, seen: dict[str, int], waiting: dict[str, str], place: int
 ) -> Json:
     """Return a message whose calls have ids that fit, none of them twice in a conversation."""
-    if message["role"] != "assistant" or not message.get("tool_calls"):
+    if message["role"] != "assistant":
         return message
     calls = message["tool_calls"]
     if type(calls) is not list or not all(type(call) is dict for call in calls):
@@ -140,7 +143,7 @@ def own_form(message: Json, dialect: str) -> list[Json] | None:
 
 def lose_own(message: Json, dialect: str | None, losses: Losses) -> None:
     """Name what a message says in the own forms of other vendors than this one's."""
-    if message["role"] != "assistant":
+    if message["role"] != "assistant" or "provider_specific_fields" not in message:
         return
     kept = part(message, "provider_specific_fields")
     for name, key in OWN.items():

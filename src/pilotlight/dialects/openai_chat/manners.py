@@ -24,7 +24,7 @@ _OPENAI: Final = words(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Manner:
     """What one server takes beside, or instead of, what OpenAI takes.
 

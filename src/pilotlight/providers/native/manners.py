@@ -26,7 +26,7 @@ _GOOGLE: Final = "generativelanguage.googleapis.com"
 _CHAT: Final = "/chat/completions"
 _RESPONSES: Final = "/responses"
 # OpenAI's models that complete texts and know no chat: no dialect speaks to them.
-_NO_CHAT: Final = re.compile(r"(?:ft:)?(?:davinci|babbage)-|.*-instruct(?:-\d+)?$")
+_NO_CHAT: Final = re.compile(r"(?:ft:)?(?:davinci|babbage)-.*|.*-instruct(?:-\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _openai_key(key: str) -> dict[str, str]:
     for line in os.environ.get(_CUSTOM, "").splitlines():
         name, colon, value = line.partition(":")
         if colon and name.strip():
-            found[clean_key(name, _CUSTOM).lower()] = clean_key(value, _CUSTOM)
+            found[clean_key(name.strip(), _CUSTOM).lower()] = clean_key(value.strip(), _CUSTOM)
     return found
 
 

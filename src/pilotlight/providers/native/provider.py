@@ -165,6 +165,8 @@ def _is_litellms(call: Call, options: Mapping[str, Any]) -> bool:
 
 def _together(place: Post, own: dict[str, str], written: Written) -> dict[str, str]:
     """Return the headers of one request; what is announced in two places is one list."""
+    if not own:
+        return dict(written.headers)
     found = {**own, **written.headers}
     betas = [each for each in (own.get(_BETA), written.headers.get(_BETA)) if each]
     return {**found, _BETA: ",".join(betas)} if len(betas) > 1 else found
