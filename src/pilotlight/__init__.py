@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         PilotlightError,
         PromptTruncated,
         ProviderFault,
+        ProviderRefusal,
         StreamInterrupted,
         TargetSkipped,
     )
@@ -81,6 +82,7 @@ _HOMES = {
     "PilotlightError": "errors",
     "PromptTruncated": "errors",
     "ProviderFault": "errors",
+    "ProviderRefusal": "errors",
     "Receipt": "vocabulary.receipt",
     "Route": "routes.route",
     "StreamInterrupted": "errors",
@@ -123,6 +125,7 @@ __all__ = [
     "PilotlightError",
     "PromptTruncated",
     "ProviderFault",
+    "ProviderRefusal",
     "Receipt",
     "Route",
     "StreamInterrupted",

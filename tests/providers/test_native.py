@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from broken_streams import STREAMS, TEXT, WORDS, named, sse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight import Pilotlight, Route, receipts
+from pilotlight import Pilotlight, ProviderRefusal, Route, receipts
 from pilotlight.catalog.litellm_module import litellm
 from pilotlight.config.schema import parse
 from pilotlight.core.provider import Call
@@ -589,19 +590,41 @@ def test_a_callers_mistake_reaches_it_as_its_library_has_it(
         def raised() -> Any:
             with pytest.raises(Exception) as told:  # noqa: PT011
                 ask(route, colour, stream, CHAT, {})
-            return told.value
+            error = told.value
+            assert isinstance(error, ProviderRefusal)
+            assert (error.status, json.loads(error.content)) == (400, REFUSED[name])
+            assert error.headers["request-id"] == "r1"
+            there = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+            assert (type(there), there.status, there.body) == (ProviderRefusal, 400, REFUSED[name])
+            assert there.headers == error.headers
+            return error
 
         assert isinstance(raised(), module.BadRequestError)
         loaded["litellm"] = False
         error = raised()
-        assert type(error) is openai.BadRequestError
+        assert isinstance(error, openai.BadRequestError)
         assert (error.status_code, error.response.json()) == (400, REFUSED[name])
         assert error.response.headers["request-id"] == "r1"
         monkeypatch.setitem(sys.modules, "openai", None)  # type: ignore[arg-type]
         error = raised()
         own = anthropic.BadRequestError if name == "anthropic" else httpx.HTTPStatusError
-        assert type(error) is own
+        assert isinstance(error, own)
         assert error.response.json() == REFUSED[name]
+
+
+@COLOURS
+@NAMES
+def test_it_is_one_type_of_ours_through_litellm_too(name: str, colour: str) -> None:
+    say = lambda *_: said(REFUSED[name], 400, "request-id: r1\r\n")  # noqa: E731
+    with serving(name, say, via="litellm") as (_, route):
+        with pytest.raises(ProviderRefusal) as told:
+            ask(route, colour, False, CHAT, {})
+        with pytest.raises(litellm().BadRequestError):
+            ask(route, colour, False, CHAT, {})
+    assert told.value.status == 400
+    if name != "responses":  # there litellm takes no client of ours
+        assert json.loads(told.value.content) == REFUSED[name]
+        assert told.value.headers["request-id"] == "r1"
 
 
 # A server that never streams.
