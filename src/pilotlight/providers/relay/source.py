@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pilotlight.core.provider import Attempt, Call, Ended, Failed
-from pilotlight.providers.openai.prepared import Prepared
-from pilotlight.providers.openai.stream import (
+from pilotlight.providers.native.prepared import Prepared
+from pilotlight.providers.native.stream import (
     LAST_WORD,
     PATIENCE,
     AsyncDirectSource,
@@ -95,7 +95,8 @@ class _Relayed:
         this._notes.add(chunk)
         if this._notes.whole:
             self._tap.body.settle()
-        self._hidden = this._asks and this._reader.uncounted(chunk) is None
+        counted = this._asks and chunk.usage is not None
+        self._hidden = counted and this._reader.uncounted(chunk) is None
         return chunk
 
     def failed(self, error: Exception) -> Ended | Failed:
