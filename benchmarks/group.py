@@ -9,6 +9,7 @@ from importlib import import_module
 GROUPS = (
     "concurrency",
     "overhead",
+    "guard",
     "calls",
     "streams",
     "dialects",
@@ -28,7 +29,7 @@ GROUPS = (
 )
 SLOW = ("django",)  # measured when asked for, by name or with all
 # Absolute figures, of microseconds.
-FINE = ("concurrency", "overhead", "tap", "translation", "surge", "telemetry")
+FINE = ("concurrency", "overhead", "guard", "tap", "translation", "surge", "telemetry")
 
 
 def main() -> int:

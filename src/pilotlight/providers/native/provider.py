@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.provider import Call
+from pilotlight.dialects import openai_chat
 from pilotlight.dialects.base import Asked, Json, Unable, Written
 from pilotlight.dialects.openai_chat.models import by_responses_with_tools
 from pilotlight.dialects.pivot import CARRIAGE
@@ -46,6 +47,24 @@ class NativeProvider(DirectProvider):
         own = is_openais(connection.base_url) and manners.dialect is not by_responses.dialect
         # Some of OpenAI's models take tools there alone.
         self._with_tools = by_responses if own else None
+
+    @property
+    def speaks(self) -> tuple[str, ...]:
+        """The dialects in which a caller's own words can go to this endpoint.
+
+        Where OpenAI's own dialect has other words for some things, they have to be written.
+        """
+        if self._manners.dialect is openai_chat and openai_chat.is_particular(
+            self.connection.spec.provider
+        ):
+            return ()
+        return tuple(each.dialect.name for each in (self._manners, self._with_tools) if each)
+
+    def manners_in(self, dialect: str) -> Manners:
+        """Return how it is asked in one of the dialects that it speaks."""
+        elsewhere = self._with_tools
+        apart = elsewhere is not None and elsewhere.dialect.name == dialect
+        return elsewhere if elsewhere is not None and apart else self._manners
 
     def unable(self, call: Call) -> str:
         """Return what of a call this API can't be told; empty where litellm is to tell it.

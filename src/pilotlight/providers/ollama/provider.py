@@ -55,6 +55,8 @@ _PRIVATE = Call("decorated", private=True)
 class OllamaProvider:
     """Calls one model of an Ollama server: chats in the four shapes, and embeddings."""
 
+    speaks = ("ollama",)
+
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.model = connection.spec.bare_model

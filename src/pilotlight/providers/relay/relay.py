@@ -12,8 +12,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.provider import (
     Answered,
     AsyncSource,
@@ -40,6 +41,7 @@ from pilotlight.wire.tap import Tap, Wire, listening, new_tap
 
 if TYPE_CHECKING:
     from pilotlight.providers.connection import Connection
+    from pilotlight.providers.native.manners import Manners
     from pilotlight.providers.ollama.provider import OllamaProvider
 
 
@@ -71,11 +73,11 @@ class Relay:
 
     def __init__(self, provider: Any, dialect: str) -> None:
         self.connection: Connection = provider.connection
+        self._provider = provider
         self.counts: bool | None = None
         self.way = WAYS[dialect]
         self.wire: Wire = self.way.wire
         self.dialect: Any = dialect_named(dialect)
-        self.wordy = dialect == "openai_chat"  # whose events are chunks already
         self._posts: dict[str, Post] = {}
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
@@ -123,7 +125,7 @@ class Relay:
         asked = Asked(
             self.connection.spec.bare_model, f"chatcmpl-{os.urandom(12).hex()}", int(time.time())
         )
-        more = dict(self.connection.spec.options) if self.wordy else {}
+        more = dict(self.connection.spec.options)
         if counted and self.asks_for_count(call):
             more["stream_options"] = {"include_usage": True}
         return Prepared(
@@ -136,37 +138,43 @@ class Relay:
 
     def body(self, original: Original, more: Mapping[str, Any]) -> bytes:
         """Return the body as it is sent."""
-        known = self.way.wire == "gemini" or is_home(self.connection, original)
+        known = self.way.wire == "gemini" or self.is_home(original)
         return body_for(original, None if known else self.connection.spec.bare_model, more)
 
     def _reader(self, asked: Asked, alone: bool) -> Any:
         """Return what reads the events; they keep their bytes."""
-        events = cast("Any", RawEvents(self.way.events()))
+        events: Any = RawEvents(self.way.events())
         return NativeReader(self.dialect.reader(asked), events, alone)
 
     def _place(self, call: Call, original: Original) -> Post:
-        home, connection = original.home, self.connection
-        if home is not None and is_home(connection, original):
-            url, headers = home.url, {}
-        else:
-            model = connection.spec.bare_model
-            url = self.way.url(connection.base_url, model, call.stream)
-            headers = dict(self.way.headers(connection))
-        if (post := self._posts.get(url)) is None:
-            assert connection.pool is not None, "an endpoint without an address is not relayed to"
-            post = self._posts[url] = Post(connection.pool, url, headers)
+        """Return where it is posted to; its connections are opened by the first request."""
+        home = original.home if self.is_home(original) else None
+        key = str(call.stream) if home is None else home.url
+        if (post := self._posts.get(key)) is None:
+            assert self.connection.pool is not None, "who has no address is not relayed to"
+            url, headers = self.address(call) if home is None else (home.url, {})
+            post = self._posts[key] = Post(self.connection.pool, url, headers)
         return post
 
     def _headers(self, original: Original) -> Mapping[str, str]:
-        home = original.home
-        if home is not None and is_home(self.connection, original):
-            return home.headers
-        return original.headers
+        home = original.home if self.is_home(original) else None
+        return original.headers if home is None else home.headers
+
+    def is_home(self, original: Original) -> bool:
+        """Tell whether this is the endpoint that the caller's own client would have asked."""
+        return is_home(self._provider, original)
+
+    def address(self, call: Call) -> tuple[str, dict[str, str]]:
+        """Return where it is asked, and the headers that its key wants."""
+        connection = self.connection
+        manners: Manners = self._provider.manners_in(self.dialect.name)
+        url = manners.url(connection.base_url, connection.spec.bare_model, call.stream)
+        return url, manners.headers(connection.api_key or NO_KEY_NEEDED)
 
     def asks_for_count(self, call: Call) -> bool:
         """Tell whether to ask for the tokens of a stream on our own behalf."""
-        told = "stream_options" in original_of(call).said
-        return call.stream and self.wordy and not told and self.counts is not False
+        counts = self.dialect.name == "openai_chat" and self.counts is not False
+        return call.stream and counts and "stream_options" not in original_of(call).said
 
     def refusal(self, said: Said, url: str) -> Exception:
         """Return the exception of an answer that is none."""
@@ -226,6 +234,12 @@ class OllamaRelay(Relay):
     def __init__(self, provider: OllamaProvider, dialect: str) -> None:
         super().__init__(provider, dialect)
         self._ollama = provider
+
+    def address(self, call: Call) -> tuple[str, dict[str, str]]:
+        """Return where it is asked, and the headers that its key wants."""
+        key = self.connection.spec.api_key
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return f"{self.connection.base_url}/api/chat", headers
 
     def body(self, original: Original, more: Mapping[str, Any]) -> bytes:
         """Return the body as it is sent."""

@@ -92,10 +92,13 @@ class _Relayed:
         """Take note of a chunk; the tokens are hidden if nobody but us asked for them."""
         this: Any = self
         chunk = Shape(made)
+        if this._notes.add_usual(made):
+            return chunk
         this._notes.add(chunk)
         if this._notes.whole:
             self._tap.body.settle()
-        self._hidden = this._asks and this._reader.uncounted(chunk) is None
+        counted = this._asks and chunk.usage is not None
+        self._hidden = counted and this._reader.uncounted(chunk) is None
         return chunk
 
     def failed(self, error: Exception) -> Ended | Failed:

@@ -2,58 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from pilotlight.core.provider import Call, Original
 from pilotlight.core.target import able
-from pilotlight.dialects.openai_chat import MANNERS
-from pilotlight.providers.connection import Connection
-from pilotlight.wire.tap import Wire
-
-_OWN: Final[Mapping[Wire, str]] = {
-    "anthropic": "anthropic_messages",
-    "gemini": "gemini",
-    "ollama": "ollama",
-    "openai": "openai_chat",
-}
-_OTHERWISE: Final = frozenset({"azure", "azure_ai"})  # their addresses name the model, and more
 
 
 def is_relayed(provider: Any, call: Call) -> bool:
     """Tell whether a provider's endpoint is asked in the caller's own words."""
     original = call.original
-    connection = getattr(provider, "connection", None)
-    if original is None or not isinstance(connection, Connection):
+    if original is None:
         return False
-    return is_home(connection, original) or original.dialect in _spoken(connection)
+    return is_home(provider, original) or original.dialect in _spoken(provider)
 
 
-def is_home(connection: Connection, original: Original) -> bool:
+def is_home(provider: Any, original: Original) -> bool:
     """Tell whether this is the endpoint that the caller's own client would have asked."""
-    home = original.home
-    return home is not None and getattr(home.target.provider, "connection", None) is connection
+    return original.home is not None and original.home.target.provider is provider
 
 
-def _spoken(connection: Connection) -> tuple[str, ...]:
-    """Return the dialects that an endpoint is known to speak as a caller of its API does.
+def _spoken(provider: Any) -> tuple[str, ...]:
+    """Return the dialects that a provider's endpoint is known to speak.
 
     Options of a target are OpenAI's by name: with some, any other dialect is written for it.
-    So is OpenAI's own for a server that calls an option otherwise, or refuses one.
     """
-    spec = connection.spec
-    own = _OWN.get(connection.wire)
-    if own is None or not connection.base_url or spec.via is not None or connection.keyless:
+    spoken: tuple[str, ...] = getattr(provider, "speaks", ())
+    if not spoken or provider.connection.keyless:
         return ()
-    if spec.provider in _OTHERWISE or (spec.options and own != "openai_chat"):
-        return ()
-    if own == "openai_chat" and spec.provider != "openai" and spec.provider in MANNERS:
-        return ()
-    if spec.by_responses:
-        return () if spec.options else ("openai_responses",)
-    if spec.provider == "openai" and not connection.given_base and not spec.options:
-        return (own, "openai_responses")
-    return (own,)
+    plain = not provider.connection.spec.options
+    return tuple(name for name in spoken if plain or name == "openai_chat")
 
 
 def unable_of(provider: Any) -> Callable[[Call], str]:

@@ -1,8 +1,7 @@
-"""How each dialect's API is asked: the address, how a key is shown, how events come."""
+"""How a stream comes in each dialect: the wire that it is watched as, its events, its end."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,31 +9,33 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
-from pilotlight.catalog.providers import NO_KEY_NEEDED
-from pilotlight.core.headers import clean_key
-from pilotlight.providers.connection import Connection
-from pilotlight.providers.native.manners import MANNERS
 from pilotlight.wire.raw_events import Decoder, LineDecoder
-from pilotlight.wire.server_sent_events import EventDecoder
+from pilotlight.wire.server_sent_events import EventDecoder, NamedEventDecoder
 from pilotlight.wire.tap import Wire
-
-_ORGANISATION: Final = {
-    "OPENAI_ORG_ID": "openai-organization",
-    "OPENAI_PROJECT_ID": "openai-project",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One API: the wire that it is watched as, its address, its key, its events."""
+    """One dialect on the wire.
+
+    `last` is the start of the event that nothing of the answer follows; None: there is none.
+    """
 
     wire: Wire
-    url: Callable[[str, str, bool], str]
-    """Of an address, a model, and whether to stream."""
-    headers: Callable[[Connection], Mapping[str, str]]
     events: Callable[[], Decoder]
-    last: re.Pattern[bytes] | None
-    """The start of the event that nothing of the answer follows; None: there is none."""
+    last: re.Pattern[bytes] | None = None
+
+
+_DONE: Final = re.compile(rb"\[DONE\]")
+_RESPONSE: Final = re.compile(rb'\{"type":\s*"response\.(?:completed|incomplete|failed)"')
+_MESSAGE: Final = re.compile(rb'\{"type":\s*"message_stop"')
+WAYS: Final[Mapping[str, Way]] = {
+    "openai_chat": Way("openai", EventDecoder, _DONE),
+    "openai_responses": Way("openai", EventDecoder, _RESPONSE),
+    "anthropic_messages": Way("anthropic", NamedEventDecoder, _MESSAGE),
+    "gemini": Way("gemini", EventDecoder),
+    "ollama": Way("ollama", LineDecoder),
+}
 
 
 @cache
@@ -44,45 +45,3 @@ def dialect_named(name: str) -> Any:
     Only those that are spoken are imported.
     """
     return import_module(f"pilotlight.dialects.{name}")
-
-
-def _under(path: str) -> Callable[[str, str, bool], str]:
-    def url(base: str, _model: str, _stream: bool) -> str:
-        base = base.rstrip("/")
-        return base if base.endswith(path) else base + path
-
-    return url
-
-
-def _bearer(connection: Connection) -> Mapping[str, str]:
-    headers = {"authorization": f"Bearer {connection.api_key or NO_KEY_NEEDED}"}
-    if connection.spec.provider == "openai":
-        found = {name: os.environ.get(name) for name in _ORGANISATION}
-        headers |= {_ORGANISATION[n]: clean_key(v, n) for n, v in found.items() if v}
-    return headers
-
-
-def _of_ollama(connection: Connection) -> Mapping[str, str]:
-    key = connection.spec.api_key
-    return {"authorization": f"Bearer {key}"} if key else {}
-
-
-def _native(wire: Wire, last: re.Pattern[bytes] | None = None) -> Way:
-    manners = MANNERS[wire]
-
-    def headers(connection: Connection) -> Mapping[str, str]:
-        return manners.headers(connection.api_key or NO_KEY_NEEDED)
-
-    return Way(wire, manners.url, headers, manners.events, last)
-
-
-_DONE: Final = re.compile(rb"\[DONE\]")
-_RESPONSE: Final = re.compile(rb'\{"type":\s*"response\.(?:completed|incomplete|failed)"')
-_MESSAGE: Final = re.compile(rb'\{"type":\s*"message_stop"')
-WAYS: Final[Mapping[str, Way]] = {
-    "openai_chat": Way("openai", _under("/chat/completions"), _bearer, EventDecoder, _DONE),
-    "openai_responses": Way("openai", _under("/responses"), _bearer, EventDecoder, _RESPONSE),
-    "anthropic_messages": _native("anthropic", _MESSAGE),
-    "gemini": _native("gemini"),
-    "ollama": Way("ollama", _under("/api/chat"), _of_ollama, LineDecoder, None),
-}
