@@ -34,12 +34,15 @@ from pilotlight.core.health.lifecycle import PRECEDENCE
 from pilotlight.core.provider import Timeouts
 from pilotlight.diagnosis.row import CLIENT, REFUSED, SERVER, Row, Statuses
 from pilotlight.diagnosis.rows_faults import ROWS
-from pilotlight.providers.openai import rules
+from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
 from pilotlight.state.url import StateUrl
 from pilotlight.telemetry import names, words
 from pilotlight.vocabulary import residency_rules
 from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere, Fault, Rule
 from pilotlight.vocabulary.receipt import AttemptRecord, Receipt, SkipRecord
+
+sys.path.append(str(Path(__file__).resolve().parent))
+import dialect_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
@@ -185,14 +188,25 @@ def _providers() -> str:
     return table(("prefix", "key variable", "address", "address variable"), rows)
 
 
-def _direct() -> str:
+def _servers() -> str:
     rows = [
-        [f"`{name}/`", _codes(sorted(dialect.options)), "yes" if dialect.parts else "no"]
-        for name, dialect in rules.DIALECTS.items()
+        [
+            f"`{name}/`",
+            ", ".join(f"`{ours}` is `{theirs}`" for ours, theirs in manner.names.items()),
+            _left_out(manner),
+        ]
+        for name, manner in MANNERS.items()
+        if name in CATALOG
     ]
-    reasoning = rules.REASONING
-    rows.insert(1, ["`openai/gpt-5`", _codes(sorted(reasoning.options)), "yes"])
-    return table(("prefix", "options", "images"), rows)
+    return table(("prefix", "called otherwise", "left out"), rows)
+
+
+def _left_out(manner: Manner) -> str:
+    if manner.options is not None:
+        return "what it does not know"
+    some = [name for _, names in manner.picky for name in sorted(names - manner.refuses)]
+    of_some = f"; of some models {_codes(some)}" if some else ""
+    return (_codes(sorted(manner.refuses)) or "nothing") + of_some
 
 
 def _codes(names: Iterable[str]) -> str:
@@ -473,7 +487,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "telemetry-metrics": _metrics,
     "telemetry-words": _closed_sets,
     "providers": _providers,
-    "direct": _direct,
+    "servers": _servers,
     "faults": _faults,
     "faults-short": _faults_short,
     "rows": _rows,
@@ -484,6 +498,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "residency": _residency,
     "commands": _commands_short,
     "options": _options,
+    "strict-rules": lambda: table(
+        ("API", "what has to be so", "source"), dialect_tables.strict_rules()
+    ),
 }
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ MISTAKES = [
     ),
     (
         "[targets.gpt]\nzzz = 1\nmodel = 'openai/x'",
-        "targets.gpt.zzz: unknown key; valid keys: abilities, api_base, api_key",
+        "targets.gpt.zzz: unknown key; valid keys: abilities, api, api_base, api_key",
     ),
     ("[targets.gpt]", "targets.gpt.model: missing; add `model = ...`"),
     ("[targets.gpt]\nmodel = 3", "targets.gpt.model: should be a valid string"),

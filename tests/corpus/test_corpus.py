@@ -30,7 +30,8 @@ from pilotlight.catalog.litellm_module import litellm
 from pilotlight.catalog.providers import Spec
 from pilotlight.config.schema import parse
 from pilotlight.core.flow.failover import Policy
-from pilotlight.providers.openai.rules import dialect_of
+from pilotlight.providers.connection import Connection
+from pilotlight.providers.native.manners import manners_of
 from pilotlight.registry import Registry
 from pilotlight.testing import ScriptedTarget
 from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere
@@ -57,15 +58,17 @@ ARGUED: dict[tuple[str, str], str] = {}
 
 
 def goes_straight(spec: Spec) -> bool:
-    return spec.provider in ("anthropic", "gemini") or dialect_of(spec, True) is not None
+    return manners_of(Connection(spec)) is not None
 
 
 CASES = [
     pytest.param(entry, mode, via, id=f"{entry['id']}-{mode}{'-litellm' if via else ''}")
     for entry in CORPUS
     for mode in (*entry["modes"], *(("gathered",) if "sync" in entry["modes"] else ()))
-    # Straight where that is the same, and then through litellm as well.
-    for via in ((None, "litellm") if goes_straight(Spec("t", entry["model"])) else (None,))
+    # Straight where it speaks a dialect of ours, and then through litellm as well.
+    for via in (
+        (None, "litellm") if goes_straight(Spec("t", entry["model"], "http://x/v1")) else (None,)
+    )
 ]
 
 

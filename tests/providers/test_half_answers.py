@@ -25,6 +25,7 @@ READERS: dict[str, tuple[str, dict[str, Any]]] = {
     "direct": ("openai", {"model": "openai/m", "api_base": "{}/v1"}),
     "litellm": ("openai", {"model": "openai/m", "api_base": "{}/v1", "via": "litellm"}),
     "handler": ("openai", {"model": "deepseek/m", "api_base": "{}/v1", "via": "litellm"}),
+    "responses": ("responses", {"model": "openai/responses/m", "api_base": "{}/v1"}),
     "anthropic": ("anthropic", {"model": "anthropic/m", "api_base": "{}"}),
     "gemini": ("gemini", {"model": "gemini/m", "api_base": "{}/v1beta"}),
     "claude-litellm": ("anthropic", {"model": "anthropic/m", "api_base": "{}", "via": "litellm"}),
@@ -33,7 +34,7 @@ READERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ollama": ("ollama", {"model": "ollama/m", "api_base": "{}", "health": "off"}),
 }
 # How often each is tried: litellm takes its time.
-TIMES = dict.fromkeys(("direct", "anthropic", "gemini", "cohere", "ollama"), 200)
+TIMES = dict.fromkeys(("direct", "responses", "anthropic", "gemini", "cohere", "ollama"), 200)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_a_half_answer_is_never_whole(
 
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("broken", ["<html>", "[1]", "cut", "odd"])
-@pytest.mark.parametrize("reader", ["direct", "cohere", "ollama"])
+@pytest.mark.parametrize("reader", ["direct", "responses", "cohere", "ollama"])
 def test_a_broken_event_is_left_out_if_the_route_says_so(
     server: Server, route: Callable[..., Route], reader: str, broken: str, colour: str
 ) -> None:

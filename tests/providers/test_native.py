@@ -1,4 +1,4 @@
-"""Claude and Gemini in their own dialects: what is sent, what is read, what is litellm's."""
+"""Each API in its own dialect: what is sent, what is read, what is litellm's."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from pilotlight import Pilotlight, Route, receipts
 from pilotlight.catalog.litellm_module import litellm
 from pilotlight.config.schema import parse
 from pilotlight.core.provider import Call
-from pilotlight.dialects import anthropic_messages, gemini
+from pilotlight.dialects import anthropic_messages, gemini, openai_chat, openai_responses
 from pilotlight.dialects.base import Asked
+from pilotlight.dialects.openai_chat.manners import MANNERS as MANNERS_OF
 from pilotlight.providers import own_errors
 from pilotlight.providers.gathering import gathered
 from pilotlight.providers.litellm.provider import LiteLLMProvider
@@ -34,15 +35,24 @@ from pilotlight.providers.native.reading import NativeReader, read_answer
 from pilotlight.providers.shapes import Shape
 from pilotlight.registry import Registry
 from pilotlight.testing import ScriptedTarget
-from pilotlight.wire.http import dumped
 from tests.providers.loopback import Loopback, reply, said
 
 CHAT: Final = [{"role": "user", "content": "hello"}]
 COLOURS: Final = pytest.mark.parametrize("colour", ["sync", "async"])
-NAMES: Final = pytest.mark.parametrize("name", ["anthropic", "gemini"])
-DIALECTS: Final[Any] = {"anthropic": anthropic_messages, "gemini": gemini}
-MODELS: Final = {"anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash"}
+DIALECTS: Final[Any] = {
+    "anthropic": anthropic_messages, "gemini": gemini, "openai": openai_chat,
+    "responses": openai_responses,
+}  # fmt: skip
+NAMES: Final = pytest.mark.parametrize("name", DIALECTS)
+OTHERS: Final = pytest.mark.parametrize("name", ["anthropic", "gemini"])
+MODELS: Final = {
+    "anthropic": "claude-sonnet-4-5", "gemini": "gemini-2.5-flash", "openai": "gpt-4.1",
+    "responses": "gpt-4.1",
+}  # fmt: skip
+BASES: Final = {"anthropic": "", "gemini": "/v1beta", "openai": "/v1", "responses": "/v1"}
 PATHS: Final = {
+    **{("openai", streamed): "/v1/chat/completions" for streamed in (False, True)},
+    **{("responses", streamed): "/v1/responses" for streamed in (False, True)},
     ("anthropic", False): "/v1/messages",
     ("anthropic", True): "/v1/messages",
     ("gemini", False): "/v1beta/models/gemini-2.5-flash:generateContent",
@@ -61,7 +71,7 @@ CALLS: Final = [
 RESULTS: Final = [{"role": "tool", "tool_call_id": f"c{n}", "content": "22"} for n in range(2)]
 ASKED: Final[list[tuple[list[Any], dict[str, Any]]]] = [
     (CHAT, {}),
-    (CHAT, {"temperature": 0.5, "max_tokens": 9, "stop": "x", "seed": 1, "logit_bias": {"1": 2}}),
+    (CHAT, {"temperature": 0.5, "max_tokens": 90, "seed": 1, "logit_bias": {"1": 2}}),
     ([{"role": "system", "content": "s"}, *CHAT], {"reasoning_effort": "low"}),
     ([{"role": "user", "content": [{"type": "text", "text": "see"}, PICTURE, PAPER]}], {}),
     (CHAT, {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False}),
@@ -79,14 +89,46 @@ WHOLE: Final[dict[str, Any]] = {
         "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4},
         "modelVersion": "gemini-2.5-flash", "responseId": "r",
     },
+    "openai": {
+        "id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4.1",
+        "choices": [{
+            "index": 0, "message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop",
+        }],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+    },
+    "responses": {
+        "id": "r", "object": "response", "created_at": 1, "model": "gpt-4.1", "status": "completed",
+        "output": [{
+            "id": "i", "type": "message", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": TEXT, "annotations": []}],
+        }],
+        "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7},
+    },
 }  # fmt: skip
+
+
+def name_of(name: str) -> str:
+    """Return the model as a target has it."""
+    return f"{name if name != 'responses' else 'openai/responses'}/{MODELS[name]}"
+
+
+def streamed(name: str) -> bytes:
+    """Return the API's stream of the same answer, with its tokens."""
+    events = STREAMS[name](WORDS)
+    if name == "openai":
+        count = {"completion_tokens": 3, "prompt_tokens": 1, "total_tokens": 4}
+        head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4.1"}
+        events.insert(-1, sse({**head, "choices": [], "usage": count}))
+    if name == "responses":
+        last = json.loads(events[-1].partition(b"data: ")[2])
+        last["response"]["usage"] = {"input_tokens": 1, "output_tokens": 3, "total_tokens": 4}
+        events[-1] = named(**{"kind": last.pop("type"), **last})
+    return b"".join(events).replace(b'"model": "m"', b'"model": "%s"' % MODELS[name].encode())
 
 
 def answering(name: str) -> Callable[[str, bytes], bytes]:
     """Answer as the API does, streamed where that is asked for."""
-    events = b"".join(STREAMS[name](WORDS)).replace(
-        b'"model": "m"', b'"model": "claude-sonnet-4-5"'
-    )
+    events = streamed(name)
 
     def say(path: str, body: bytes) -> bytes:
         streamed = b'"stream":true' in body or "streamGenerate" in path
@@ -100,9 +142,9 @@ def serving(
     name: str, say: Callable[[str, bytes], bytes] | None = None, base: str = "", **more: Any
 ) -> Iterator[tuple[Loopback, Route]]:
     with Loopback(say or answering(name)) as server:
-        base = base or ("/v1beta" if name == "gemini" else "")
+        base = base or BASES[name]
         target = {
-            "model": f"{name}/{MODELS[name]}", "api_base": server.url + base, "api_key": "key",
+            "model": name_of(name), "api_base": server.url + base, "api_key": "key",
             "retry": {"max_retries": 0}, **more,
         }  # fmt: skip
         routes = {"r": {"targets": ["t"], "gather": "never"}}
@@ -139,11 +181,19 @@ def ask(route: Route, colour: str, stream: bool, messages: list[Any], options: A
 def test_what_the_dialect_writes_is_sent(
     name: str, messages: list[Any], options: Any, stream: bool, colour: str
 ) -> None:
-    request = {"model": MODELS[name], "messages": messages, "stream": stream, **options}
-    written = DIALECTS[name].write_request(request)
+    request: Any = {**options, "model": MODELS[name], "messages": messages}
+    if stream:
+        request["stream"] = True
+    if name == "openai":
+        if stream:
+            request["stream_options"] = {"include_usage": True}
+        written = openai_chat.write_request(request, MANNERS_OF["openai_elsewhere"])
+    else:
+        written = DIALECTS[name].write_request(request)
     with serving(name) as (server, route), receipts() as log:
         assert ask(route, colour, stream, messages, options) == TEXT
-    assert server.asked == [(PATHS[name, stream], dumped(written.body))]
+    ((path, body),) = server.asked
+    assert (path, json.loads(body)) == (PATHS[name, stream], written.body)
     (attempt,) = log[0].attempts
     assert (attempt.status, attempt.lost) == (200, written.lost)
     assert attempt.prompt_tokens
@@ -238,6 +288,14 @@ def test_a_call_that_says_how_litellm_is_to_carry_it_is_litellms(
 
 SOUND: Final = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
 LOST: Final[list[tuple[str, list[Any], dict[str, Any], str]]] = [
+    ("responses", CHAT, {"stop": ["x"]}, "stop sequences"),
+    ("responses", [{"role": "user", "content": [SOUND]}], {}, "messages[0].content[0]"),
+    *((name, CHAT, {"background": True}, "background") for name in DIALECTS),
+    *(
+        (name, CHAT, {state: "x_1"}, state)
+        for name in ("anthropic", "gemini", "openai")
+        for state in ("previous_response_id", "conversation")
+    ),
     (
         "anthropic",
         [{"role": "user", "content": [SOUND]}],
@@ -251,7 +309,7 @@ LOST: Final[list[tuple[str, list[Any], dict[str, Any], str]]] = [
     ("gemini", CHAT, {"tools": TOOLS, "response_format": {"type": "json_object"}}, "beside tools"),
     *(
         (name, [{"role": "user", "content": [part]}], {}, "messages[0].content[0]")
-        for name in DIALECTS
+        for name in ("anthropic", "gemini")
         for part in ({"type": "hologram"}, {"type": "file", "file": {"file_id": "file-1"}})
     ),
 ]
@@ -294,10 +352,10 @@ def test_embeddings_and_images_are_litellms(name: str) -> None:
 @NAMES
 def test_litellm_is_not_imported_for_it(name: str) -> None:
     with Loopback(answering(name)) as server:
-        base = server.url + ("/v1beta" if name == "gemini" else "")
+        base = server.url + BASES[name]
         code = f"""
 import sys, pilotlight
-target = {{"model": "{name}/{MODELS[name]}", "api_base": "{base}", "api_key": "k"}}
+target = {{"model": "{name_of(name)}", "api_base": "{base}", "api_key": "k"}}
 with pilotlight.load({{"targets": {{"t": target}}, "routes": {{"r": {{"targets": ["t"]}}}}}}) as app:
     assert app.route("r").complete({CHAT}).text == {TEXT!r}
     with app.route("r").stream({CHAT}) as stream:
@@ -428,7 +486,7 @@ def test_geminis_stream_says_what_its_plain_answer_says(content: list[Any], size
 
 
 @COLOURS
-@NAMES
+@OTHERS
 def test_thoughts_and_calls_go_back_as_they_came(name: str, colour: str) -> None:
     blocks = {
         "anthropic": [
@@ -510,6 +568,9 @@ REFUSED: Final[dict[str, Any]] = {
         "error": {"type": "invalid_request_error", "message": "temperature: no"},
     },
     "gemini": {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}},
+    **dict.fromkeys(
+        ("openai", "responses"), {"error": {"message": "no", "type": "invalid_request_error"}}
+    ),
 }
 
 

@@ -39,6 +39,24 @@ OPENAI: Final = {
         "completion_tokens_details": {"reasoning_tokens": 0},
     },
 }  # fmt: skip
+RESPONSES: Final = {
+    "id": "r", "object": "response", "created_at": 1, "model": "gpt-4o", "status": "completed",
+    "incomplete_details": None, "error": None,
+    "output": [
+        {"type": "reasoning", "id": "rs", "summary": [{"type": "summary_text", "text": "hm"}]},
+        {"type": "function_call", "id": "fc", "call_id": "c1", "name": "f", "arguments": "{}"},
+        {"type": "message", "id": "i", "role": "assistant", "status": "completed", "content": [{
+            "type": "output_text", "text": "hi", "logprobs": [LOGPROB], "annotations": [
+                {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}
+            ],
+        }]},
+    ],
+    "usage": {
+        "input_tokens": 1, "output_tokens": 1, "total_tokens": 2,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    },
+}  # fmt: skip
 ANTHROPIC: Final = {
     "id": "m", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
     "content": [
@@ -94,6 +112,7 @@ IMAGES: Final = {
 # name: model, more of the target, the operation, a good body
 WIRES: Final[dict[str, tuple[str, dict[str, Any], str, Any]]] = {
     "direct": ("openai/gpt-4o", {}, "complete", OPENAI),
+    "responses": ("openai/responses/gpt-4o", {}, "complete", RESPONSES),
     "litellm": ("openai/gpt-4o", {"via": "litellm"}, "complete", OPENAI),
     "groq": ("groq/llama-3.3-70b-versatile", {"via": "litellm"}, "complete", OPENAI),
     "anthropic": ("anthropic/claude-sonnet-4-5", {}, "complete", ANTHROPIC),

@@ -30,6 +30,7 @@ ASK = [{"role": "user", "content": "hi"}]
 WAYS = {
     "direct": {"model": "openai/m", "api_base": "{}/v1"},
     "litellm": {"model": "openai/m", "api_base": "{}/v1", "via": "litellm"},
+    "responses": {"model": "openai/responses/m", "api_base": "{}/v1"},
     "anthropic": {"model": "anthropic/m", "api_base": "{}"},
     "gemini": {"model": "gemini/m", "api_base": "{}/v1beta"},
     "claude-litellm": {"model": "anthropic/m", "api_base": "{}", "via": "litellm"},

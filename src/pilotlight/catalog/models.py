@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pilotlight.catalog import litellm_module
+from pilotlight.catalog.providers import RESPONSES
 
 FILE: Final = "model_prices_and_context_window_backup.json"
 Table = Mapping[str, Mapping[str, Any]]
@@ -36,7 +37,7 @@ def known() -> Table | None:
 def window(model: str) -> int | None:
     """Return the input window of a model (`provider/model`) in tokens; None: not known."""
     rows = table()
-    row = rows.get(model) or rows.get(model.partition("/")[2]) or {}
+    row = rows.get(model) or rows.get(model.partition("/")[2].removeprefix(RESPONSES)) or {}
     found = row.get("max_input_tokens") or row.get("max_tokens")
     return found if isinstance(found, int) else None
 

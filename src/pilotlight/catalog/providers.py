@@ -17,6 +17,7 @@ from pilotlight.wire.tap import Wire
 
 # litellm and the SDKs insist on a key, a server of the user's own does not.
 NO_KEY_NEEDED: Final = "not-needed"
+RESPONSES: Final = "responses/"  # before a model that is to be asked by OpenAI's Responses API
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class ProviderInfo:
 
     `base_url` is where its API lives (empty: only the user can say), `openai_url`
     where the openai SDK can reach it (None: nowhere), `keys` and `bases` the
-    environment variables for the API key and for another address.
+    environment variables for the API key and for another address.  `responses`: it has
+    OpenAI's Responses API too.
     """
 
     wire: Wire = "other"
@@ -33,6 +35,7 @@ class ProviderInfo:
     openai_url: str | None = None
     keys: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
+    responses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Spec:
     keep_alive: str | float | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a secret
     key_variable: str | None = None  # the environment variable that should hold the key
-    via: Literal["litellm"] | None = None  # None: straight, where that is the same
+    via: Literal["litellm"] | None = None  # None: straight, where it speaks a dialect of ours
 
     @property
     def provider(self) -> str:
@@ -55,11 +58,51 @@ class Spec:
 
     @property
     def bare_model(self) -> str:
-        return self.model.partition("/")[2]
+        return self.model.partition("/")[2].removeprefix(RESPONSES)
+
+    @property
+    def by_responses(self) -> bool:
+        """Whether it is to be asked by OpenAI's Responses API, which litellm's name says too."""
+        return self.model.partition("/")[2].startswith(RESPONSES)
 
 
-def _openai_like(base_url: str, *keys: str, bases: tuple[str, ...] = ()) -> ProviderInfo:
-    return ProviderInfo("openai", base_url, base_url, keys, bases)
+def _openai_like(
+    base_url: str, *keys: str, bases: tuple[str, ...] = (), responses: bool = False
+) -> ProviderInfo:
+    return ProviderInfo("openai", base_url, base_url, keys, bases, responses)
+
+
+def _own_server(key: str, *, responses: bool = False) -> ProviderInfo:
+    """A server of the user's own, of which only the user knows the address."""
+    return ProviderInfo("openai", "", "", (key,), (), responses)
+
+
+def _hosted(name: str, base_url: str, *keys: str) -> ProviderInfo:
+    """A vendor whose variables are called as most are."""
+    variable = name.upper()
+    return _openai_like(base_url, *keys, f"{variable}_API_KEY", bases=(f"{variable}_API_BASE",))
+
+
+# Servers that speak OpenAI's chat and want nothing of their own.
+_HOSTED: Final = {
+    "aiml": "https://api.aimlapi.com/v1",
+    "baseten": "https://inference.baseten.co/v1",
+    "dashscope": "https://dashscope.aliyuncs.com/compatible-mode/v1",
+    "deepinfra": "https://api.deepinfra.com/v1/openai",
+    "featherless_ai": "https://api.featherless.ai/v1",
+    "friendliai": "https://api.friendli.ai/serverless/v1",
+    "hyperbolic": "https://api.hyperbolic.xyz/v1",
+    "moonshot": "https://api.moonshot.ai/v1",
+    "morph": "https://api.morphllm.com/v1",
+    "nebius": "https://api.studio.nebius.ai/v1",
+    "novita": "https://api.novita.ai/v3/openai",
+    "nscale": "https://inference.api.nscale.com/v1",
+    "sambanova": "https://api.sambanova.ai/v1",
+    "v0": "https://api.v0.dev/v1",
+    "vercel_ai_gateway": "https://ai-gateway.vercel.sh/v1",
+    "wandb": "https://api.inference.wandb.ai/v1",
+    "zai": "https://api.z.ai/api/paas/v4",
+}
 
 
 _COHERE = ProviderInfo(
@@ -75,6 +118,7 @@ CATALOG: Mapping[str, ProviderInfo] = MappingProxyType(
             "https://api.openai.com/v1",
             "OPENAI_API_KEY",
             bases=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+            responses=True,
         ),
         "anthropic": ProviderInfo(
             "anthropic",
@@ -90,25 +134,35 @@ CATALOG: Mapping[str, ProviderInfo] = MappingProxyType(
             ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         ),
         "mistral": _openai_like("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-        "groq": _openai_like("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+        "groq": _openai_like("https://api.groq.com/openai/v1", "GROQ_API_KEY", responses=True),
         "deepseek": _openai_like("https://api.deepseek.com/beta", "DEEPSEEK_API_KEY"),
-        "xai": _openai_like("https://api.x.ai/v1", "XAI_API_KEY"),
+        "xai": _openai_like("https://api.x.ai/v1", "XAI_API_KEY", responses=True),
         "together_ai": _openai_like(
             "https://api.together.xyz/v1", "TOGETHERAI_API_KEY", "TOGETHER_API_KEY"
         ),
         "fireworks_ai": _openai_like(
-            "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"
+            "https://api.fireworks.ai/inference/v1",
+            "FIREWORKS_API_KEY",
+            "FIREWORKS_AI_API_KEY",
+            responses=True,
         ),
-        "openrouter": _openai_like("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
+        "openrouter": _openai_like(
+            "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", responses=True
+        ),
         "perplexity": _openai_like("https://api.perplexity.ai", "PERPLEXITYAI_API_KEY"),
         "cerebras": _openai_like("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
         "nvidia_nim": _openai_like("https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
         "cohere": _COHERE,
         "cohere_chat": _COHERE,
-        "hosted_vllm": ProviderInfo("openai", "", "", ("HOSTED_VLLM_API_KEY",)),
-        "lm_studio": ProviderInfo("openai", "", "", ("LM_STUDIO_API_KEY",)),
-        "llamafile": ProviderInfo("openai", "", "", ("LLAMAFILE_API_KEY",)),
-        "azure": ProviderInfo("openai", "", None, ("AZURE_API_KEY",), ("AZURE_API_BASE",)),
+        "lambda_ai": _hosted("lambda", "https://api.lambda.ai/v1"),
+        "meta_llama": _hosted("llama", "https://api.llama.com/compat/v1"),
+        "hosted_vllm": _own_server("HOSTED_VLLM_API_KEY", responses=True),
+        "lm_studio": _own_server("LM_STUDIO_API_KEY", responses=True),
+        "llamafile": _own_server("LLAMAFILE_API_KEY"),
+        **{name: _hosted(name, base) for name, base in _HOSTED.items()},
+        "azure": ProviderInfo(
+            "openai", "", None, ("AZURE_API_KEY",), ("AZURE_API_BASE",), responses=True
+        ),
         "stability": ProviderInfo(
             "stability", "https://api.stability.ai", None, ("STABILITY_API_KEY",)
         ),

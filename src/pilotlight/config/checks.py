@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
+from pilotlight.catalog.providers import CATALOG, info
 from pilotlight.config.messages import nearest
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.targets import TargetConfig
@@ -19,6 +20,7 @@ def mistakes(
 ) -> Iterable[str]:
     """Yield each mistake as a line: its key, what is wrong, and the mend."""
     yield from _bad_models(targets)
+    yield from _bad_apis(targets)
     yield from _bad_options(targets)
     yield from _bad_addresses(targets)
     yield from _bad_routes(routes, targets)
@@ -28,6 +30,15 @@ def _bad_models(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
     for name, target in targets.items():
         if (problem := bad_model(target.model)) is not None:
             yield f"targets.{name}.model: {problem}"
+
+
+def _bad_apis(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
+    able = " ".join(name for name, known in CATALOG.items() if known.responses)
+    for name, target in targets.items():
+        if target.by_responses and not info(target.provider).responses:
+            key = "model" if target.api is None else "api"
+            said = f"{target.provider} has no Responses API, which these have: {able}"
+            yield f"targets.{name}.{key}: {said}; leave it out"
 
 
 def _bad_options(targets: Mapping[str, TargetConfig]) -> Iterable[str]:

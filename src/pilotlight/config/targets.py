@@ -6,10 +6,10 @@ from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pilotlight.catalog import providers
-from pilotlight.catalog.providers import Spec
+from pilotlight.catalog.providers import RESPONSES, Spec
 from pilotlight.config.tables import ApiKey, BreakerTable, RetryTable, TimeoutTable
 from pilotlight.config.values import Ability, Amount, Count, Options, Seconds, Table, bare
 from pilotlight.core.provider import Timeouts
@@ -24,7 +24,14 @@ class TargetConfig(Table):
     """One model endpoint."""
 
     model: str = Field(
-        description="litellm's `provider/model`, such as `openai/gpt-4o` or `ollama/llama3.2:3b`"
+        description="litellm's `provider/model`, such as `openai/gpt-4o`, `openai/responses/gpt-5` "
+        "or `ollama/llama3.2:3b`"
+    )
+    api: Literal["responses"] | None = Field(
+        default=None,
+        description="`responses` asks by OpenAI's Responses API, as a model named "
+        "`openai/responses/...` is; not set: by chat completions, and a model of OpenAI's that "
+        "has none of these by Responses",
     )
     api_base: str | None = Field(
         default=None, description="the address; not set: the provider's variable, else its own"
@@ -121,10 +128,21 @@ class TargetConfig(Table):
         "Gemini, Cohere and OpenAI-style servers are asked directly",
     )
 
+    @field_validator("model")
+    @classmethod
+    def _of_openai(cls, given: str) -> str:
+        """Return litellm's whole name where only the API of OpenAI's was named."""
+        return f"openai/{given}" if given.startswith(RESPONSES) else given
+
     @property
     def provider(self) -> str:
         """The litellm prefix, such as `openai`."""
         return self.model.partition("/")[0]
+
+    @property
+    def by_responses(self) -> bool:
+        """Whether it is asked by OpenAI's Responses API because it is said so here."""
+        return self.spec("").by_responses
 
     @property
     def is_ollama(self) -> bool:
@@ -150,9 +168,12 @@ class TargetConfig(Table):
 
     def spec(self, name: str) -> Spec:
         """Return the endpoint as the providers want it."""
+        provider, _, model = self.model.partition("/")
+        if self.api == "responses":
+            model = RESPONSES + model.removeprefix(RESPONSES)
         return Spec(
             name=name,
-            model=self.model,
+            model=f"{provider}/{model}",
             api_base=self.api_base,
             api_key=self.api_key.reveal(),
             key_variable=self.api_key.env,

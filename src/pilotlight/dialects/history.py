@@ -43,10 +43,12 @@ class IdRule:
     length: int = 24  # characters of the digest, at most 64
 
 
-# Sources: Anthropic's and OpenAI's refusals ("String should match pattern '^[a-zA-Z0-9_-]+$'",
-# "Expected a string with maximum length 64"), Mistral's ("a-z, A-Z, 0-9, with a length of 9").
+# Sources: Anthropic's and OpenAI's refusals ("String should match pattern '^[a-zA-Z0-9_-]+$'";
+# "Expected a string with maximum length 40" in chat completions, 64 in Responses), Mistral's
+# ("a-z, A-Z, 0-9, with a length of 9").
 ANTHROPIC_IDS: Final = IdRule(re.compile(r"[a-zA-Z0-9_-]{1,64}"), "toolu_")
-OPENAI_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,64}"))
+OPENAI_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,40}"))
+RESPONSES_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,64}"))
 MISTRAL_IDS: Final = IdRule(re.compile(r"[a-zA-Z0-9]{9}"), "", 9)
 ANY_IDS: Final = IdRule(re.compile(r"(?s).{1,512}"))
 
@@ -59,8 +61,13 @@ def call_id(given: str, rule: IdRule) -> str:
     return rule.prefix + digest[: rule.length]
 
 
-def fit(messages: Sequence[Json], rule: IdRule, losses: Losses) -> list[Json]:
-    """Return the conversation with every call answered, at once and in order; raises Unable."""
+def fit(
+    messages: Sequence[Json], rule: IdRule, losses: Losses, *, begun_elsewhere: bool = False
+) -> list[Json]:
+    """Return the conversation with every call answered, at once and in order; raises Unable.
+
+    `begun_elsewhere`: the API keeps its first turns, so that a result may answer a call of those.
+    """
     found: list[Json] = []
     seen: dict[str, int] = {}
     waiting: dict[str, str] = {}  # calls without a result: as given -> as sent
@@ -73,6 +80,8 @@ def fit(messages: Sequence[Json], rule: IdRule, losses: Losses) -> list[Json]:
                 each["tool_call_id"] == waiting[given] for each in turn
             ):
                 turn.append({**message, "tool_call_id": waiting[given]})
+            elif begun_elsewhere and given:
+                found.append({**message, "tool_call_id": call_id(given, rule)})
             else:
                 losses.add("tool_result")
                 found += _settled(waiting, turn, losses)
@@ -186,6 +195,11 @@ def arguments_of(call: Json, losses: Losses) -> Json:
         losses.add("tool_arguments")
         return {"arguments": given if type(given) is str else dumps(given)}
     return read
+
+
+# Source: OpenAI's refusals ("Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
+# "Expected a string with maximum length 64").
+OPENAI_NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def tool_name(given: str, fits: re.Pattern[str]) -> str:

@@ -25,8 +25,11 @@ CARRIAGE: Final = words(
     "stream_options timeout request_timeout api_key api_base base_url api_version organization"
     " headers extra_headers extra_query num_retries max_retries retry_policy fallbacks drop_params"
     " additional_drop_params allowed_openai_params client custom_llm_provider caching cache tags"
-    " verbose mock_response"
+    " verbose mock_response azure_ad_token azure_ad_token_provider tenant_id client_id"
+    " client_secret azure_username azure_password azure_scope deployment_id"
 )
+# Where a conversation's beginning is kept at the vendor, under a name that means nothing elsewhere.
+_ELSEWHERE: Final = words("previous_response_id conversation prompt")
 # A value that asks for nothing: leaving it out loses nothing.
 _IDLE: Final[dict[str, tuple[Any, ...]]] = {
     "n": (1,),
@@ -98,9 +101,12 @@ class Request:
     extra: Json = field(default_factory=dict)
 
 
-def read(given: Json) -> Request:
-    """Read a request; raises Unable where it is none."""
+def read(given: Json, *, at_openai: bool = False) -> Request:
+    """Read a request; raises Unable where it is none, or is not for an API other than OpenAI's."""
     given = {name: value for name, value in given.items() if value is not None}
+    if not at_openai:
+        check_state(given)
+    check_waited(given)
     functions, vendor_tools = _tools(given)
     choice = _choice(given.get("tool_choice", _old_choice(given.get("function_call"))))
     functions, choice = _allowed(given.get("tool_choice"), functions, choice)
@@ -128,6 +134,22 @@ def read(given: Json) -> Request:
         },
         extra=part(given, "extra_body"),
     )
+
+
+def check_state(given: Json) -> None:
+    """Raise Unable for a call of which a part is kept at OpenAI, and can't be told to others."""
+    if _ELSEWHERE.isdisjoint(given):
+        return
+    for name in sorted(_ELSEWHERE):
+        value = given.get(name)
+        if value and (name != "prompt" or type(value) is dict):
+            raise Unable(f"{name}: what it names is kept at OpenAI; send the turns themselves")
+
+
+def check_waited(given: Json) -> None:
+    """Raise Unable for a call whose answer would have to be fetched later."""
+    if given.get("background"):
+        raise Unable("background: an answer is waited for here; leave it out")
 
 
 def asks(name: str, value: Any) -> bool:

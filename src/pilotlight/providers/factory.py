@@ -16,17 +16,13 @@ def provider_for(connection: Connection) -> Provider:
         from pilotlight.providers.cohere.provider import CohereProvider
 
         return CohereProvider(connection)
-    if connection.wire in ("anthropic", "gemini") and connection.spec.via is None:
-        from pilotlight.providers.native.provider import NativeProvider
+    if connection.spec.via is None:
+        from pilotlight.providers.native.manners import manners_of
 
-        return NativeProvider(connection)
-    if connection.base_url and connection.spec.via is None:
-        from pilotlight.providers.openai.rules import dialect_of
+        if (manners := manners_of(connection)) is not None:
+            from pilotlight.providers.native.provider import NativeProvider
 
-        if (dialect := dialect_of(connection.spec, bool(connection.given_base))) is not None:
-            from pilotlight.providers.openai.provider import DirectProvider
-
-            return DirectProvider(connection, dialect)
+            return NativeProvider(connection, manners)
     from pilotlight.providers.litellm.provider import LiteLLMProvider
 
     return LiteLLMProvider(connection)

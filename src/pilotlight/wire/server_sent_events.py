@@ -2,7 +2,7 @@
 
 The standard passes over lines that are none of its fields.  In a stream from a model they are
 what is left of an event that broke, and are handed on as events of their own: their reader
-finds that they can't be read, and nothing is lost unseen.
+finds that they can't be read, and nothing is lost unseen.  Spaces alone keep a line alive.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class EventDecoder:
             return []
         if not line:
             return self._event()
-        return [] if line.startswith(FIELDS) else [line]
+        return [] if line.startswith(FIELDS) or line.isspace() else [line]
 
     def _event(self) -> list[bytes]:
         if not self._data:

@@ -25,6 +25,7 @@ from pilotlight.dialects.fields import (
     words,
 )
 from pilotlight.dialects.history import arguments_of, own_form
+from pilotlight.dialects.schema import is_closed
 
 _SAME: Final = words(
     "model max_tokens temperature top_p top_k stream thinking container context_management"
@@ -136,8 +137,12 @@ def _tools(body: Json, losses: Losses) -> Json:
             continue
         for name in tool.keys() - _FUNCTION:
             losses.add(name)
-        function = {"name": need_name(tool, "name", f"tools[{place}]."), "parameters": schema}
-        function |= present(description=text(tool, "description"), strict=tool.get("strict"))
+        function: Json = {"name": need_name(tool, "name", f"tools[{place}]."), "parameters": schema}
+        function |= present(description=text(tool, "description"))
+        if tool.get("strict") is True and is_closed(schema):
+            function["strict"] = True
+        elif tool.get("strict") is True:
+            losses.add("strict")
         marks = present(cache_control=part(tool, "cache_control") or None)
         tools.append({"type": "function", "function": function, **marks})
     found: Json = {"tools": tools} if tools else {}
@@ -158,7 +163,7 @@ def _shape(body: Json) -> Json:
     form = part(config, "format") or part(body, "output_format")
     found = present(reasoning_effort=text(config, "effort"))
     if schema := part(form, "schema"):
-        wrapped = {"name": "response", "schema": schema, "strict": True}
+        wrapped = {"name": "response", "schema": schema, "strict": is_closed(schema)}
         found["response_format"] = {"type": "json_schema", "json_schema": wrapped}
     return found
 

@@ -17,6 +17,7 @@ from pilotlight.dialects.fields import objects, part, present, text, words
 from pilotlight.dialects.history import ANY_IDS, arguments_of, fit, lose_own
 from pilotlight.dialects.parts import THOUGHTS, medium_of, parts_of, said_in
 from pilotlight.dialects.pivot import Request
+from pilotlight.dialects.schema import objects_only
 
 OPTIONS: Final = words(
     "temperature top_p top_k min_p typical_p seed presence_penalty frequency_penalty"
@@ -91,7 +92,7 @@ def _tools(body: Json, asked: Request, losses: Losses) -> None:
         if function.cache:
             losses.add("cache_control")
         described = present(description=function.description)
-        said = {"name": function.name, **described, "parameters": function.parameters}
+        said = {"name": function.name, **described, "parameters": objects_only(function.parameters)}
         body["tools"].append({"type": "function", "function": said})
 
 

@@ -8,7 +8,7 @@ from pilotlight.dialects.openai_chat.caller import (
     write_refusal,
 )
 from pilotlight.dialects.openai_chat.manners import MANNERS, Manner, manner_of
-from pilotlight.dialects.openai_chat.request import write_request
+from pilotlight.dialects.openai_chat.request import is_usual, write_request
 
 __all__ = [
     "LAST_WORD",
@@ -16,6 +16,7 @@ __all__ = [
     "Manner",
     "Reader",
     "Writer",
+    "is_usual",
     "manner_of",
     "name",
     "read_answer",

@@ -8,6 +8,7 @@ Source: OpenAI's API reference, the chat completion object and its chunks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pilotlight.dialects.base import Asked, Json, Refusal, Unreadable
@@ -42,10 +43,22 @@ def read_answer(said: Any, asked: Asked) -> Json:
         for call in objects(choice["message"], "tool_calls"):
             if not (text(part(call, "function"), "name") or text(part(call, "custom"), "name")):
                 raise Unreadable("a tool call has no name")
+        if asked.names:
+            choice["message"] = _named(choice["message"], asked.names)
     head = completion(asked, text(said, "id"), text(said, "model"), choices)
     created = count(said, "created")
     made = {"created": asked.created if created is None else created}
     return {**said, **head, **made, **_usage(said)}
+
+
+def _named(said: Json, names: Mapping[str, str]) -> Json:
+    """Return what is said with its calls by the caller's names of the tools."""
+    calls = []
+    for call in objects(said, "tool_calls"):
+        function = part(call, "function")
+        name = names.get(text(function, "name") or "")
+        calls.append(call if name is None else {**call, "function": {**function, "name": name}})
+    return {**said, "tool_calls": calls} if calls else said
 
 
 def _usage(said: Json) -> Json:
@@ -55,6 +68,8 @@ def _usage(said: Json) -> Json:
 
 def _choice(choice: Json, place: int, name: str) -> Json:
     at = f"choices[{place}]."
+    if name == "message" and "message" not in choice and "text" in choice:  # of a text completion
+        choice = {**choice, "message": {"role": "assistant", "content": choice["text"]}}
     index = choice.get("index")
     index = place if index is None else index
     if type(index) is not int:
@@ -120,6 +135,7 @@ class Reader:
 
     def __init__(self, asked: Asked) -> None:
         self._chunks = Chunks(asked)
+        self._names = asked.names
         self._open: set[int] = set()
         self._done: set[int] = set()
         self._counted = False
@@ -154,6 +170,8 @@ class Reader:
             self._open.add(choice["index"])
             if choice["finish_reason"]:
                 self._done.add(choice["index"])
+            if self._names:
+                choice["delta"] = _named(choice["delta"], self._names)
             for place, call in enumerate(objects(choice["delta"], "tool_calls")):
                 if type(call.get("index")) is not int:
                     choice["delta"]["tool_calls"][place] = {**call, "index": place}
@@ -177,13 +195,16 @@ def _is_plain(event: Json) -> bool:
     choices = event.get("choices")
     if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
         return False
-    delta = choice.get("delta")
-    if type(delta) is not dict or len(delta) != 1 or type(delta.get("content")) is not str:
+    if type(delta := choice.get("delta")) is not dict:
         return False
+    for name, said in delta.items():
+        if type(said) is not str or name not in _SAID:
+            return False
     bare = choice.get("index") == 0 and choice.get("finish_reason", "") is None
     return bare and event.keys() >= _HEAD and event.get("usage") is None
 
 
+_SAID: Final = frozenset({"role", "content", "reasoning_content"})
 _HEAD: Final = frozenset({"id", "model", "created", "object"})
 _OURS: Final = frozenset({"id", "model", "object", "choices", "usage"})
 

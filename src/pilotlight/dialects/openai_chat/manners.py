@@ -1,10 +1,12 @@
 """How servers that speak OpenAI's dialect differ from OpenAI, as data.
 
-Sources: the API references of OpenAI, Mistral, DeepSeek and Moonshot, and their refusals.
+Sources: the API references of OpenAI, Mistral, DeepSeek, Moonshot, Groq ("currently not
+supported"), xAI, Cerebras, Fireworks, Perplexity and NVIDIA, and their refusals.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -28,7 +30,8 @@ class Manner:
 
     `options` are those that it knows, None where it passes over what it does not know, also
     fields of messages, kinds of parts and of tools.  `reasoning`: an assistant's
-    `reasoning_content` may, or must, be sent back to it.
+    `reasoning_content` may, or must, be sent back to it.  `refuses` are options of OpenAI's that
+    it does not take, and `picky` says what models of its refuse besides, by their names.
     """
 
     options: frozenset[str] | None = _OPENAI
@@ -40,6 +43,13 @@ class Manner:
     models: bool = False  # its models are OpenAI's own, see `models`
     names: Mapping[str, str] = field(default_factory=dict)  # of options that are called otherwise
     fields: frozenset[str] = frozenset()  # of messages, beside OpenAI's
+    without: frozenset[str] = frozenset()  # of OpenAI's fields of messages
+    refuses: frozenset[str] = frozenset()
+    picky: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = ()
+    nameless: bool = False  # a message has no `name`
+    one_text: bool = False  # content in parts that are all texts is sent as one
+    counts: bool = True  # it tells a stream's tokens only when asked to
+    home: str = ""  # what stands before the name of a model that has none of it
 
 
 # Anything else is "Extra inputs are not permitted" there.
@@ -49,9 +59,17 @@ _MISTRAL: Final = words(
     " response_format safe_prompt service_tier stop stream temperature tool_choice tools top_p"
 )
 _OLD_LIMIT: Final = {"max_completion_tokens": "max_tokens"}
+# What OpenAI alone has; others refuse it, or pass over it without a word.
+_ALONE: Final = words(
+    "metadata moderation prompt_cache_key prompt_cache_options prompt_cache_retention"
+    " safety_identifier service_tier store user verbosity web_search_options"
+)
+_LOGPROBS: Final = words("logprobs top_logprobs")
+_EFFORT: Final = frozenset({"reasoning_effort"})
 _ANY: Final = Manner(options=None)
 MANNERS: Final[Mapping[str, Manner]] = {
     "openai": Manner(developer=True, models=True),
+    "openai_elsewhere": Manner(options=None, developer=True, models=True),
     "azure": Manner(developer=True, models=True),
     "mistral": Manner(
         _MISTRAL,
@@ -59,10 +77,57 @@ MANNERS: Final[Mapping[str, Manner]] = {
         thoughts=True,
         names={**_OLD_LIMIT, "seed": "random_seed"},
         fields=words("prefix"),
+        without=words("refusal audio function_call"),
+        nameless=True,
+        counts=False,
     ),
-    "deepseek": Manner(options=None, reasoning=True, names=_OLD_LIMIT),
-    "moonshot": Manner(options=None, reasoning=True, names=_OLD_LIMIT),
+    "deepseek": Manner(options=None, reasoning=True, names=_OLD_LIMIT, refuses=_ALONE),
+    "moonshot": Manner(
+        options=None, reasoning=True, names=_OLD_LIMIT, one_text=True, refuses=_ALONE - {"user"}
+    ),
     "openrouter": Manner(options=None, reasoning=True, developer=True, cache_marks=True),
+    "groq": Manner(
+        options=None,
+        refuses=(_ALONE - {"service_tier", "user"}) | _LOGPROBS | {"logit_bias"},
+        picky=((re.compile(r"^(?!.*(?:gpt-oss|qwen|deepseek-r1))"), _EFFORT),),
+        nameless=True,
+        counts=False,
+    ),
+    "xai": Manner(
+        options=None,
+        refuses=_ALONE - {"user", "web_search_options"},
+        picky=(
+            (
+                re.compile(r"grok-(?:4|3-mini|code)"),
+                words("stop presence_penalty frequency_penalty"),
+            ),
+            (re.compile(r"^(?!.*(?:mini|grok-4\.|grok-[5-9]))"), _EFFORT),
+        ),
+        counts=False,
+    ),
+    "together_ai": Manner(options=None, names=_OLD_LIMIT, refuses=_ALONE),
+    "fireworks_ai": Manner(
+        options=None,
+        names=_OLD_LIMIT,
+        refuses=_ALONE - {"user", "prompt_cache_key", "service_tier"},
+        home="accounts/fireworks/models/",
+    ),
+    "cerebras": Manner(
+        options=None,
+        refuses=(_ALONE - {"user"}) | words("logit_bias presence_penalty frequency_penalty"),
+    ),
+    "perplexity": Manner(
+        options=None,
+        names=_OLD_LIMIT,
+        refuses=(_ALONE - {"web_search_options"})
+        | _LOGPROBS
+        | words("logit_bias n parallel_tool_calls seed"),
+        counts=False,
+    ),
+    "nvidia_nim": Manner(
+        options=None, names=_OLD_LIMIT, refuses=_ALONE | _LOGPROBS | {"logit_bias"}
+    ),
+    "sambanova": Manner(options=None, names=_OLD_LIMIT, refuses=_ALONE, one_text=True),
 }
 
 

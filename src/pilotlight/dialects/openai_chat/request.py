@@ -5,26 +5,31 @@ What came from nobody else goes out as it came.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pilotlight.dialects import pivot
 from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
-from pilotlight.dialects.fields import objects, part, text, words
-from pilotlight.dialects.history import fit, lose_own
+from pilotlight.dialects.fields import part, text, words
+from pilotlight.dialects.history import OPENAI_NAMES, fit, lose_own, tool_name
 from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
 from pilotlight.dialects.openai_chat.models import fit_model
-from pilotlight.dialects.parts import THOUGHTS, parts_of
+from pilotlight.dialects.openai_chat.tools import name_of, put_tools, renamed, unmarked
+from pilotlight.dialects.parts import THOUGHTS, decoded, medium_of, parts_of
 
 _PARTS: Final = words("text image_url input_audio file refusal")
 _SHOWN: Final = words("image_url input_audio file")
 _FIELDS: Final = words("role content name tool_calls tool_call_id function_call refusal audio")
 _CALL: Final = words("id type function custom")
-_TOOLS: Final = ("function", "custom")
 _THOUGHT: Final = ("reasoning_content", "thinking_blocks")
 # Fields of an answer that say nothing new when they come back.
 _ECHOES: Final = words(
     "annotations images provider_specific_fields thinking_blocks is_error reasoning_content"
 )
+_MEDIA: Final = ("image_url", "file")
+_FILE: Final = words("file_data file_id filename")
+# Source: OpenAI's guide to images and vision.
+IMAGES: Final = ("image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp")
 _FOREIGN: Final = words("image document search_result container_upload")  # parts of Anthropic's
 
 
@@ -33,19 +38,31 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     losses = Losses()
     body = {name: value for name, value in request.items() if value is not None}
     extra, model = part(body, "extra_body"), text(request, "model") or ""
-    for name in manner.names.keys() & body.keys():
-        body[manner.names[name]] = body.pop(name)
+    pivot.check_state(body)
+    pivot.check_waited(body)
+    for name, other in manner.names.items():
+        if name in body:
+            body[other] = body.pop(name)
+    refused = manner.refuses
+    if manner.picky:
+        refused = refused.union(*(less for fits, less in manner.picky if fits.search(model)))
     for name in list(body):
         if name in _CARRIAGE or name.startswith("litellm_"):
             del body[name]
-        elif manner.options is not None and name not in manner.options:
-            value = body.pop(name)
-            if pivot.asks(name, value):
-                losses.add(name)
+        elif name in refused or (manner.options is not None and name not in manner.options):
+            _lose_option(name, body.pop(name), losses)
+    if not body.get("stream"):
+        body.pop("stream_options", None)
+    if manner.home and not ("/" in model or "#" in model):
+        body["model"] = manner.home + model
     if manner.models:
         fit_model(body, model, losses)
-    _put_tools(body, losses, manner)
+    names = put_tools(body, losses, manner)
+    _fit_format(body, manner)
     given = pivot.checked_messages(request.get("messages"))
+    if all(map(_is_plain, given)):
+        asked = Asked(model=model, names=names)
+        return Written(body | extra if extra else body, asked, losses.sorted())
     try:
         messages = fit([_message(m, f"messages[{i}]", losses, manner) for i, m in enumerate(given)],
                        manner.ids, losses)  # fmt: skip
@@ -54,72 +71,132 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     body["messages"] = _shown_later([each for each in messages if not _is_silent(each)])
     if not body["messages"]:
         raise Unable("no message says anything")
-    return Written(body | extra, Asked(model=model), losses.sorted())
+    return Written(body | extra, Asked(model=model, names=names), losses.sorted())
+
+
+def _is_plain(message: Json) -> bool:
+    """Tell a message that says a text and nothing else: it goes out as it came."""
+    said = len(message) == 2 and message.get("content")
+    return type(said) is str and said != "" and message["role"] in _PLAIN_ROLES
+
+
+_PLAIN_ROLES: Final = ("user", "assistant", "system")
+
+
+def _is_clean(message: Json) -> bool:
+    """Tell a turn that has nothing of its own vendor's, and no parts: it goes out as it came."""
+    content, calls = message.get("content"), message.get("tool_calls")
+    if not _CLEAN.issuperset(message) or message["role"] not in _CLEAN_ROLES:
+        return False
+    if content is not None and type(content) is not str:
+        return False
+    return calls is None or (type(calls) is list and bool(calls) and all(map(_is_fit, calls)))
+
+
+def _is_fit(call: Any) -> bool:
+    named = type(call) is dict and _CALL.issuperset(call)
+    return named and OPENAI_NAMES.fullmatch(name_of(call)) is not None
+
+
+_CLEAN: Final = words("role content tool_calls tool_call_id")
+_CLEAN_ROLES: Final = (*_PLAIN_ROLES, "tool")
+
+
+def is_usual(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Tell without writing it a request in which there is nothing that a server can't be told.
+
+    Where it holds what is no JSON, it is in a place that is sent on as it is.
+    """
+    if not _SPECIAL.isdisjoint(options):
+        return False
+    tools = options.get("tools")
+    if tools is not None and not (type(tools) is list and all(map(_is_function, tools))):
+        return False
+    return bool(messages) and all(map(_is_usual, messages)) and not _is_silent(messages[-1])
+
+
+_SPECIAL: Final = words("previous_response_id conversation prompt background stop extra_body")
+
+
+def _is_function(tool: Any) -> bool:
+    return type(tool) is dict and tool.get("type") == "function"
+
+
+def _is_usual(message: Any) -> bool:
+    if type(message) is not dict or type(message.get("role")) is not str:
+        return False
+    content = message.get("content")
+    if type(content) is list:
+        return all(type(each) is dict and each.get("type") in _PARTS for each in content)
+    calls = message.get("tool_calls")
+    plain = calls is None or (type(calls) is list and all(type(call) is dict for call in calls))
+    return plain and (content is None or type(content) is str)
+
+
+def _lose_option(name: str, value: Any, losses: Losses) -> None:
+    """Leave out an option that the server refuses."""
+    if not pivot.asks(name, value):
+        return
+    if name == "stop" and value:
+        raise Unable("this model takes no stop sequences")
+    losses.add(name)
 
 
 _CARRIAGE: Final = (pivot.CARRIAGE | {"extra_body"}) - {"stream_options"}
 
 
-def _put_tools(body: Json, losses: Losses, manner: Manner) -> None:
-    tools = body.get("tools")
-    if tools is None:
-        return
-    if type(tools) is not list or not all(type(tool) is dict for tool in tools):
-        raise Unable("tools is no list of objects")
-    found = []
-    for tool in tools:
-        open_ = manner.options is None and pivot.vendor_of(tool) == "openai"
-        if open_ or text(tool, "type") in _TOOLS or "function" in tool:
-            found.append(tool if manner.cache_marks else _unmarked(tool, losses))
-        elif type(schema := tool.get("input_schema")) is dict and text(tool, "name"):
-            function = {"name": tool["name"], "parameters": schema}
-            described = {n: tool[n] for n in ("description", "strict") if tool.get(n)}
-            found.append({"type": "function", "function": {**function, **described}})
-        else:
-            pivot.lose_tool(tool, losses)
-    if found:
-        body["tools"] = found
-    else:
-        for name in ("tools", "tool_choice", "parallel_tool_calls"):
-            body.pop(name, None)
-
-
-def _unmarked(given: Json, losses: Losses) -> Json:
-    """Return a part or a tool without a cache mark; OpenAI caches without being told."""
-    if "cache_control" not in given:
-        return given
-    if given["cache_control"] is not None:
-        losses.add("cache_control")
-    return {name: value for name, value in given.items() if name != "cache_control"}
-
-
 def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
+    if _is_clean(message):
+        return message
     lose_own(message, None, losses)
     if not manner.reasoning and any(message.get(name) for name in _THOUGHT):
         losses.add("reasoning")
-    found = message if manner.cache_marks else _unmarked(message, losses)
+    found = message if manner.cache_marks else unmarked(message, losses)
     if not manner.developer and message["role"] == "developer":
         found = {**found, "role": "system"}
+    if manner.nameless and "name" in message and message["role"] != "tool":
+        losses.add("name")
+        found = {name: value for name, value in found.items() if name != "name"}
     dropped = _dropped(found, manner)
     if dropped:
-        for name in dropped - _ECHOES:
+        for name in dropped - _ECHOES - {"refusal"}:
             if found[name]:
                 losses.add(name)
         found = {name: value for name, value in found.items() if name not in dropped}
+        if "refusal" in dropped and not found.get("content"):
+            found["content"] = message["refusal"]
     if type(message.get("content")) is list:
-        found = {**found, "content": _parts(message, at, losses, manner)}
-    if any(call.keys() - _CALL for call in objects(message, "tool_calls")):
-        calls = [{n: v for n, v in c.items() if n in _CALL} for c in objects(message, "tool_calls")]
-        found = {**found, "tool_calls": calls}
+        parts = _parts(message, at, losses, manner)
+        plain = manner.one_text and all(each["type"] == "text" for each in parts)
+        found = {**found, "content": "".join(map(_text, parts)) if plain else parts}
+    if (calls := found.get("tool_calls")) is not None:
+        found = _called(found, calls, manner)
     if found.get("content") == [] and found.get("tool_calls"):
         found = {**found, "content": None}
     return found
 
 
+def _called(message: Json, calls: Any, manner: Manner) -> Json:
+    """Return a message with calls of OpenAI's fields alone, by names that it takes."""
+    if not calls:
+        return {name: value for name, value in message.items() if name != "tool_calls"}
+    if type(calls) is not list or not all(type(call) is dict for call in calls):
+        return message  # told by `history.fit`
+    fitted = [
+        call if call.keys() <= _CALL else {n: v for n, v in call.items() if n in _CALL}
+        for call in calls
+    ]
+    return {**message, "tool_calls": fitted if manner.options is None else [*map(renamed, fitted)]}
+
+
+def _text(said: Json) -> str:
+    return text(said, "text") or ""
+
+
 def _dropped(message: Json, manner: Manner) -> set[str]:
     if manner.options is None:
         return (message.keys() & _ECHOES) - ({"reasoning_content"} if manner.reasoning else set())
-    return message.keys() - _FIELDS - manner.fields
+    return message.keys() - (_FIELDS - manner.without) - manner.fields
 
 
 def _is_silent(message: Json) -> bool:
@@ -132,13 +209,57 @@ def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]
     found = []
     for place, given in enumerate(parts_of(message, at)):
         kind = given["type"]
-        if kind in THOUGHTS and not (manner.thoughts and type(given.get("thinking")) is list):
+        own_thought = manner.thoughts and type(given.get("thinking")) is list
+        if kind in THOUGHTS and not own_thought:
             losses.add("reasoning")
             continue
-        if kind not in _PARTS and (manner.options is not None or kind in _FOREIGN):
+        if (
+            not own_thought
+            and kind not in _PARTS
+            and (manner.options is not None or kind in _FOREIGN)
+        ):
             raise Unable(f"{at}.content[{place}] is a {kind[:40]}, which OpenAI does not take")
-        found.append(given if manner.cache_marks else _unmarked(given, losses))
+        if kind in _MEDIA and manner.options is not None:
+            given = _medium(given, f"{at}.content[{place}]")  # noqa: PLW2901
+        found.append(given if manner.cache_marks else unmarked(given, losses))
     return found
+
+
+def _medium(given: Json, at: str) -> Json:
+    """Return a picture or a file as OpenAI takes it: a text by its words; raises Unable."""
+    medium = medium_of(given, at, Losses()) if _is_told(given) else None
+    if medium is None or medium.kind is None:
+        return given
+    if given["type"] == "image_url":
+        if medium.kind.startswith("image/") and medium.kind not in IMAGES:
+            raise Unable(f"{at} is {medium.kind[:40]}, which OpenAI does not take")
+        return given
+    if medium.url is not None:
+        raise Unable(f"{at} is a file by its address, which chat completions do not take")
+    if medium.kind.startswith("text/"):
+        return {"type": "text", "text": decoded(medium, at)}
+    if medium.kind != "application/pdf":
+        raise Unable(f"{at} is {medium.kind[:40]}, which OpenAI does not take")
+    return {"type": "file", "file": {n: v for n, v in given["file"].items() if n in _FILE}}
+
+
+def _is_told(given: Json) -> bool:
+    """Tell a medium that says what it is from a picture's address, and from an uploaded file."""
+    if given["type"] == "file":
+        file = part(given, "file")
+        return any("://" in (text(file, n) or "") for n in ("file_id", "file_url")) or bool(
+            text(file, "file_data")
+        )
+    return (text(given.get("image_url"), "url") or "")[:5].lower() == "data:"
+
+
+def _fit_format(body: Json, manner: Manner) -> None:
+    """Give a schema a name that OpenAI takes."""
+    wanted = part(body.get("response_format"), "json_schema")
+    given = text(wanted, "name") or ""
+    if wanted and manner.options is not None and not OPENAI_NAMES.fullmatch(given):
+        named = {**wanted, "name": tool_name(given or "response", OPENAI_NAMES)}
+        body["response_format"] = {**body["response_format"], "json_schema": named}
 
 
 def _shown_later(messages: list[Json]) -> list[Json]:

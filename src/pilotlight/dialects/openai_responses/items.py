@@ -11,9 +11,16 @@ from typing import Any, Final
 
 from pilotlight.dialects.base import Json, Losses, Unable
 from pilotlight.dialects.fields import dumps, objects, part, text
-from pilotlight.dialects.history import lose_own, lose_reasoning, own_form
+from pilotlight.dialects.history import (
+    OPENAI_NAMES,
+    lose_own,
+    lose_reasoning,
+    own_form,
+    tool_name,
+)
 from pilotlight.dialects.parts import parts_of, said_in
 
+_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ROLES: Final = ("user", "system", "developer")
 
 
@@ -66,11 +73,17 @@ def _parts(message: Json, at: str, losses: Losses) -> list[Json]:
             detail = text(shown, "detail") or "auto"
             found.append({"type": "input_image", "image_url": url, "detail": detail})
         elif given["type"] == "file":
-            names = ("file_data", "file_id", "file_url", "filename")
-            file = {name: value for name in names if (value := text(part(given, "file"), name))}
-            found.append({"type": "input_file", **file})
+            found.append({"type": "input_file", **_file(part(given, "file"))})
         else:
             raise Unable(f"{where} is a {given['type'][:40]}, which this API does not take")
+    return found
+
+
+def _file(file: Json) -> Json:
+    names = ("file_data", "file_id", "file_url", "filename")
+    found = {name: value for name in names if (value := text(file, name))}
+    if "://" in found.get("file_id", ""):  # an address, as Gemini has it
+        found["file_url"] = found.pop("file_id")
     return found
 
 
@@ -85,7 +98,7 @@ def _spoken(message: Json, losses: Losses, custom: set[str], stored: bool, at: s
         _squeezed(said + refusal),
         [call["call_id"] for call in calls],
     ):
-        kept = [each for each in own if stored or not _is_elsewhere(each)]
+        kept = _led_on([clean(each) for each in own if stored or not _is_elsewhere(each)])
         if len(kept) < len(own):
             losses.add("reasoning")
         return kept
@@ -93,6 +106,32 @@ def _spoken(message: Json, losses: Losses, custom: set[str], stored: bool, at: s
     if message.get("audio"):
         losses.add("audio")
     return [*spoken, *calls]
+
+
+def clean(item: Json) -> Json:
+    """Return an item without what an answer says about it and a request may not.
+
+    Of a thought these are its state and its open words; of any item an id that is none of
+    OpenAI's making.  Sources: "Unknown parameter: 'input[1].status'", "Invalid 'input[1].content':
+    array too long. Expected an array with maximum length 0", "Expected an ID that contains
+    letters, numbers, underscores, or dashes".
+    """
+    thought = item.get("type") == "reasoning"
+    barred = {"status"} & item.keys() if thought else set()
+    barred |= {"content"} if thought and item.get("content") else set()
+    named = item.get("id")
+    if "id" in item and not (type(named) is str and _ID.fullmatch(named)):
+        barred.add("id")
+    if thought and type(item.get("summary")) is not list:
+        item = {**item, "summary": []}
+    return {n: v for n, v in item.items() if n not in barred} if barred else item
+
+
+def _led_on(items: list[Json]) -> list[Json]:
+    """Leave out a last thought: "provided without its required following item"."""
+    while items and items[-1].get("type") == "reasoning":
+        items = items[:-1]
+    return items
 
 
 def _is_elsewhere(item: Json) -> bool:
@@ -119,6 +158,7 @@ def _call(call: Json, custom: set[str]) -> Json:
     name = text(function, "name") or text(own, "name")
     if not name:
         raise Unable("a tool call of the conversation has no name")
+    name = tool_name(name, OPENAI_NAMES)
     head = {"call_id": call["id"], "name": name}
     if own:
         custom.add(call["id"])

@@ -7,48 +7,44 @@ litellm takes no client of ours for Cohere, and dies at every stream of its v2 A
 from __future__ import annotations
 
 import time
+from functools import cached_property, partial
 from typing import Any
 
+from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.provider import Call
 from pilotlight.providers.cohere import translation
-from pilotlight.providers.connection import Connection
-from pilotlight.providers.openai.prepared import Reader
-from pilotlight.providers.openai.provider import DirectProvider
-from pilotlight.providers.openai.rules import Dialect
-from pilotlight.wire.tap import Wire
-
-_NOTHING = Dialect(frozenset())  # is sent as litellm would
+from pilotlight.providers.native.asking import DirectProvider
+from pilotlight.providers.native.hooks import litellm_has_hooks
+from pilotlight.providers.native.prepared import Prepared
+from pilotlight.wire.http import Post, dumped
 
 
 class CohereProvider(DirectProvider):
     """Asks Cohere by itself, in its own words."""
 
-    wire: Wire = "cohere"
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, _NOTHING)
-
-    @property
-    def url(self) -> str:
-        """The address that chats are posted to."""
-        return translation.address(self.connection.base_url)
-
-    def request(self, call: Call) -> dict[str, Any] | None:
-        """Return the JSON of the request; None if litellm is to write it."""
+    def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
+        """Return the request as it is sent; None if litellm is to write it."""
         spec = self.connection.spec
-        if call.operation != "chat" or spec.bare_model.startswith("v1/"):
+        old = spec.bare_model.startswith("v1/")
+        if call.operation != "chat" or old or litellm_has_hooks():
             return None
         options = {**spec.options, **call.options}
-        return translation.request(spec.bare_model, call.messages, options, stream=call.stream)
+        body = translation.request(spec.bare_model, call.messages, options, stream=call.stream)
+        if body is None:
+            return None
+        # What OpenAI's shape has, and Cohere does not say.
+        told: dict[str, Any] = {"model": spec.bare_model, "created": int(time.time())}
+        read, reader = partial(translation.answer, **told), partial(translation.Reader, **told)
+        try:
+            return Prepared(self._place, dumped(body), read, reader)
+        except (TypeError, ValueError, RecursionError):  # an SDK's own objects, for instance
+            return None
 
-    def shaped(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return an answer in OpenAI's shape."""
-        return translation.answer(data, **self._told())
-
-    def reader(self) -> Reader:
-        """Return what makes chunks of the events of one stream."""
-        return translation.Reader(**self._told())
-
-    def _told(self) -> dict[str, Any]:
-        """What OpenAI's shape has, and Cohere does not say."""
-        return {"model": self.connection.spec.bare_model, "created": int(time.time())}
+    @cached_property
+    def _place(self) -> Post:
+        """Where chats are posted to; its connections are opened by the first request."""
+        connection = self.connection
+        pool = connection.pool
+        assert pool is not None, "Cohere's address is known"
+        headers = {"authorization": f"Bearer {connection.api_key or NO_KEY_NEEDED}"}
+        return Post(pool, translation.address(connection.base_url), headers)

@@ -123,7 +123,7 @@ def litellm_client(
 
 
 def _openai(client: Any, api_key: str, base_url: str | None, _api_version: str | None) -> object:
-    from pilotlight.providers.openai import clients
+    from pilotlight.providers.litellm import openai_clients as clients
 
     asynchronous = isinstance(client, httpx.AsyncClient)
     make: Any = clients.AsyncOneShot if asynchronous else clients.OneShot
@@ -131,7 +131,7 @@ def _openai(client: Any, api_key: str, base_url: str | None, _api_version: str |
 
 
 def _azure(client: Any, api_key: str, base_url: str | None, api_version: str | None) -> object:
-    from pilotlight.providers.openai import clients
+    from pilotlight.providers.litellm import openai_clients as clients
 
     asynchronous = isinstance(client, httpx.AsyncClient)
     make: Any = clients.AsyncAzureOneShot if asynchronous else clients.AzureOneShot

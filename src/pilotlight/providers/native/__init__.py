@@ -1,1 +1,1 @@
-"""Claude and Gemini, asked in their own dialects."""
+"""Endpoints asked over our own connections, in the dialects that they speak."""

@@ -1,4 +1,4 @@
-"""Claude and Gemini over our own connections, in their own dialects.
+"""One endpoint over our own connections, in the dialect that it speaks.
 
 A dialect writes the request and reads what comes back; what it can't write without losing what
 must not be lost, and a call that tells litellm how to carry it, is litellm's.
@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property, partial
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.provider import Call
-from pilotlight.dialects.base import Unable, Written
+from pilotlight.dialects.base import Asked, Json, Unable, Written
+from pilotlight.dialects.openai_chat.models import by_responses_with_tools
 from pilotlight.dialects.pivot import CARRIAGE
 from pilotlight.providers.connection import Connection
-from pilotlight.providers.native.manners import MANNERS, headers_of
+from pilotlight.providers.native.asking import DirectProvider
+from pilotlight.providers.native.hooks import litellm_has_hooks
+from pilotlight.providers.native.manners import Manners, headers_of, is_openais, responses
+from pilotlight.providers.native.prepared import Prepared
 from pilotlight.providers.native.reading import NativeReader, read_answer
-from pilotlight.providers.openai.prepared import Prepared
-from pilotlight.providers.openai.provider import DirectProvider
-from pilotlight.providers.openai.rules import Dialect, litellm_has_hooks
 from pilotlight.wire.http import Post, dumped
 
-_NOTHING: Final = Dialect(frozenset())  # is sent as litellm would
 _BETA: Final = "anthropic-beta"
+_COUNT: Final = "stream_options"
 # Of how a call is carried, what is done here, or not up to the call; the rest is litellm's.
 _HERE: Final = frozenset(
     """
@@ -35,58 +35,97 @@ _HERE: Final = frozenset(
 )
 
 
-# What a call may have that is not worth a second look.
-_SIMPLE: Final = frozenset({"temperature", "top_p", "max_tokens", "seed", "stream_options"})
-_TEXT: Final = frozenset({"role", "content"})
-
-
 class NativeProvider(DirectProvider):
-    """Asks one endpoint by itself, in the dialect of its wire."""
+    """Asks one endpoint by itself, in a dialect of ours."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, _NOTHING)
-        self.wire = connection.wire
-        self._manners = MANNERS[connection.wire]
+    def __init__(self, connection: Connection, manners: Manners) -> None:
+        super().__init__(connection)
+        self._manners = manners
+        self._posts: dict[tuple[str, bool], Post] = {}
+        by_responses = responses(connection.spec)
+        own = is_openais(connection.base_url) and manners.dialect is not by_responses.dialect
+        # Some of OpenAI's models take tools there alone.
+        self._with_tools = by_responses if own else None
+
+    @property
+    def speaks(self) -> tuple[str, ...]:
+        """The dialects in which a caller's own words can go to this endpoint."""
+        return tuple(each.dialect.name for each in (self._manners, self._with_tools) if each)
+
+    def manners_in(self, dialect: str) -> Manners:
+        """Return how it is asked in one of the dialects that it speaks."""
+        elsewhere = self._with_tools
+        apart = elsewhere is not None and elsewhere.dialect.name == dialect
+        return elsewhere if elsewhere is not None and apart else self._manners
 
     def unable(self, call: Call) -> str:
         """Return what of a call this API can't be told; empty where litellm is to tell it.
 
         litellm leaves such things out without a word: sound for Claude, the fifth stop sequence.
         """
+        if not call.messages:  # a decorated function asks for itself
+            return ""
         options = {**self.connection.spec.options, **call.options}
-        if _is_simple(call.messages, options) or _is_litellms(call, options):
+        if self._manners_for(options).tells(call.messages, options) or _is_litellms(call, options):
             return ""
         try:
-            self._written(call, options)
+            self._written(call, plain(options), plain(call.messages))
         except Unable as told:
             return str(told)
         except (TypeError, ValueError, RecursionError):
             pass
         return ""
 
+    def asks_for_count(self, call: Call) -> bool:
+        """Tell whether to ask for the tokens of a stream on our own behalf."""
+        able = call.stream and self._manners.counts and self.counts is not False
+        return able and {**self.connection.spec.options, **call.options}.get(_COUNT) is None
+
     def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
         """Return the request as it is sent; None if litellm is to send it."""
         options = {**self.connection.spec.options, **call.options}
         if _is_litellms(call, options):
             return None
-        place = self._places[call.stream]
+        manners = self._manners_for(options)
+        place = self._place(manners, call.stream)
         own = headers_of(options, place.headers)
         if own is None:
             return None
+        if counted and self.asks_for_count(call):
+            options[_COUNT] = {"include_usage": True}
         try:
-            written = self._written(call, options)
-            body = dumped(written.body)
+            written, body = self._dumped(call, options, manners)
         except (Unable, TypeError, ValueError, RecursionError):
             return None
         return self._sent(place, body, written, _together(place, own, written), options)
 
-    def _written(self, call: Call, options: Mapping[str, Any]) -> Written:
-        request = plain(options) | {
-            "model": self.connection.spec.bare_model,
-            "messages": plain(call.messages),
-            "stream": call.stream,
-        }
-        return self._manners.dialect.write_request(request)
+    def _manners_for(self, options: Mapping[str, Any]) -> Manners:
+        """Return the API that takes these options."""
+        elsewhere, tools = self._with_tools, options.get("tools")
+        if elsewhere is None or not tools:
+            return self._manners
+        model, effort = self.connection.spec.bare_model, options.get("reasoning_effort")
+        apart = by_responses_with_tools(model, effort) and not options.get("stop")
+        return elsewhere if apart else self._manners
+
+    def _dumped(
+        self, call: Call, options: dict[str, Any], manners: Manners
+    ) -> tuple[Written, bytes]:
+        """Write the request; one that looks as it should is first tried without a copy."""
+        if manners.tells(call.messages, options):
+            try:
+                written = self._written(call, options, list(call.messages))
+                return written, dumped(written.body)
+            except TypeError:
+                pass  # it holds an SDK's own objects
+        written = self._written(call, plain(options), plain(call.messages))
+        return written, dumped(written.body)
+
+    def _written(self, call: Call, options: Json, messages: list[Any]) -> Written:
+        request = {**options, "model": self.connection.spec.bare_model, "messages": messages}
+        if call.stream:
+            request["stream"] = True
+        return self._manners_for(options).write(request)
 
     def _sent(
         self,
@@ -96,10 +135,10 @@ class NativeProvider(DirectProvider):
         headers: Mapping[str, str],
         options: Mapping[str, Any],
     ) -> Prepared:
-        asked = replace(
-            written.asked, id=f"chatcmpl-{os.urandom(12).hex()}", created=int(time.time())
-        )
-        manners, alone = self._manners, options.get("n") in (None, 1)
+        told = written.asked
+        made = f"chatcmpl-{os.urandom(12).hex()}"
+        asked = Asked(told.model, made, int(time.time()), told.names, told.json_tool)
+        manners, alone = self._manners_for(options), options.get("n") in (None, 1)
         return Prepared(
             place,
             body,
@@ -109,26 +148,17 @@ class NativeProvider(DirectProvider):
             written.lost,
         )
 
-    @cached_property
-    def _places(self) -> dict[bool, Post]:
-        """Where chats are posted to, by whether they are streamed."""
-        connection, manners = self.connection, self._manners
-        pool = connection.pool
-        assert pool is not None, "an endpoint without an address is litellm's"
-        base, model = connection.base_url, connection.spec.bare_model
-        headers = manners.headers(connection.api_key or NO_KEY_NEEDED)
-        return {
-            stream: Post(pool, manners.url(base, model, stream), headers)
-            for stream in (False, True)
-        }
-
-
-def _is_simple(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
-    """Tell a call of plain texts, which every API can be told, without writing it."""
-    return _SIMPLE.issuperset(options) and all(
-        type(each) is dict and _TEXT.issuperset(each) and type(each.get("content")) is str
-        for each in messages
-    )
+    def _place(self, manners: Manners, stream: bool) -> Post:
+        """Return where chats are posted to; its connections are opened by the first request."""
+        key = (manners.dialect.name, stream)
+        if (found := self._posts.get(key)) is None:
+            connection = self.connection
+            pool = connection.pool
+            assert pool is not None, "an endpoint without an address is litellm's"
+            url = manners.url(connection.base_url, connection.spec.bare_model, stream)
+            headers = manners.headers(connection.api_key or NO_KEY_NEEDED)
+            found = self._posts[key] = Post(pool, url, headers)
+        return found
 
 
 def _is_litellms(call: Call, options: Mapping[str, Any]) -> bool:
@@ -156,7 +186,9 @@ def plain(value: Any) -> Any:
     kind = type(value)
     if kind in _SCALARS:
         return value
-    if kind is dict or isinstance(value, Mapping):
+    if kind is dict:
+        return {name: v if type(v) in _SCALARS else plain(v) for name, v in value.items()}
+    if isinstance(value, Mapping):
         return {name: plain(value[name]) for name in value}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]

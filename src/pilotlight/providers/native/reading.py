@@ -26,7 +26,7 @@ def read_answer(dialect: Dialect, asked: Asked, said: Json) -> Json:
 
 
 def _is_count(usage: Any) -> bool:
-    return bool(usage and usage["total_tokens"])
+    return isinstance(usage, dict) and any(usage.values())
 
 
 def _malformed(what: str) -> ProviderFault:

@@ -1,61 +1,51 @@
-"""OpenAI-style servers without litellm, where litellm would change nothing.
+"""An endpoint asked over our own connections, in the four call shapes.
 
 litellm and the SDK below it spend several milliseconds of CPU on a call that is a few hundred
-bytes of JSON in each direction.  What `rules.py` knows to be sent unchanged goes straight
-over the target's own connections, past the same tap, and is judged by the same rules; every
-other call is litellm's.  An answer is parsed once, and litellm's classes are made when asked
-for.
+bytes of JSON in each direction.  What a provider can write by itself goes straight over the
+target's own connections, past the same tap, and is judged by the same rules; every other call
+is litellm's.  An answer is parsed once, and litellm's classes are made when asked for.
 """
 
 from __future__ import annotations
 
-import os
+from abc import ABC, abstractmethod
 from dataclasses import replace
-from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 from pilotlight.catalog import models
-from pilotlight.catalog.providers import NO_KEY_NEEDED
-from pilotlight.core.headers import clean_key
 from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Source
 from pilotlight.diagnosis.report import failure, keyless_failure
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.gather import agather, gather
-from pilotlight.providers.litellm.clients import kind_of
 from pilotlight.providers.litellm.provider import LiteLLMProvider
-from pilotlight.providers.openai.prepared import Prepared, Reader
-from pilotlight.providers.openai.rules import Dialect, body_of, litellm_has_hooks
-from pilotlight.providers.openai.stream import (
-    AsyncDirectSource,
-    ChatReader,
-    DirectSource,
-)
+from pilotlight.providers.native.prepared import Prepared
+from pilotlight.providers.native.stream import AsyncDirectSource, DirectSource
 from pilotlight.providers.own_errors import status_error
-from pilotlight.providers.replies import flattened
 from pilotlight.providers.reread import judged
-from pilotlight.wire.http import Post, Said, dumped, parsed
+from pilotlight.wire.http import Said, parsed
 from pilotlight.wire.tap import Tap, Wire, new_tap
 
-STREAM_OPTIONS: Final = "stream_options"
-PATH: Final = "/chat/completions"
-# What the openai SDK sends of the environment.
-_SDK_HEADERS: Final = {
-    "OPENAI_ORG_ID": "openai-organization",
-    "OPENAI_PROJECT_ID": "openai-project",
-}
 
+class DirectProvider(ABC):
+    """Calls one endpoint by itself where it can, and through litellm where it can't."""
 
-class DirectProvider:
-    """Calls one endpoint by itself where that is the same, and through litellm where it is not."""
-
-    wire: Wire = "openai"
-
-    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._dialect = dialect
+        self.wire: Wire = connection.wire
         self.counts: bool | None = None  # whether streams are counted when asked; None: not known
         self._litellm = LiteLLMProvider(connection)
+
+    @abstractmethod
+    def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
+        """Return the request as it is sent; None if litellm is to send it.
+
+        A stream's tokens are asked for, for the receipt, unless not `counted`.
+        """
+
+    def asks_for_count(self, call: Call) -> bool:
+        """Tell whether to ask for the tokens of a stream on our own behalf."""
+        return False
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once and judge the answer."""
@@ -118,59 +108,6 @@ class DirectProvider:
         models.table()
 
     # What the four shapes share.
-
-    @property
-    def url(self) -> str:
-        """The address that chats are posted to."""
-        base = self.connection.base_url.rstrip("/")
-        return base if base.endswith(PATH) else base + PATH
-
-    @cached_property
-    def place(self) -> Post:
-        """Where chats are posted to; its connections are opened by the first request."""
-        connection = self.connection
-        headers = {"authorization": f"Bearer {connection.api_key or NO_KEY_NEEDED}"}
-        if kind_of(connection.spec.provider) == "openai":
-            found = {v: (name, os.environ.get(v)) for v, name in _SDK_HEADERS.items()}
-            headers |= {name: clean_key(value, v) for v, (name, value) in found.items() if value}
-        pool = connection.pool
-        assert pool is not None, "an endpoint without an address is litellm's"
-        return Post(pool, self.url, headers)
-
-    def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
-        """Return the request as it is sent; None if litellm is to send it.
-
-        A stream's tokens are asked for, for the receipt, unless not `counted`.
-        """
-        if litellm_has_hooks():
-            return None
-        body = self.request(call)
-        if body is None:
-            return None
-        if counted and self.asks_for_count(call):
-            body["stream_options"] = {"include_usage": True}
-        try:
-            return Prepared(self.place, dumped(body), self.shaped, self.reader)
-        except (TypeError, ValueError, RecursionError):  # an SDK's own objects, for instance
-            return None
-
-    def request(self, call: Call) -> dict[str, Any] | None:
-        """Return the JSON of the request; None if litellm is to write it."""
-        return body_of(self._dialect, self.connection.spec, call)
-
-    def shaped(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return an answer in OpenAI's shape."""
-        return flattened(data)
-
-    def reader(self) -> Reader:
-        """Return what makes chunks of the events of one stream."""
-        return ChatReader()
-
-    def asks_for_count(self, call: Call) -> bool:
-        """Tell whether to ask for the tokens of a stream on our own behalf."""
-        able = call.stream and STREAM_OPTIONS in self._dialect.options
-        given = {**self.connection.spec.options, **call.options}.get(STREAM_OPTIONS)
-        return able and given is None and self.counts is not False
 
     def answer(self, said: Said, url: str) -> dict[str, Any]:
         """Return the JSON of a success; raises what a refusal is to its callers."""

@@ -1,4 +1,4 @@
-"""A stream of an OpenAI-style server, read without litellm: event by event, as it was sent."""
+"""A stream read over our own connections: event by event, as it was sent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from pilotlight.diagnosis.prompt_texts import Texts
 from pilotlight.diagnosis.report import failure, verdict_failure
 from pilotlight.errors import ProviderFault
 from pilotlight.providers import shapes
-from pilotlight.providers.openai.prepared import Prepared
+from pilotlight.providers.native.prepared import Prepared
 from pilotlight.providers.own_errors import in_band_error
-from pilotlight.providers.replies import flattened
-from pilotlight.wire.event_forms import FORMS, odd, odd_evidence
-from pilotlight.wire.server_sent_events import EventDecoder, read_event
+from pilotlight.wire.event_forms import odd_evidence
+from pilotlight.wire.server_sent_events import read_event
 from pilotlight.wire.tap import Wire, new_tap
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ _UNKNOWN_OPTION: Final = re.compile(
     r"\W+(?:\w+\W+)?(?:field|param|argument|input|propert|option|key)",
     re.IGNORECASE,
 )
-_FORM: Final = FORMS["openai"]
 
 
 class Server(Protocol):
@@ -48,40 +46,6 @@ class Server(Protocol):
     def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None: ...
 
     def refusal(self, said: Said, url: str) -> Exception: ...
-
-
-class ChatReader:
-    """Of OpenAI's own events, which are chunks already."""
-
-    __slots__ = ("_wordless", "events")
-
-    def __init__(self) -> None:
-        self.events = EventDecoder()
-        self._wordless = False  # the last chunk has only the tokens
-
-    def odd(self, event: dict[str, Any]) -> str:
-        """Return what of an event does not have its form; "" if everything has."""
-        return odd(event, _FORM)
-
-    def chunk(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the chunk of an event, or None if it has nothing to say to a reader."""
-        self._wordless = not event.get("choices")
-        if self._wordless and not event.get("usage"):
-            return None
-        if self._wordless:  # code for litellm's chunks expects a choice in each
-            event["choices"] = [{"index": 0, "delta": {}, "finish_reason": None}]
-        for choice in event["choices"]:
-            if choice.get("delta", choice) is None:  # whoever reads it expects an object
-                choice["delta"] = {}
-        return flattened(event, "delta")
-
-    def last(self) -> dict[str, Any] | None:
-        """Hold nothing back."""
-        return None
-
-    def uncounted(self, chunk: shapes.Shape) -> shapes.Shape | None:
-        """Return a chunk without the tokens; None if nothing is left of it."""
-        return None if self._wordless else chunk
 
 
 class _Source:

@@ -1,1 +1,0 @@
-"""OpenAI-style servers, asked directly."""
