@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         embedding,
         image_generation,
     )
+    from pilotlight.doors.gateway.mount import asgi
     from pilotlight.doors.guard.guard import guard
     from pilotlight.errors import (
         AllTargetsFailed,
@@ -89,6 +90,7 @@ _HOMES = {
     "acompletion": "doors.dropin",
     "aembedding": "doors.dropin",
     "aimage_generation": "doors.dropin",
+    "asgi": "doors.gateway.mount",
     "completion": "doors.dropin",
     "configure_telemetry": "telemetry.setup",
     "current_target": "providers.attempt_target",
@@ -131,6 +133,7 @@ __all__ = [
     "acompletion",
     "aembedding",
     "aimage_generation",
+    "asgi",
     "completion",
     "configure_telemetry",
     "current_target",
