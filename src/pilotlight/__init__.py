@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from pilotlight.doors.gateway.mount import asgi
     from pilotlight.doors.guard.guard import guard
+    from pilotlight.doors.litellm_provider import register_litellm
     from pilotlight.errors import (
         AllTargetsFailed,
         CircuitOpen,
@@ -103,6 +104,7 @@ _HOMES = {
     "preload": "catalog.litellm_module",
     "private": "privacy.residency",
     "receipts": "core.flow.recorder",
+    "register_litellm": "doors.litellm_provider",
 }
 
 __all__ = [
@@ -146,6 +148,7 @@ __all__ = [
     "preload",
     "private",
     "receipts",
+    "register_litellm",
 ]
 
 
