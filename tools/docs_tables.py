@@ -30,12 +30,14 @@ from pilotlight.cli.app import cli
 from pilotlight.config import tables, values
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.schema import Config
+from pilotlight.config.serve import ServeTable
 from pilotlight.config.targets import LOCAL_TIMEOUTS, TargetConfig
 from pilotlight.core.health.lifecycle import PRECEDENCE
 from pilotlight.core.provider import Timeouts
 from pilotlight.diagnosis.row import CLIENT, REFUSED, SERVER, Row, Statuses
 from pilotlight.diagnosis.rows_faults import ROWS
 from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
+from pilotlight.doors.gateway.paths import OPEN, OPERATORS, PLACES, VERBS
 from pilotlight.state.url import StateUrl
 from pilotlight.telemetry import names, words
 from pilotlight.vocabulary import residency_rules
@@ -477,6 +479,19 @@ def _carried(caller: str) -> str:
     return table(dialect_tables.heads(), dialect_tables.carried(caller))
 
 
+def _addresses() -> str:
+    """Return the addresses of the gateway, by what is spoken there."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for (method, path), place in PLACES.items():
+        spoken = "`gateway`" if place.does in OPERATORS | OPEN else f"`{place.dialect}`"
+        found.setdefault((spoken, method), []).append(path)
+    found["`gemini`", "POST"] = [f"/v1beta/models/NAME:{verb}" for verb in VERBS]
+    return table(
+        ("dialect", "method", "addresses"),
+        [[spoken, method, _codes(paths)] for (spoken, method), paths in sorted(found.items())],
+    )
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "configuration": lambda: _config_table(Config),
     "targets": lambda: _config_table(TargetConfig),
@@ -487,6 +502,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "retry": lambda: _config_table(tables.RetryTable),
     "receipts": lambda: _config_table(tables.ReceiptsTable),
     "telemetry": lambda: _config_table(tables.TelemetryConfig),
+    "serve": lambda: _config_table(ServeTable),
+    "addresses": _addresses,
     "telemetry-spans": _spans,
     "telemetry-events": _happenings,
     "telemetry-metrics": _metrics,

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
         embedding,
         image_generation,
     )
+    from pilotlight.doors.gateway.mount import asgi
     from pilotlight.doors.guard.guard import guard
+    from pilotlight.doors.litellm_provider import register_litellm
     from pilotlight.errors import (
         AllTargetsFailed,
         CircuitOpen,
@@ -91,6 +93,7 @@ _HOMES = {
     "acompletion": "doors.dropin",
     "aembedding": "doors.dropin",
     "aimage_generation": "doors.dropin",
+    "asgi": "doors.gateway.mount",
     "completion": "doors.dropin",
     "configure_telemetry": "telemetry.setup",
     "current_target": "providers.attempt_target",
@@ -103,6 +106,7 @@ _HOMES = {
     "preload": "catalog.litellm_module",
     "private": "privacy.residency",
     "receipts": "core.flow.recorder",
+    "register_litellm": "doors.litellm_provider",
 }
 
 __all__ = [
@@ -134,6 +138,7 @@ __all__ = [
     "acompletion",
     "aembedding",
     "aimage_generation",
+    "asgi",
     "completion",
     "configure_telemetry",
     "current_target",
@@ -146,6 +151,7 @@ __all__ = [
     "preload",
     "private",
     "receipts",
+    "register_litellm",
 ]
 
 

@@ -10,6 +10,7 @@ app_name = "django_pilotlight"
 urlpatterns = [
     path("", views.status, name="status"),
     path("status.json", views.status_json, name="status-json"),
+    path("files/<str:name>", views.file, name="file"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("init", "pull", "doctor", "status", "ask", "demo", "chaos", "drill"),
+    *("serve", "keys", "run"),
     *("receipts", "replay", "report-fault"),
 )
 

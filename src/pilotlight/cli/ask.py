@@ -13,7 +13,6 @@ import click
 from pilotlight.cli.number import Finite
 
 if TYPE_CHECKING:
-    from pilotlight.app import Pilotlight
     from pilotlight.routes.route import Route
     from pilotlight.vocabulary.receipt import Receipt
 
@@ -44,13 +43,13 @@ def command(
 ) -> None:
     """Ask a QUESTION (- reads it from stdin) and say on stderr who answered."""
     from pilotlight.cli.screen import remark
-    from pilotlight.cli.setting import open_config
+    from pilotlight.cli.setting import open_config, the_route
     from pilotlight.cli.words import summary
 
     messages = [{"role": "user", "content": _question(question)}]
     app = open_config(config)
     click.get_current_context().call_on_close(app.close)
-    route = _route(app, name)
+    route = the_route(app, name)
     _load_sdk(route, stream=not (as_json or no_stream))
     options: dict[str, Any] = {"private": private or None, "total_timeout": total_timeout}
     if as_json:
@@ -65,13 +64,6 @@ def _question(given: str) -> str:
     if not text.strip():
         raise click.UsageError("the question is empty")
     return text.strip()
-
-
-def _route(app: Pilotlight, name: str | None) -> Route:
-    known = app.config.routes
-    if name is None and len(known) > 1 and "default" not in known:
-        raise click.UsageError(f"several routes ({', '.join(known)}): choose one with --route NAME")
-    return app.route(name or "default")
 
 
 def _load_sdk(route: Route, *, stream: bool) -> None:

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from pilotlight.app import Pilotlight, load
 from pilotlight.catalog import providers
 from pilotlight.config.lookup import find_config
@@ -13,6 +15,7 @@ from pilotlight.config.targets import TargetConfig
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
 from pilotlight.providers.connection import Connection
+from pilotlight.routes.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,24 @@ def config_path(given: Path | None) -> Path | None:
 def open_config(given: Path | None) -> Pilotlight:
     """Load the configuration; raises ConfigError, also when there is none."""
     if config_path(given) is None:
-        raise ConfigError(
-            "no configuration: no pilotlight.toml here or in a folder above; "
-            "`pilotlight init` writes one"
-        )
+        raise no_config()
     return load(given)
+
+
+def no_config() -> ConfigError:
+    """Return what is raised where there is no configuration."""
+    return ConfigError(
+        "no configuration: no pilotlight.toml here or in a folder above; "
+        "`pilotlight init` writes one"
+    )
+
+
+def the_route(app: Pilotlight, name: str | None) -> Route:
+    """Return the route of this name, or the only one; raises UsageError, ConfigError."""
+    known = app.config.routes
+    if name is None and len(known) > 1 and "default" not in known:
+        raise click.UsageError(f"several routes ({', '.join(known)}): choose one with --route NAME")
+    return app.route(name or "default")
 
 
 def places(app: Pilotlight) -> list[Place]:

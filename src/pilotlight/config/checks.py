@@ -77,6 +77,8 @@ def _bad_addresses(targets: Mapping[str, TargetConfig]) -> Iterable[str]:
 def bad_model(model: str) -> str | None:
     """Return what is wrong with a model string, or None."""
     provider, slash, name = model.partition("/")
+    if provider == "pilotlight":
+        return f"{model!r} is a route, and no model; name the targets of that route instead"
     if not model.isprintable():
         return f"{model!r} holds a line end or another control character; a name has none"
     if slash and provider and name:

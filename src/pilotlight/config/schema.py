@@ -19,6 +19,7 @@ from pilotlight.config.idle import idle_keys
 from pilotlight.config.lookup import find_config, read_toml, table_in
 from pilotlight.config.messages import explain, shown
 from pilotlight.config.routes import RouteConfig
+from pilotlight.config.serve import ServeTable, bad_models
 from pilotlight.config.tables import BreakerTable, ReceiptsTable, RetryTable, TelemetryConfig
 from pilotlight.config.targets import TargetConfig
 from pilotlight.config.values import Sensitive, Table, bare
@@ -54,6 +55,9 @@ class Config(Table):
         default=None,
         description="what [telemetry](telemetry.md) sends and where; not set: it is not set up",
     )
+    serve: ServeTable = Field(
+        default=ServeTable(), description="where and how the [gateway](gateway.md) listens"
+    )
     state: Annotated[StateUrl, PlainValidator(parse_state), PlainSerializer(str)] = Field(
         default=StateUrl(),
         description="the store through which processes share what their breakers know, see "
@@ -62,7 +66,7 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:
-        problems = list(mistakes(self.targets, self.routes))
+        problems = [*mistakes(self.targets, self.routes), *bad_models(self.serve, self.routes)]
         if self.receipts.model_fields_set and self.receipts.path is None:
             problems.append('receipts.path: missing; add `path = "receipts.jsonl"`')
         if problems:

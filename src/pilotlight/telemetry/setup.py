@@ -81,6 +81,22 @@ def configure_telemetry(
 
 
 _applied: list[Settings] = []
+_shown: list[bool] = []  # not empty: the metrics are shown on a page of the application's own
+
+
+def show_metrics() -> None:
+    """Have `prometheus_client` know the metrics, for an application that shows them itself.
+
+    To be called before the configuration is loaded; `show_metrics_anyway` after it.
+    """
+    if not environment.switched_off():
+        _shown.append(True)
+
+
+def show_metrics_anyway(service_name: str) -> None:
+    """Set metrics up that are shown and sent nowhere, if no `[telemetry]` has done more."""
+    if _shown and not _applied:
+        apply(Settings(service_name, json_logs=False))
 
 
 def apply(settings: Settings) -> None:
@@ -142,9 +158,10 @@ def _parts(settings: Settings) -> tuple[list[Callable[[], Any]], list[Any]]:
         if os.environ.get(METRICS, "").strip().lower() != "none":
             to = points.OTLPMetricExporter(f"{base}/v1/metrics", timeout=EXPORT)
             readers.append(lambda: _periodic(to))
-    if settings.prometheus_port is not None:
+    if settings.prometheus_port is not None or _shown:
         prometheus = _wanted("opentelemetry.exporter.prometheus", "prometheus", "prometheus_port")
-        _serve(settings.prometheus_port)
+        if settings.prometheus_port is not None:
+            _serve(settings.prometheus_port)
         readers.append(lambda: prometheus.PrometheusMetricReader(scope_info_enabled=False))
     return readers, exporters
 

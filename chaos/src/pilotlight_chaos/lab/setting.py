@@ -63,13 +63,14 @@ class Traffic:
     """
 
     route: str
-    door: Literal["pilotlight", "litellm", "images", "asks store"]
+    door: Literal["pilotlight", "litellm", "images", "asks store", "gateway"]
     shapes: tuple[str, ...]
     rate: float
     private: bool
     timeout: float
     sdk_retries: bool
     long: int = 0
+    workers: int = 2  # of the gateway, where that is the door
 
 
 @dataclass(frozen=True, slots=True)

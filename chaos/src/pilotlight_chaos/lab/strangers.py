@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 OWN: Final = frozenset(
-    f"pilotlight_chaos.{name}" for name in ("actions", "probes", "storage", "control")
+    f"pilotlight_chaos.{name}" for name in ("actions", "probes", "storage", "gateway", "control")
 )
 LEADS_OUT: Final = frozenset(
     {"sensitive", "receipts", "telemetry", "state", "api_base", "api_key", "options", "via"}

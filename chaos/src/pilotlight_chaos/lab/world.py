@@ -26,6 +26,7 @@ from ..models import CLOUD_HOST, LocalModel
 from ..server import ChaosServer
 from ..state import RequestRecord
 from .doors import Door, asking, guarded, images, plain
+from .gateway import Gateway
 from .notes import Notes
 from .setting import Plain, Setting
 from .store import Store, make_store
@@ -63,6 +64,7 @@ class World:
         )
         self.notes = Notes(self.now, frozenset(setting.pilotlight["targets"]))
         self.store: Store | None = None
+        self.gateway: Gateway | None = None
         self._stack = ExitStack()
         self.app: pilotlight.Pilotlight
         self.traffic: Stream
@@ -203,6 +205,10 @@ class World:
         plan, route = self.setting.traffic, self.app.route(name)
         if plan.door == "images":
             return images(route)
+        if plan.door == "gateway":
+            self.gateway = Gateway(self.config(), plan.workers, name)
+            self._stack.callback(self.gateway.close)
+            return self.gateway.door()
         if plan.door != "litellm":
             door = guarded(route, private=plan.private)
             return asking(door, self.shared.url) if plan.door == "asks store" else door
@@ -214,6 +220,13 @@ class World:
         if self.store is None:
             raise ValueError("this world shares no store: say `store: sqlite` in `configuration`")
         return self.store
+
+    @property
+    def serving(self) -> Gateway:
+        """The gateway; raises ValueError when the traffic does not go through one."""
+        if self.gateway is None:
+            raise ValueError("this world has no gateway: say `traffic: {door: gateway}`")
+        return self.gateway
 
     def plainly(self, name: str) -> Plain:
         """Return a target as litellm alone would be told of it."""

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 
-from django_pilotlight import snapshot
-
 
 @dataclass
 class Route(HealthCheck):
@@ -37,10 +35,11 @@ class Route(HealthCheck):
     def _standing(self) -> str:
         from django_pilotlight.current_app import app
         from pilotlight import ConfigError
+        from pilotlight.status.snapshot import take
 
         try:
             name = app().route(self.route).name
-            return next(each.standing for each in snapshot.take().routes if each.name == name)
+            return next(each.standing for each in take(app()).routes if each.name == name)
         except ConfigError as error:
             raise ServiceUnavailable(
                 f"pilotlight is misconfigured: route {self.route!r}"

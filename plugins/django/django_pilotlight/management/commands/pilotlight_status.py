@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from django_pilotlight import snapshot
 from django_pilotlight.management.commands._shared import configured
 from django_pilotlight.models import FailoverEvent, newest
+
+if TYPE_CHECKING:
+    from pilotlight.status.snapshot import Snapshot
 
 
 class Command(BaseCommand):
@@ -29,8 +31,10 @@ class Command(BaseCommand):
         parser.add_argument("--events", type=int, default=10, metavar="N", help="How many events.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        from pilotlight.status.snapshot import take
+
         with configured() as app:
-            now, fleet = snapshot.take(), app.fleet()
+            now, fleet = take(app), app.fleet()
         events = newest(max(0, options["events"]))
         if options["json"]:
             self.stdout.write(json.dumps(_plain(now, fleet, events or []), indent=2))
@@ -40,7 +44,7 @@ class Command(BaseCommand):
         if any(route.serving is None for route in now.routes) or not now.routes:
             sys.exit(1)
 
-    def _table(self, now: snapshot.Snapshot, events: list[FailoverEvent] | None) -> None:
+    def _table(self, now: Snapshot, events: list[FailoverEvent] | None) -> None:
         for route in now.routes:
             mark = " (private)" if route.private else ""
             self.stdout.write(f"route {route.name}{mark}: {' -> '.join(route.targets)}")
@@ -66,9 +70,7 @@ class Command(BaseCommand):
             self.stdout.write(f"fleet {fleet.store}: {name} {state}, by {each.by}")
 
 
-def _plain(
-    now: snapshot.Snapshot, fleet: Any, newest_events: list[FailoverEvent]
-) -> dict[str, Any]:
+def _plain(now: Snapshot, fleet: Any, newest_events: list[FailoverEvent]) -> dict[str, Any]:
     routes = [
         {"name": each.name, "targets": each.targets, "private": each.private} for each in now.routes
     ]

@@ -1,4 +1,4 @@
-"""How this worker sees its targets just now: for the status page, its JSON and the commands.
+"""How this process sees its targets just now: for the status page, its JSON and the commands.
 
 Reading it sends nothing and changes nothing.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from django_pilotlight.current_app import app
-
-if TYPE_CHECKING:
-    from pilotlight import Route
-    from pilotlight.extension import Target
+from pilotlight.app import Pilotlight
+from pilotlight.core.target import Target
+from pilotlight.routes.route import Route
 
 Standing = Literal["ok", "degraded", "down"]
 
@@ -80,11 +78,10 @@ class Snapshot:
         return asdict(self)
 
 
-def take() -> Snapshot:
+def take(app: Pilotlight) -> Snapshot:
     """Look at this process's targets; raises `pilotlight.ConfigError`."""
-    pilotlight = app()
-    states = {name: _target(target) for name, target in pilotlight.targets.items()}
-    routes = tuple(_route(route, states) for route in pilotlight.routes.values())
+    states = {name: _target(target) for name, target in app.targets.items()}
+    routes = tuple(_route(route, states) for route in app.routes.values())
     standings = [route.standing for route in routes]
     worst = next((each for each in ("down", "degraded") if each in standings), "ok")
     return Snapshot(os.getpid(), worst, routes, tuple(states.values()))  # type: ignore[arg-type]
