@@ -36,6 +36,7 @@ from pilotlight.providers.native.reading import NativeReader, read_answer
 from pilotlight.providers.shapes import Shape
 from pilotlight.registry import Registry
 from pilotlight.testing import ScriptedTarget
+from pilotlight.wire.http import dumped
 from tests.providers.loopback import Loopback, reply, said
 
 CHAT: Final = [{"role": "user", "content": "hello"}]
@@ -332,6 +333,31 @@ def test_a_target_that_would_lose_what_must_not_be_lost_is_passed_over(
     (skipped,) = log[0].skipped
     assert (skipped.target, skipped.reason) == ("t", "unsupported")
     assert why in skipped.detail
+
+
+@COLOURS
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_ollama_is_passed_over_and_tells_its_losses_as_all_others(
+    stream: bool, colour: str
+) -> None:
+    line = {"model": "m", "message": {"role": "assistant", "content": TEXT}, "done": True,
+            "done_reason": "stop"}  # fmt: skip
+    with Loopback(lambda *_: reply(dumped(line) + b"\n", kind="application/x-ndjson")) as server:
+        target = {"model": "ollama/m", "api_base": server.url, "health": "off"}
+        routes = {"r": {"targets": ["t"], "gather": "never"}}
+        with Pilotlight(
+            parse({"targets": {"t": target}, "routes": routes}, "test"), registry=Registry()
+        ) as app:
+            route = app.route("r")
+            with receipts() as log:
+                assert ask(route, colour, stream, CHAT, {"logit_bias": {"1": 2}}) == TEXT
+            behind = Route("r", (*route.targets, ScriptedTarget("behind", "of the other")))
+            with receipts() as passed:
+                said = ask(behind, colour, stream, CHAT, {"previous_response_id": "resp_1"})
+    assert log[0].attempts[0].lost == ("logit_bias",)
+    assert said == "of the other"
+    assert "previous_response_id" in passed[0].skipped[0].detail
+    assert len(server.asked) == 1
 
 
 @NAMES
