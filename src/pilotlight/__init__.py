@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         PilotlightError,
         PromptTruncated,
         ProviderFault,
+        ProviderRefusal,
         StreamInterrupted,
         TargetSkipped,
     )
@@ -80,6 +81,7 @@ _HOMES = {
     "PilotlightError": "errors",
     "PromptTruncated": "errors",
     "ProviderFault": "errors",
+    "ProviderRefusal": "errors",
     "Receipt": "vocabulary.receipt",
     "Route": "routes.route",
     "StreamInterrupted": "errors",
@@ -121,6 +123,7 @@ __all__ = [
     "PilotlightError",
     "PromptTruncated",
     "ProviderFault",
+    "ProviderRefusal",
     "Receipt",
     "Route",
     "StreamInterrupted",

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pilotlight.dialects.base import Json, Losses, Unable
-from pilotlight.dialects.fields import dumps, loads_object, objects, part, present, text
+from pilotlight.dialects.fields import dumps, loads_object, objects, part, present, text, words
 from pilotlight.dialects.parts import THOUGHTS, spoken
 
 # Where a message keeps what its vendor said in the vendor's own form: in its
@@ -177,6 +177,25 @@ def _sealed(piece: Json) -> list[str]:
         return ["citations"]
     called = {"toolCall": "google_search", "executableCode": "code_execution"}
     return [f"server_tool:{name}" for key, name in called.items() if key in piece]
+
+
+def acts(kept: Any) -> bool:
+    """Tell of what is kept in vendors' own forms whether it holds more than words and calls."""
+    pieces = (kept.get(key) for key in OWN.values()) if isinstance(kept, Mapping) else ()
+    return any(_is_deed(each) for own in pieces if isinstance(own, list) for each in own)
+
+
+def _is_deed(piece: Any) -> bool:
+    if not isinstance(piece, Mapping):
+        return False
+    kind = piece.get("type")
+    return kind not in _SAYINGS if kind else not _SAYING_PARTS.issuperset(piece)
+
+
+_SAYINGS: Final = words(
+    "message reasoning function_call custom_tool_call text thinking redacted_thinking tool_use"
+)
+_SAYING_PARTS: Final = words("text thought thoughtSignature functionCall")  # of Gemini's
 
 
 def keep(own: Mapping[str, Any]) -> Json:

@@ -47,7 +47,7 @@ class Manners:
     counts: bool = False
 
 
-def _is_simple(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
+def is_simple(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
     """Tell a call of plain texts, which every API can be told."""
     return _SIMPLE.issuperset(options) and all(
         type(each) is dict and _TEXT.issuperset(each) and type(each.get("content")) is str
@@ -134,10 +134,10 @@ MANNERS: Final[Mapping[Wire, Manners]] = {
         _anthropic_key,
         NamedEventDecoder,
         anthropic_messages.write_request,
-        _is_simple,
+        is_simple,
     ),
     "gemini": Manners(
-        gemini, _generate, _google_key, EventDecoder, gemini.write_request, _is_simple
+        gemini, _generate, _google_key, EventDecoder, gemini.write_request, is_simple
     ),
 }
 
@@ -160,7 +160,7 @@ def responses(spec: Spec) -> Manners:
     dialect = openai_responses
     headers = _KEYS.get(spec.provider, _bearer)
     write, events = dialect.write_request, NamedEventDecoder
-    return Manners(dialect, _at(_RESPONSES), headers, events, write, _is_simple)
+    return Manners(dialect, _at(_RESPONSES), headers, events, write, is_simple)
 
 
 def _chat(spec: Spec, base: str) -> Manners:

@@ -21,6 +21,7 @@ from pilotlight.providers.connection import Connection
 from pilotlight.providers.native.asking import DirectProvider
 from pilotlight.providers.native.hooks import litellm_has_hooks
 from pilotlight.providers.native.manners import Manners, headers_of, is_openais, responses
+from pilotlight.providers.native.plain_values import is_json, plain
 from pilotlight.providers.native.prepared import Prepared
 from pilotlight.providers.native.reading import NativeReader, read_answer
 from pilotlight.wire.http import Post, dumped
@@ -60,7 +61,7 @@ class NativeProvider(DirectProvider):
         try:
             self._written(call, plain(options), plain(call.messages))
         except Unable as told:
-            return str(told)
+            return str(told) if is_json(options, call.messages) else ""
         except (TypeError, ValueError, RecursionError):
             pass
         return ""
@@ -170,21 +171,3 @@ def _together(place: Post, own: dict[str, str], written: Written) -> dict[str, s
     found = {**own, **written.headers}
     betas = [each for each in (own.get(_BETA), written.headers.get(_BETA)) if each]
     return {**found, _BETA: ",".join(betas)} if len(betas) > 1 else found
-
-
-def plain(value: Any) -> Any:
-    """Return JSON in plain dicts and lists; an SDK's own objects as they say it themselves."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if kind is dict:
-        return {name: v if type(v) in _SCALARS else plain(v) for name, v in value.items()}
-    if isinstance(value, Mapping):
-        return {name: plain(value[name]) for name in value}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    dump = None if isinstance(value, type) else getattr(value, "model_dump", None)
-    return value if dump is None else plain(dump(exclude_none=True))
-
-
-_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
