@@ -20,6 +20,7 @@ from pilotlight.errors import InvalidCall, ProviderFault
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
 from pilotlight.providers.ollama.http import NdjsonDecoder
+from pilotlight.providers.ollama.request import ChatRequest
 from pilotlight.wire.http import dumped, parsed
 from pilotlight.wire.tap import Tap
 from pilotlight.wire.transport import AsyncWireTransport, WireTransport
@@ -37,7 +38,7 @@ class Asker(Protocol):
     connection: Connection
     model: str
 
-    def body(self, call: Call) -> dict[str, Any]: ...
+    def asked(self, call: Call) -> ChatRequest: ...
 
     def half_read(
         self, call: Call, attempt: Attempt, tap: Tap, read: int | None, partial: str = ""
@@ -68,7 +69,7 @@ class _Talk:
             f"{self._provider.connection.base_url}/api/chat",
             headers={n: v for n, v in given.headers.items() if n in ("authorization", "accept")}
             | {"accept-encoding": "identity", **_JSON},
-            content=dumped(self._provider.body(self.call)),
+            content=dumped(self._provider.asked(self.call).body),
             extensions=given.extensions,
         )
 
