@@ -37,7 +37,9 @@ def of_anthropic(site, chaos) -> None:
                 model="agent", max_tokens=200, messages=messages, tools=[tool],
                 tool_choice={"type": "any"},
             )  # fmt: skip
-            messages.append({"role": "assistant", "content": said.model_dump(exclude_none=True)["content"]})
+            messages.append(
+                {"role": "assistant", "content": said.model_dump(exclude_none=True)["content"]}
+            )
             results = [
                 {"type": "tool_result", "tool_use_id": each.id, "content": "sunny"}
                 for each in said.content
