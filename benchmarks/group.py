@@ -9,6 +9,7 @@ from importlib import import_module
 GROUPS = (
     "concurrency",
     "overhead",
+    "guard",
     "calls",
     "streams",
     "flight",
@@ -25,7 +26,14 @@ GROUPS = (
     "django",
 )
 SLOW = ("django",)  # measured when asked for, by name or with all
-FINE = ("concurrency", "overhead", "tap", "surge", "telemetry")  # absolute figures, of microseconds
+FINE = (
+    "concurrency",
+    "overhead",
+    "guard",
+    "tap",
+    "surge",
+    "telemetry",
+)  # absolute figures, of microseconds
 
 
 def main() -> int:

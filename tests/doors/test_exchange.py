@@ -257,3 +257,41 @@ def test_a_caller_who_leaves_gives_everything_back(dialect: str, colour: str) ->
 
             asyncio.run(run())
     assert log[0].outcome == "abandoned"
+
+
+@pytest.mark.parametrize("dialect", TARGETS)
+def test_a_header_that_is_no_text_is_not_handed_on(dialect: str) -> None:
+    def say(path: str, body: bytes) -> bytes:
+        return well(path, body).replace(
+            b"\r\n\r\n", b"\r\nx-odd: \xe9\r\nset-cookie: a=b\r\n\r\n", 1
+        )
+
+    with Loopback(say) as server, routed((dialect, server)) as route:
+        reply, _, _ = exchange(route, request(dialect, False), "sync")
+    assert (reply.status, "x-odd" in reply.headers) == (200, False)
+    assert "set-cookie" not in reply.headers
+
+
+@COLOURS
+@pytest.mark.parametrize("dialect", TARGETS)
+def test_a_redirect_is_followed_by_nobody(dialect: str, colour: str) -> None:
+    say = refusing(307, more="location: http://127.0.0.1:1/\r\n")
+    with Loopback(say) as server, routed((dialect, server)) as route:
+        reply, _, _ = exchange(route, request(dialect, False), colour)
+    assert reply.status >= 500
+    assert "location" not in reply.headers
+
+
+def test_a_bug_is_told_by_its_kind_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from pilotlight.doors.exchange import exchange as module
+
+    def broken(*_: Any) -> Any:
+        raise KeyError("secret plan")
+
+    monkeypatch.setattr(module, "call_of", broken)
+    with Loopback(well) as server, routed(("openai_chat", server)) as route:
+        reply, told, _ = exchange(route, request("openai_chat", False), "sync")
+    assert (reply.status, b"KeyError" in told, b"secret" in told) == (500, True, False)
+    assert "KeyError" in caplog.text

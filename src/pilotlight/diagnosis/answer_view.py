@@ -184,6 +184,26 @@ class ChunkNotes:
             index = getattr(choice, "index", 0)
             self._add(choice, index if isinstance(index, int) else 0)
 
+    def add_usual(self, chunk: Mapping[str, Any]) -> bool:
+        """Take note of plain JSON if it is the usual chunk, a piece of the first choice's text.
+
+        Returns whether it is; any other is for `add`.
+        """
+        choices = chunk.get("choices")
+        choice: Any = choices[0] if type(choices) is list and len(choices) == 1 else None
+        delta = choice.get("delta") if type(choice) is dict else None
+        if type(delta) is not dict or len(delta) != 1 or chunk.get("usage") is not None:
+            return False
+        text, place = delta.get("content"), (choice.get("index"), choice.get("finish_reason"))
+        if type(text) is not str or not text or place != (0, None):
+            return False
+        self.id = self.id or chunk.get("id")
+        self.answered = chunk.get("model") or self.answered
+        self.choices = self.choices or 1
+        self.committed = True
+        self._pieces.append(text)
+        return True
+
     def _add(self, choice: Any, index: int) -> None:
         self.choices = max(self.choices, index + 1)
         if reason := getattr(choice, "finish_reason", None):

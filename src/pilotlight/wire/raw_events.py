@@ -30,11 +30,12 @@ class Decoder(Protocol):
 class RawEvents:
     """Takes the bytes as they come, cut anywhere; nothing of them is lost or changed."""
 
-    __slots__ = ("_decoder", "_end", "_rest")
+    __slots__ = ("_decoder", "_end", "_rest", "_usual")
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._end = _BLANK_LINE if isinstance(decoder, EventDecoder) else _LINE_FEED
+        self._usual = b"\n\n" if isinstance(decoder, EventDecoder) else b"\n"
         self._rest = bytearray()  # of the event that has not ended yet
 
     def feed(self, piece: bytes) -> list[RawEvent]:
@@ -42,7 +43,9 @@ class RawEvents:
 
         Raises ProviderFault for an event of more than `MAX_LINE` bytes.
         """
-        rest = self._rest
+        rest, usual = self._rest, self._usual
+        if not rest and piece.find(usual) == len(piece) - len(usual) and b"\r" not in piece:
+            return [self._event(piece)]  # by far the usual case: one event, whole
         looked = max(0, len(rest) - 3)  # a blank line may have come in part
         rest += piece
         if not (ends := [found.end() for found in self._end.finditer(rest, looked)]):

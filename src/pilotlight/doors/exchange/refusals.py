@@ -17,15 +17,18 @@ from pilotlight.errors import (
     ConfigError,
     DeadlineExceeded,
     InvalidCall,
+    PilotlightError,
     ProviderFault,
     StreamInterrupted,
 )
+from pilotlight.plain import logger
 from pilotlight.providers.relay.relay import Refusal
 from pilotlight.providers.relay.ways import dialect_named
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.receipt import Receipt
 from pilotlight.wire.http import dumped
 
+_log = logger("pilotlight")
 # What HTTP has for a fault that no status was told for.
 STATUSES: Final[Mapping[Fault, int]] = {
     Fault.TIMEOUT: 504,
@@ -114,6 +117,10 @@ def refusal_of(dialect: str, error: Exception, recorder: CallRecorder | None = N
     if (own := _own_refusal(dialect, error)) is not None:
         kept = {**own.headers, "x-should-retry": "false"}
         return Reply(own.status_code, kept, own.body, recorder=recorder)
+    if not isinstance(error, PilotlightError) and status_of(error) is None:
+        quiet = recorder is not None and recorder.private
+        name = type(error).__name__
+        _log.error("a call failed by a bug: %s", name, exc_info=None if quiet else error)
     wait = getattr(error, "retry_after", None)
     return refused(
         dialect, status_for(error), message_of(error), retry_after=wait, recorder=recorder
@@ -122,13 +129,15 @@ def refusal_of(dialect: str, error: Exception, recorder: CallRecorder | None = N
 
 def _own_refusal(dialect: str, error: Exception) -> Refusal | None:
     if isinstance(error, Refusal):
-        return error
+        return error if error.status_code >= 400 else None
     if not isinstance(error, AllTargetsFailed) or error.receipt is None:
         return None
     attempts = error.receipt.attempts
     first = next((each for each in error.exceptions if isinstance(each, Refusal)), None)
     own = first is not None and attempts and first.target == attempts[0].target
-    return first if own and first is not None and first.dialect == dialect else None
+    if not own or first is None or first.status_code < 400:
+        return None
+    return first if first.dialect == dialect else None
 
 
 def status_for(error: Exception) -> int:
@@ -159,5 +168,12 @@ def _of_receipt(receipt: Receipt) -> int:
 
 
 def message_of(error: Exception) -> str:
-    """Return what a caller is told: our own words of a group, whose members may quote others."""
-    return error.message if isinstance(error, AllTargetsFailed) else str(error)
+    """Return what a caller is told: our own words of a group, whose members may quote others.
+
+    Of a bug its kind alone: its words may quote anybody.
+    """
+    if isinstance(error, AllTargetsFailed):
+        return error.message
+    if isinstance(error, PilotlightError) or status_of(error) is not None:
+        return str(error)
+    return f"the call failed by a bug: {type(error).__name__}"

@@ -234,8 +234,8 @@ class AsyncReply(_Reply):
 
 
 def passed(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return a provider's headers without those of its own connection."""
-    return {name: value for name, value in headers.items() if name not in _NOT_PASSED}
+    """Return a provider's headers without those of its own connection, and what nobody can read."""
+    return {n: v for n, v in headers.items() if n not in _NOT_PASSED and v.isascii()}
 
 
 def told(recorder: CallRecorder | None) -> dict[str, str]:

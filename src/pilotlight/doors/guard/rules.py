@@ -80,6 +80,6 @@ class Rules:
         except BadRequest:
             return False
         if type(model) is not str:
-            return None
+            return False
         target = self.protection.route(model, False, Patience(None, USUAL)).targets[0]
         return target if target.is_local else False

@@ -16,6 +16,7 @@ from pilotlight.doors.exchange import AsyncReply, BrokenStream, CallerRequest, R
 from pilotlight.doors.guard.home import Patience
 from pilotlight.doors.guard.requests import ModelCall, model_call
 from pilotlight.doors.guard.rules import Rules
+from pilotlight.errors import ConfigError
 from pilotlight.plain import logger
 from pilotlight.routes.route import Route
 
@@ -128,7 +129,8 @@ def _asked(rules: Rules, request: Any, body: bytes) -> tuple[Route, CallerReques
     try:
         route = rules.protection.route(call.model, call.stream, patience)
     except ValueError as error:  # a model or an address that no target can have
-        _log.warning("guard() can't protect a call: %s; it goes by the SDK alone", error)
+        why = error if isinstance(error, ConfigError) else type(error).__name__  # may hold a key
+        _log.warning("guard() can't protect a call: %s; it goes by the SDK alone", why)
         return None
     return route, _caller_request(rules, route, call, request)
 

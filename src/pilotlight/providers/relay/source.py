@@ -92,6 +92,8 @@ class _Relayed:
         """Take note of a chunk; the tokens are hidden if nobody but us asked for them."""
         this: Any = self
         chunk = Shape(made)
+        if this._notes.add_usual(made):
+            return chunk
         this._notes.add(chunk)
         if this._notes.whole:
             self._tap.body.settle()
