@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,33 +57,53 @@ def _run(command_line: tuple[str, ...], port: int, key: str) -> int:
     from pilotlight.cli.screen import complain
     from pilotlight.doors.gateway.environment import environment_for
 
-    try:
-        child = subprocess.Popen(  # noqa: S603 - it is what the user has asked for
-            command_line, env=environment_for(os.environ, port, key)
-        )
-    except FileNotFoundError:
-        complain(f"{command_line[0]}: no such program")
-        return _NOT_FOUND
-    except OSError as error:
-        complain(f"{command_line[0]}: can't be run: {error.strerror}")
-        return _NOT_RUNNABLE
-    with _passing_on(child):
+    with _passing_on() as begun:
+        try:
+            child = subprocess.Popen(  # noqa: S603 - it is what the user has asked for
+                command_line, env=environment_for(os.environ, port, key)
+            )
+        except FileNotFoundError:
+            complain(f"{command_line[0]}: no such program")
+            return _NOT_FOUND
+        except OSError as error:
+            complain(f"{command_line[0]}: can't be run: {error.strerror}")
+            return _NOT_RUNNABLE
+        begun(child)
         code = child.wait()
     return code if code >= 0 else _BY_SIGNAL - code
 
 
 @contextmanager
-def _passing_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass signals on; one that the terminal sends to both reaches the child by itself."""
+def _passing_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Pass signals on to the program, once it is given; those that came before it as well.
+
+    Ctrl-C reaches both of us by the terminal.  It is caught and not ignored: what is ignored
+    here would be ignored by the program too.
+    """
+    early: list[int] = []
+    children: list[subprocess.Popen[bytes]] = []
 
     def pass_on(sig: int, _frame: object) -> None:
-        child.send_signal(sig)
+        if children:
+            children[0].send_signal(sig)
+        else:
+            early.append(sig)
 
-    ours = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
-    ours |= {signal.SIGQUIT: signal.SIG_IGN, signal.SIGUSR1: pass_on, signal.SIGUSR2: pass_on}
-    before = {each: signal.signal(each, what) for each, what in ours.items()}  # type: ignore[arg-type]
+    def begun(child: subprocess.Popen[bytes]) -> None:
+        children.append(child)
+        for sig in early:
+            child.send_signal(sig)
+
+    def leave(_sig: int, _frame: object) -> None:
+        pass
+
+    ours: dict[int, Callable[[int, Any], None]] = {
+        **dict.fromkeys((signal.SIGINT, signal.SIGQUIT), leave),
+        **dict.fromkeys((signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2), pass_on),
+    }
+    before = {each: signal.signal(each, what) for each, what in ours.items()}
     try:
-        yield
+        yield begun
     finally:
         for each, what in before.items():
             signal.signal(each, what)

@@ -69,14 +69,16 @@ def need_server() -> None:
 
 def _log(*, access: bool) -> None:
     """Write the gateway's lines, and warnings of every other room, to stderr."""
-    ours = logging.getLogger("pilotlight")
+    from pilotlight.plain import logger
+
+    ours = logger("pilotlight")
     if all(isinstance(each, logging.NullHandler) for each in ours.handlers):
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         ours.addHandler(handler)
-    logging.getLogger("pilotlight.gateway").setLevel(logging.INFO)
+    logger("pilotlight.gateway").setLevel(logging.INFO)
     level = logging.INFO if access else logging.WARNING
-    logging.getLogger("pilotlight.gateway.access").setLevel(level)
+    logger("pilotlight.gateway.access").setLevel(level)
 
 
 def _keys_path(path: Path, config: Config, given: str | None) -> Path | None:

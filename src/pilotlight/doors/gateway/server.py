@@ -152,7 +152,7 @@ class Server(uvicorn.Server):
                 **(tls or {}),
             )
         )
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # the gateway logs its own
+        logger("uvicorn.error").setLevel(logging.CRITICAL)  # the gateway logs its own
         self._gateway = gateway
         self._path = path
         self._shared = shared
