@@ -26,7 +26,7 @@ def put_tools(body: Json, losses: Losses, manner: Manner) -> dict[str, str]:
         raise Unable("tools is no list of objects")
     found = [tool for given in tools or () if (tool := _tool(given, losses, manner))]
     if not found:
-        _without(body, tools is None)
+        _without(body, tools is None, losses, manner)
         return {}
     body["tools"] = found
     if manner.options is None:
@@ -41,13 +41,15 @@ def put_tools(body: Json, losses: Losses, manner: Manner) -> dict[str, str]:
     return names
 
 
-def _without(body: Json, untold: bool) -> None:
-    """Leave out what is said about tools where there are none."""
+def _without(body: Json, untold: bool, losses: Losses, manner: Manner) -> None:
+    """Leave out what is said about tools where there are none: OpenAI refuses it."""
     body.pop("tools", None)
+    if untold and (manner.options is None or "functions" in body):
+        return
     if not untold or body.get("tool_choice") in _IDLE:
         body.pop("tool_choice", None)
-    if "functions" not in body:
-        body.pop("parallel_tool_calls", None)
+    if body.pop("parallel_tool_calls", None) is False and untold:
+        losses.add("parallel_tool_calls")
 
 
 def _tool(tool: Json, losses: Losses, manner: Manner) -> Json | None:
