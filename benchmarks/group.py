@@ -12,6 +12,8 @@ GROUPS = (
     "guard",
     "calls",
     "streams",
+    "dialects",
+    "translation",
     "flight",
     "imports",
     "memory",
@@ -26,14 +28,8 @@ GROUPS = (
     "django",
 )
 SLOW = ("django",)  # measured when asked for, by name or with all
-FINE = (
-    "concurrency",
-    "overhead",
-    "guard",
-    "tap",
-    "surge",
-    "telemetry",
-)  # absolute figures, of microseconds
+# Absolute figures, of microseconds.
+FINE = ("concurrency", "overhead", "guard", "tap", "translation", "surge", "telemetry")
 
 
 def main() -> int:

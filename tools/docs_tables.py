@@ -16,6 +16,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -474,6 +475,10 @@ def _options() -> str:
     return "\n\n".join(parts)
 
 
+def _carried(caller: str) -> str:
+    return table(dialect_tables.heads(), dialect_tables.carried(caller))
+
+
 def _addresses() -> str:
     """Return the addresses of the gateway, by what is spoken there."""
     found: dict[tuple[str, str], list[str]] = {}
@@ -515,6 +520,17 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "residency": _residency,
     "commands": _commands_short,
     "options": _options,
+    **{
+        f"carried-{name}": partial(_carried, caller)
+        for name, caller in (
+            ("openai-chat", "OpenAI chat"),
+            ("openai-responses", "Responses"),
+            ("anthropic-messages", "Claude"),
+            ("gemini", "Gemini"),
+            ("ollama", "Ollama"),
+        )
+    },
+    "call-ids": lambda: table(("API", "takes", "made of"), dialect_tables.call_ids()),
     "strict-rules": lambda: table(
         ("API", "what has to be so", "source"), dialect_tables.strict_rules()
     ),

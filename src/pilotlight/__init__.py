@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         PilotlightError,
         PromptTruncated,
         ProviderFault,
+        ProviderRefusal,
         StreamInterrupted,
         TargetSkipped,
     )
@@ -83,6 +84,7 @@ _HOMES = {
     "PilotlightError": "errors",
     "PromptTruncated": "errors",
     "ProviderFault": "errors",
+    "ProviderRefusal": "errors",
     "Receipt": "vocabulary.receipt",
     "Route": "routes.route",
     "StreamInterrupted": "errors",
@@ -127,6 +129,7 @@ __all__ = [
     "PilotlightError",
     "PromptTruncated",
     "ProviderFault",
+    "ProviderRefusal",
     "Receipt",
     "Route",
     "StreamInterrupted",

@@ -12,8 +12,9 @@
       StreamInterrupted                         a stream broke after its first text
       PullFailed                                a local model could not be fetched
 
-A mistake of the caller (a malformed request, by default a blocked prompt) is not
-in this tree: the provider's own exception passes through unchanged.
+A mistake of the caller (a malformed request, by default a blocked prompt) is not in this tree: it
+is raised as the exception of the library that the program uses (litellm, the openai or anthropic
+SDK, else httpx), and is a ProviderRefusal as well.
 
 All of them survive pickling, also when they hold a provider's exception that
 would not: such an exception arrives as a `ProviderFault` that quotes its type.
@@ -21,10 +22,12 @@ would not: such an exception arrives as a `ProviderFault` that quotes its type.
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import pybreaker
 
@@ -120,6 +123,61 @@ class PromptTruncated(ProviderFault):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.target, self.read, self.estimated)
+
+
+class ProviderRefusal(Exception):
+    """A provider refused the call with an HTTP status; a mistake of the caller is raised as it.
+
+    `status`, `headers` (names in lower case) and `content` (the first kilobytes of the body) are
+    as they came; the latter two are empty where litellm alone has seen them.  `body` is the JSON
+    in it, else its text, unless the library has put there what it makes of it.  What is raised is
+    an exception of that library too: `except openai.BadRequestError` catches it, and `except
+    ProviderRefusal` whatever the library.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    body: Any
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _refusal, (str(self), self.status, dict(self.headers), self.content)
+
+
+def as_refusal(
+    error: Exception, status: int, headers: Mapping[str, str], content: bytes
+) -> Exception:
+    """Make a library's exception a ProviderRefusal too, and return it."""
+    told: Any = error
+    try:
+        told.__class__ = _with_refusal(cast("Any", type(error)))
+    except TypeError:  # it is made otherwise than exceptions are
+        return error
+    told.status, told.headers, told.content = status, headers, content
+    if getattr(error, "body", None) is None:
+        told.body = _read(content)
+    return error
+
+
+@cache
+def _with_refusal(kind: type[Exception]) -> type[Exception]:
+    """Return the library's class with ours before it, under its own name."""
+    if issubclass(kind, ProviderRefusal):
+        return kind
+    named = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return type(kind.__name__, (ProviderRefusal, kind), {**named, "__doc__": kind.__doc__})
+
+
+def _refusal(said: str, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+    return as_refusal(ProviderRefusal(said), status, headers, content)
+
+
+def _read(content: bytes) -> Any:
+    said = content.decode("utf-8", "replace")
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        return said
 
 
 class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):

@@ -20,9 +20,11 @@ from pilotlight.errors import (
     PilotlightError,
     PromptTruncated,
     ProviderFault,
+    ProviderRefusal,
     PullFailed,
     StreamInterrupted,
     TargetSkipped,
+    as_refusal,
 )
 from pilotlight.vocabulary.faults import Fault
 
@@ -43,7 +45,7 @@ def receipt(clock):
     return recorder.receipt()
 
 
-def every_error(clock) -> list[PilotlightError]:
+def every_error(clock) -> list[Exception]:
     told = receipt(clock)
     return [
         PilotlightError("plain"),
@@ -57,6 +59,7 @@ def every_error(clock) -> list[PilotlightError]:
         DeadlineExceeded("too late", told),
         StreamInterrupted("gpt", "stream_truncated", "Once upon", told),
         PullFailed("llama3.2:3b", "pull model manifest: file does not exist"),
+        as_refusal(ProviderRefusal("no"), 400, {"request-id": "r1"}, b'{"error": "no"}'),
     ]
 
 

@@ -134,13 +134,13 @@ def cut(after: int, words: tuple[str, ...] = WORDS) -> Say:
 
 @contextmanager
 def routed(*servers: tuple[str, Loopback], **route: Any) -> Iterator[Route]:
-    """A route over servers, each asked as a target of a dialect."""
+    """A route over servers, each asked as a target of a dialect, or of a model."""
     targets = {}
     for place, (dialect, server) in enumerate(servers):
         base = "/v1beta" if dialect == "gemini" else ""
         key = {} if dialect == "ollama" else {"api_key": f"key{place}"}
         targets[f"t{place}"] = {
-            "model": MODELS[dialect], "api_base": server.url + base,
+            "model": MODELS.get(dialect, dialect), "api_base": server.url + base,
             "retry": {"max_retries": 0}, **key,
         }  # fmt: skip
     data = {"targets": targets, "routes": {"r": {"targets": list(targets), **route}}}

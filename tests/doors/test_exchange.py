@@ -54,6 +54,35 @@ def test_in_the_target_s_own_dialect_nothing_is_touched(
 
 
 @COLOURS
+@pytest.mark.parametrize(
+    "model", ["mistral/m", "groq/m", "deepseek/m", "openai/m", "hosted_vllm/m"]
+)
+def test_a_server_that_calls_an_option_otherwise_is_told_by_its_own_name(
+    model: str, colour: str
+) -> None:
+    asked = request("openai_chat", False, body={"max_completion_tokens": 7, "store": False})
+    with Loopback(well) as server, routed((model, server)) as route:
+        reply, _, _ = exchange(route, asked, colour)
+    assert reply.status == 200
+    sent = json.loads(server.asked[-1][1])
+    name = "max_tokens" if model.startswith(("mistral", "deepseek")) else "max_completion_tokens"
+    assert sent.get(name) == 7
+    assert ("store" in sent) == model.startswith(("openai", "hosted"))
+
+
+@COLOURS
+@STREAM
+def test_a_target_asked_by_the_responses_api_is_told_in_its_words(
+    colour: str, stream: bool
+) -> None:
+    asked = request("openai_responses", stream, body={"next_year": 1})
+    with Loopback(well) as server, routed(("openai/responses/gpt-4o", server)) as route:
+        reply, _, _ = exchange(route, asked, colour)
+    assert reply.status == 200
+    assert (server.asked[-1][0].split("/")[-1], server.asked[-1][1]) == ("responses", asked.body)
+
+
+@COLOURS
 @STREAM
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -196,7 +196,7 @@ class TestWhatItLearns:
         trip = route.trip(USER, {"tools": [{"type": "function"}]})
         assert refusal(trip, target).detail == "tools"
         assert target.window() == 2048
-        assert target.provider.body(trip.call)["options"]["num_ctx"] == 2048
+        assert target.provider.asked(trip.call).body["options"]["num_ctx"] == 2048
 
     def test_targets_of_one_endpoint_are_looked_at_once(self, prober, target, sham, clock):
         other = local_target(sham, clock, warm="never")

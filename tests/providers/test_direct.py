@@ -431,7 +431,7 @@ def test_with_the_sdk_alone_it_is_the_sdks(
     monkeypatch.setattr(own_errors, "litellm_loaded", lambda: False)
     server.script = [said(BAD, 400)]
     error = refused(route)
-    assert type(error) is openai.BadRequestError
+    assert isinstance(error, openai.BadRequestError)
     assert error.code == "bad"
 
 

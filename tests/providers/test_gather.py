@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from broken_streams import STREAMS, TEXT, WORDS, broken_streams
+from broken_streams import STREAMS, TEXT, WORDS, broken_streams, named
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,11 +27,12 @@ from tests.providers.loopback import Loopback, reply, said
 
 ASK = [{"role": "user", "content": "hi"}]
 WIRES = {
-    "direct": "openai", "litellm": "openai", "anthropic": "anthropic", "gemini": "gemini",
+    "direct": "openai", "responses": "responses", "litellm": "openai", "anthropic": "anthropic", "gemini": "gemini",
     "claude-litellm": "anthropic", "gemini-litellm": "gemini", "ollama": "ollama",
 }  # fmt: skip
 TARGETS: dict[str, dict[str, Any]] = {
     "direct": {"model": "openai/m", "api_base": "{}/v1"},
+    "responses": {"model": "openai/responses/m", "api_base": "{}/v1"},
     "litellm": {"model": "openai/m", "api_base": "{}/v1", "via": "litellm"},
     "anthropic": {"model": "anthropic/m", "api_base": "{}"},
     "gemini": {"model": "gemini/m", "api_base": "{}/v1beta"},
@@ -69,7 +70,21 @@ OLLAMA = {
     "model": "m", "message": {"role": "assistant", "content": TEXT}, "done": True,
     "done_reason": "stop", "prompt_eval_count": 1, "eval_count": 3,
 }  # fmt: skip
-WHOLE = {"openai": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI, "ollama": OLLAMA}
+RESPONSES = {
+    "id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed",
+    "output": [{
+        "id": "i", "type": "message", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": TEXT, "annotations": []}],
+    }],
+    "usage": {"input_tokens": 1, "output_tokens": 3, "total_tokens": 4},
+}  # fmt: skip
+WHOLE = {
+    "openai": OPENAI,
+    "responses": RESPONSES,
+    "anthropic": ANTHROPIC,
+    "gemini": GEMINI,
+    "ollama": OLLAMA,
+}
 FROM_SPARE = {
     **OPENAI,
     "choices": [{"index": 0, "message": {"content": "spare"}, "finish_reason": "stop"}],
@@ -84,6 +99,8 @@ def events(wire: str) -> list[bytes]:
     if wire == "openai":
         usage = {**OPENAI, "object": "chat.completion.chunk", "choices": []}
         made.insert(-1, b"data: " + json.dumps(usage).encode() + b"\n\n")
+    if wire == "responses":
+        made[-1] = named("response.completed", response=RESPONSES)
     if wire == "ollama":
         made[-1] = json.dumps({**OLLAMA, "message": {"content": ""}}).encode() + b"\n"
     return made

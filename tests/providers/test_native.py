@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from broken_streams import STREAMS, TEXT, WORDS, named, sse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight import Pilotlight, Route, receipts
+from pilotlight import Pilotlight, ProviderRefusal, Route, receipts
 from pilotlight.catalog.litellm_module import litellm
 from pilotlight.config.schema import parse
 from pilotlight.core.provider import Call
@@ -35,6 +36,7 @@ from pilotlight.providers.native.reading import NativeReader, read_answer
 from pilotlight.providers.shapes import Shape
 from pilotlight.registry import Registry
 from pilotlight.testing import ScriptedTarget
+from pilotlight.wire.http import dumped
 from tests.providers.loopback import Loopback, reply, said
 
 CHAT: Final = [{"role": "user", "content": "hello"}]
@@ -333,6 +335,31 @@ def test_a_target_that_would_lose_what_must_not_be_lost_is_passed_over(
     assert why in skipped.detail
 
 
+@COLOURS
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_ollama_is_passed_over_and_tells_its_losses_as_all_others(
+    stream: bool, colour: str
+) -> None:
+    line = {"model": "m", "message": {"role": "assistant", "content": TEXT}, "done": True,
+            "done_reason": "stop"}  # fmt: skip
+    with Loopback(lambda *_: reply(dumped(line) + b"\n", kind="application/x-ndjson")) as server:
+        target = {"model": "ollama/m", "api_base": server.url, "health": "off"}
+        routes = {"r": {"targets": ["t"], "gather": "never"}}
+        with Pilotlight(
+            parse({"targets": {"t": target}, "routes": routes}, "test"), registry=Registry()
+        ) as app:
+            route = app.route("r")
+            with receipts() as log:
+                assert ask(route, colour, stream, CHAT, {"logit_bias": {"1": 2}}) == TEXT
+            behind = Route("r", (*route.targets, ScriptedTarget("behind", "of the other")))
+            with receipts() as passed:
+                said = ask(behind, colour, stream, CHAT, {"previous_response_id": "resp_1"})
+    assert log[0].attempts[0].lost == ("logit_bias",)
+    assert said == "of the other"
+    assert "previous_response_id" in passed[0].skipped[0].detail
+    assert len(server.asked) == 1
+
+
 @NAMES
 def test_a_simple_call_is_written_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(name) as (_, route):
@@ -589,19 +616,41 @@ def test_a_callers_mistake_reaches_it_as_its_library_has_it(
         def raised() -> Any:
             with pytest.raises(Exception) as told:  # noqa: PT011
                 ask(route, colour, stream, CHAT, {})
-            return told.value
+            error = told.value
+            assert isinstance(error, ProviderRefusal)
+            assert (error.status, json.loads(error.content)) == (400, REFUSED[name])
+            assert error.headers["request-id"] == "r1"
+            there = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+            assert (type(there), there.status, there.body) == (ProviderRefusal, 400, REFUSED[name])
+            assert there.headers == error.headers
+            return error
 
         assert isinstance(raised(), module.BadRequestError)
         loaded["litellm"] = False
         error = raised()
-        assert type(error) is openai.BadRequestError
+        assert isinstance(error, openai.BadRequestError)
         assert (error.status_code, error.response.json()) == (400, REFUSED[name])
         assert error.response.headers["request-id"] == "r1"
         monkeypatch.setitem(sys.modules, "openai", None)  # type: ignore[arg-type]
         error = raised()
         own = anthropic.BadRequestError if name == "anthropic" else httpx.HTTPStatusError
-        assert type(error) is own
+        assert isinstance(error, own)
         assert error.response.json() == REFUSED[name]
+
+
+@COLOURS
+@NAMES
+def test_it_is_one_type_of_ours_through_litellm_too(name: str, colour: str) -> None:
+    say = lambda *_: said(REFUSED[name], 400, "request-id: r1\r\n")  # noqa: E731
+    with serving(name, say, via="litellm") as (_, route):
+        with pytest.raises(ProviderRefusal) as told:
+            ask(route, colour, False, CHAT, {})
+        with pytest.raises(litellm().BadRequestError):
+            ask(route, colour, False, CHAT, {})
+    assert told.value.status == 400
+    if name != "responses":  # there litellm takes no client of ours
+        assert json.loads(told.value.content) == REFUSED[name]
+        assert told.value.headers["request-id"] == "r1"
 
 
 # A server that never streams.

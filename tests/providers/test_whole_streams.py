@@ -124,6 +124,7 @@ KEPT = [
     ("direct", "openai", -1),  # the place of what is not sent
     ("litellm", "openai", -1),
     ("direct", "openai", None),
+    ("responses", "responses", None),
     ("anthropic", "anthropic", None),
     ("gemini", "gemini", None),
     ("claude-litellm", "anthropic", None),

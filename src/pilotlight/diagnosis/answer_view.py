@@ -13,6 +13,7 @@ from pilotlight.core.provider import Facts
 from pilotlight.diagnosis.classify import AnswerView, substituted
 from pilotlight.diagnosis.judge import CUT
 from pilotlight.diagnosis.retirement_notices import announced, notice_in, notice_in_table
+from pilotlight.dialects.history import acts
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire.field_types import (
     calls_tools,
@@ -48,12 +49,14 @@ def view_of(response: Any, asked: str | None, tap: Tap) -> AnswerView:
     )
 
 
+_OWN: Final = "provider_specific_fields"
 _MORE: Final = ("reasoning_content", "reasoning", "thinking", "audio", "images", "other_parts")
 
 
 def _says_more(message: Any) -> bool:
     """Tell content that is neither text nor a tool call; a refusal in words is an answer."""
-    return any(of(message, name) for name in _MORE) or refusal_in(message) is not None
+    more = any(of(message, name) for name in _MORE) or acts(of(message, _OWN))
+    return more or refusal_in(message) is not None
 
 
 def _thought(response: Any, finish: str | None) -> bool:
@@ -223,7 +226,7 @@ class ChunkNotes:
             self._add_other(delta.get if isinstance(delta, dict) else partial(_said, delta))
 
     def _add_other(self, get: Callable[[str], Any]) -> None:
-        if any(map(get, _SHOWN)):
+        if any(map(get, _SHOWN)) or acts(get(_OWN)):
             self.other = self.committed = True
         elif any(map(get, _THOUGHT)):
             self.other = True  # nothing yet that a reader would miss

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pilotlight.catalog import retired
 from pilotlight.core.provider import Failed, Report
 from pilotlight.diagnosis.prompt_texts import Texts
-from pilotlight.errors import InvalidCall, PilotlightError, ProviderFault
+from pilotlight.errors import InvalidCall, PilotlightError, ProviderFault, as_refusal
 from pilotlight.vocabulary.faults import RULES, Effect, Fault
 from pilotlight.vocabulary.residency_rules import ResidencyRule
 from pilotlight.wire.tap import Tap
@@ -62,7 +62,10 @@ def failure(
         if not own:
             raise error
         return _unsendable(target, error)
-    return Failed(_report(target, verdict, error, tap), partial, tool_begun)
+    report = _report(target, verdict, error, tap)
+    if own and report.error is error and (status := tap.status or verdict.status or 0) >= 400:
+        as_refusal(error, status, tap.headers, tap.head)
+    return Failed(report, partial, tool_begun)
 
 
 def _unsendable(target: Named, error: Exception) -> Failed:

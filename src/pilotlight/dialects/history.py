@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pilotlight.dialects.base import Json, Losses, Unable
-from pilotlight.dialects.fields import dumps, loads_object, objects, part, present, text
+from pilotlight.dialects.fields import dumps, loads_object, objects, part, present, text, words
 from pilotlight.dialects.parts import THOUGHTS, spoken
 
 # Where a message keeps what its vendor said in the vendor's own form: in its
@@ -87,8 +87,11 @@ def fit(
                 found += _settled(waiting, turn, losses)
                 found.append(_as_words(message, place))
             continue
-        found += _settled(waiting, turn, losses)
-        found.append(_renamed(message, rule, seen, waiting, place))
+        if waiting:
+            found += _settled(waiting, turn, losses)
+        if message.get("tool_calls"):
+            message = _renamed(message, rule, seen, waiting, place)  # noqa: PLW2901
+        found.append(message)
     return found + _settled(waiting, turn, losses)
 
 
@@ -110,7 +113,7 @@ def _renamed(
     message: Json, rule: IdRule, seen: dict[str, int], waiting: dict[str, str], place: int
 ) -> Json:
     """Return a message whose calls have ids that fit, none of them twice in a conversation."""
-    if message["role"] != "assistant" or not message.get("tool_calls"):
+    if message["role"] != "assistant":
         return message
     calls = message["tool_calls"]
     if type(calls) is not list or not all(type(call) is dict for call in calls):
@@ -140,7 +143,7 @@ def own_form(message: Json, dialect: str) -> list[Json] | None:
 
 def lose_own(message: Json, dialect: str | None, losses: Losses) -> None:
     """Name what a message says in the own forms of other vendors than this one's."""
-    if message["role"] != "assistant":
+    if message["role"] != "assistant" or "provider_specific_fields" not in message:
         return
     kept = part(message, "provider_specific_fields")
     for name, key in OWN.items():
@@ -174,6 +177,25 @@ def _sealed(piece: Json) -> list[str]:
         return ["citations"]
     called = {"toolCall": "google_search", "executableCode": "code_execution"}
     return [f"server_tool:{name}" for key, name in called.items() if key in piece]
+
+
+def acts(kept: Any) -> bool:
+    """Tell of what is kept in vendors' own forms whether it holds more than words and calls."""
+    pieces = (kept.get(key) for key in OWN.values()) if isinstance(kept, Mapping) else ()
+    return any(_is_deed(each) for own in pieces if isinstance(own, list) for each in own)
+
+
+def _is_deed(piece: Any) -> bool:
+    if not isinstance(piece, Mapping):
+        return False
+    kind = piece.get("type")
+    return kind not in _SAYINGS if kind else not _SAYING_PARTS.issuperset(piece)
+
+
+_SAYINGS: Final = words(
+    "message reasoning function_call custom_tool_call text thinking redacted_thinking tool_use"
+)
+_SAYING_PARTS: Final = words("text thought thoughtSignature functionCall")  # of Gemini's
 
 
 def keep(own: Mapping[str, Any]) -> Json:

@@ -37,6 +37,7 @@ def _within(schema: Json) -> list[Any]:
 
 _MAPS: Final = ("properties", "$defs", "definitions")  # of a name to a schema
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
+_NESTED: Final = (dict, list)
 _SCHEMAS: Final = ("items", "additionalProperties")
 
 
@@ -59,7 +60,9 @@ def narrowed(
         elif name == "const" and not knows(name):
             found["enum"] = [value]
         elif knows(name):
-            found[name] = _inside(name, value, knows, losses, closed)
+            found[name] = (
+                value if type(value) not in _NESTED else _inside(name, value, knows, losses, closed)
+            )
         elif not _is_idle(name, value):
             losses.add(f"schema:{name}")
             notes.append(f"{name}: {dumps(value)}")

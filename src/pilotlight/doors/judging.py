@@ -58,6 +58,14 @@ def failed(handle: Any, error: Exception, prompts: Sequence[Any], partial: str =
     return failure(handle, handle.tap, error, prompts, partial)
 
 
+def _at_its_word(told: ProviderFault, prompts: Sequence[Any] = (), partial: str = "") -> Failed:
+    """Return the failure of which somebody has told what it is."""
+    from pilotlight.diagnosis.evidence import scrub
+
+    said = scrub(told.evidence, Texts((*prompts, partial)))
+    return Failed(Report(Fault(told.fault), told, told.retry_after, evidence=said), partial)
+
+
 def alarm_for(tap: Tap) -> Alarm:
     """Return what ends the attempt that is heard by this tap when its time is over."""
     from pilotlight.wire.alarm import Alarm  # brings asyncio
@@ -73,11 +81,3 @@ def note_whose_time(tap: Tap, alarm: Alarm) -> None:
     elif alarm.rang and tap.requests and not tap.expired and (total := tap.timeouts.total):
         tap.ledger.begin()
         tap.starved = not tap.ledger.fair("total", total, silent=False)
-
-
-def _at_its_word(told: ProviderFault, prompts: Sequence[Any] = (), partial: str = "") -> Failed:
-    """Return the failure of which somebody has told what it is."""
-    from pilotlight.diagnosis.evidence import scrub
-
-    said = scrub(told.evidence, Texts((*prompts, partial)))
-    return Failed(Report(Fault(told.fault), told, told.retry_after, evidence=said), partial)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pilotlight.catalog import providers
 from pilotlight.core.provider import Attempt
@@ -40,6 +41,19 @@ def current_target() -> AttemptTarget:
             "a thread of your own by contextvars.copy_context().run"
         )
     return target
+
+
+@cache
+def family_of(kind: type) -> str:
+    """Return the family that a class of HTTP client is of: `httpx` or `httpx2`."""
+    roots = (each.__module__.partition(".")[0] for each in kind.__mro__)
+    return next((root for root in roots if root in ("httpx", "httpx2")), "httpx")
+
+
+def _httpx2() -> ModuleType:
+    from pilotlight.wire import httpx2_clients
+
+    return httpx2_clients
 
 
 class AttemptTarget:
@@ -95,19 +109,33 @@ class AttemptTarget:
         """The key itself; empty when there is none."""
         return self._connection.api_key or (LOCAL_KEY if self._connection.wire == "ollama" else "")
 
-    def http_client(self) -> httpx.Client:
-        """Return an httpx client for this attempt; closing it is allowed and not needed."""
-        own = self._transports and self._transports(self.tap, False)
-        client: httpx.Client = self._pool().bound(self.tap, own)
-        self.tap.watched = True
-        return client
+    @overload
+    def http_client(self, family: Literal["httpx"] = "httpx") -> httpx.Client: ...
+    @overload
+    def http_client(self, family: str) -> Any: ...
+    def http_client(self, family: str = "httpx") -> Any:
+        """Return an HTTP client for this attempt; closing it is allowed and not needed.
 
-    def ahttp_client(self) -> httpx.AsyncClient:
-        """Return an async httpx client for this attempt."""
-        own = self._transports and self._transports(self.tap, True)
-        client: httpx.AsyncClient = self._pool().abound(self.tap, own)
+        `family` is what the SDK that is given it was built with: `httpx`, or `httpx2` (openai 3,
+        anthropic 1, google-genai 3 and later).  Raises ImportError where that is not installed.
+        """
+        pool, own = self._pool(), self._transports and self._transports(self.tap, False)
+        two = family == "httpx2"
+        made = _httpx2().bound(pool, self.tap, own) if two else pool.bound(self.tap, own)
         self.tap.watched = True
-        return client
+        return made
+
+    @overload
+    def ahttp_client(self, family: Literal["httpx"] = "httpx") -> httpx.AsyncClient: ...
+    @overload
+    def ahttp_client(self, family: str) -> Any: ...
+    def ahttp_client(self, family: str = "httpx") -> Any:
+        """Return an async HTTP client for this attempt, of the same two families."""
+        pool, own = self._pool(), self._transports and self._transports(self.tap, True)
+        two = family == "httpx2"
+        made = _httpx2().abound(pool, self.tap, own) if two else pool.abound(self.tap, own)
+        self.tap.watched = True
+        return made
 
     @cached_property
     def litellm_kwargs(self) -> dict[str, Any]:
@@ -159,8 +187,14 @@ class AttemptTarget:
             "api_key": self.api_key or "not-needed",
             "timeout": self.timeout,
             "max_retries": 0,
-            "http_client": self.ahttp_client() if self._asynchronous else self.http_client(),
+            "http_client": self._openai_client(),
         }
+
+    def _openai_client(self) -> Any:
+        """Return a client of the family that the openai SDK is of, where it is imported."""
+        sdk = sys.modules.get("openai")
+        family = family_of(sdk.DefaultHttpxClient) if sdk else "httpx"
+        return self.ahttp_client(family) if self._asynchronous else self.http_client(family)
 
     def _litellm_client(self, api_key: str) -> object | None:
         if self._connection.pool is None:

@@ -43,6 +43,9 @@ def read_request(body: Any) -> Read:
         at = f"messages[{place}]."
         role = need_name(message, "role", at)
         content = message.get("content")
+        if (said := _plain(content)) is not None and role == "assistant":
+            messages.append({"role": role, "content": said})
+            continue
         plain = [{"type": "text", "text": content}] if type(content) is str else None
         blocks = plain or need_objects(message, "content", at)
         for number, block in enumerate(blocks):
@@ -63,6 +66,14 @@ def read_request(body: Any) -> Read:
     for name in body.keys() - _SAME - _READ:
         losses.add(name)
     return Read(request, losses.sorted())
+
+
+def _plain(content: Any) -> str | None:
+    """Return what an assistant says in one plain text; None for all else."""
+    if type(content) is not list or len(content) != 1 or type(block := content[0]) is not dict:
+        return None
+    bare = len(block) == 2 and block.get("type") == "text"
+    return text(block, "text") if bare else None
 
 
 _READ: Final = words(

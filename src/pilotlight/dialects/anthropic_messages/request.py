@@ -45,6 +45,7 @@ _WIDE: Final = 0.95  # the least `top_p` beside thought
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request))
     except RecursionError:
         raise Unable("the request is nested too deep") from None
@@ -87,7 +88,8 @@ def _headers(body: Json, asked: Request) -> dict[str, str]:
 
 def _lies_there(block: Json) -> bool:
     """Tell a file that has been uploaded to Anthropic."""
-    return text(block, "type") == "container_upload" or text(block.get("source"), "type") == "file"
+    held = "source" in block and text(block["source"], "type") == "file"
+    return held or block.get("type") == "container_upload"
 
 
 # The form of the answer.

@@ -12,13 +12,22 @@ from typing import Any, Final
 from pilotlight.dialects.base import Json, Losses, Unable
 from pilotlight.dialects.fields import objects, part, present, text, words
 from pilotlight.dialects.history import arguments_of, lose_own, own_form, tool_name
-from pilotlight.dialects.parts import THOUGHTS, Medium, decoded, medium_of, parts_of, said_in
+from pilotlight.dialects.parts import (
+    THOUGHTS,
+    Medium,
+    decoded,
+    medium_of,
+    parts_of,
+    plain_of,
+    said_in,
+)
 
 IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # Blocks of its own that a caller may put into the content of a message.
 _OWN: Final = words("image document search_result container_upload tool_reference tool_addition")
 NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")  # of tools
 _UPLOADED: Final = "file_"  # how ids of its Files API begin; OpenAI's begin with `file-`
+_SPEAKERS: Final = ("user", "assistant")
 SEALED: Final = ("thinking", "redacted_thinking")
 _FILLER: Final = "."  # a turn must not be empty
 CONTINUE: Final = "Continue."
@@ -32,7 +41,11 @@ def turns(messages: Sequence[Json], losses: Losses, prefill: bool) -> tuple[list
     system: list[Json] = []
     found: list[Json] = []
     for place, message in enumerate(messages):
-        role, at = message["role"], f"messages[{place}]"
+        role = message["role"]
+        if (said := plain_of(message)) is not None and role in _SPEAKERS:
+            _add(found, role, [_text(said)] if said.strip() else [])
+            continue
+        at = f"messages[{place}]"
         lose_own(message, "anthropic_messages", losses)
         if role in ("system", "developer"):
             system += _texts_only(message, at)
@@ -53,6 +66,8 @@ def turns(messages: Sequence[Json], losses: Losses, prefill: bool) -> tuple[list
 
 def _unfinished(found: list[Json], losses: Losses) -> list[Json]:
     """Leave out thoughts that led to nothing: no turn may end with one."""
+    if not any(turn["content"][-1].get("type") in SEALED for turn in found):
+        return found
     for turn in found:
         while turn["content"] and text(turn["content"][-1], "type") in SEALED:
             turn["content"] = turn["content"][:-1]
@@ -100,7 +115,8 @@ def _add(found: list[Json], role: str, blocks: list[Json]) -> None:
 
 
 def _text(said: str, cache: Any = None) -> Json:
-    return {"type": "text", "text": said, **present(cache_control=cache)}
+    block: Json = {"type": "text", "text": said}
+    return block if cache is None else {**block, "cache_control": cache}
 
 
 def _texts_only(message: Json, at: str) -> list[Json]:
@@ -137,7 +153,7 @@ def _blocks(message: Json, at: str, losses: Losses) -> list[Json]:
         elif medium := medium_of(given, where, losses):
             blocks.append(_medium(medium, where, given.get("cache_control")))
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Anthropic does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Anthropic does not take")
     return blocks
 
 

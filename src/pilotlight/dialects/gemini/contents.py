@@ -20,10 +20,11 @@ from pilotlight.dialects.history import (
     own_form,
     tool_name,
 )
-from pilotlight.dialects.parts import Medium, medium_of, parts_of, said_in
+from pilotlight.dialects.parts import Medium, medium_of, parts_of, plain_of, said_in
 
 NAMES: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 # Google's own word for a call of another model's, which no thought of Gemini's has signed.
+_SPEAKERS: Final = {"user": "user", "assistant": "model"}
 BEGIN: Final = "(The conversation goes on.)"
 CONTINUE: Final = "Continue."
 UNSIGNED: Final = "skip_thought_signature_validator"
@@ -40,7 +41,11 @@ def contents(
     found: list[Json] = []
     called: dict[str, Json] = {}  # how a result names its call, by the call's id
     for place, message in enumerate(messages):
-        role, at = message["role"], f"messages[{place}]"
+        role = message["role"]
+        if (said := plain_of(message)) is not None and role in _SPEAKERS:
+            _add(found, _SPEAKERS[role], [{"text": said}] if said else [])
+            continue
+        at = f"messages[{place}]"
         lose_own(message, "gemini", losses)
         if message.get("cache_control"):
             losses.add("cache_control")
@@ -110,7 +115,7 @@ def _parts(message: Json, at: str, losses: Losses, traits: Traits) -> list[Json]
         elif (medium := medium_of(given, where, losses)) is not None:
             found.append(_medium(medium, where, traits))
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Gemini does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Gemini does not take")
     return found
 
 

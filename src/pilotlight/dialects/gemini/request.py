@@ -99,7 +99,7 @@ def _tools(body: Json, asked: Request, traits: Traits, losses: Losses) -> dict[s
             losses.add("strict")
         if function.cache:
             losses.add("cache_control")
-        schema = narrowed(function.parameters, _is_known, losses)
+        schema = narrowed(function.parameters, _KEYWORDS.__contains__, losses)
         description = present(description=function.description)
         declared.append({"name": name, **description, "parametersJsonSchema": schema})
     tools: list[Json] = [{"functionDeclarations": declared}] if declared else []
@@ -135,10 +135,6 @@ def _vendor_tools(asked: Request, losses: Losses) -> list[Json]:
             pivot.lose_tool(tool, losses)
     known = any(pivot.tool_kind(tool) in _SEARCHES for tool in found)
     return [*found, {"googleSearch": {}}] if searches and not known else found
-
-
-def _is_known(keyword: str) -> bool:
-    return keyword in _KEYWORDS
 
 
 # Options.
@@ -182,7 +178,7 @@ def _shape(settings: Json, body: Json, asked: Request, traits: Traits, losses: L
         del body["tools"], body["toolConfig"]
     settings["responseMimeType"] = _JSON
     if wanted.schema is not None:
-        settings["responseJsonSchema"] = narrowed(wanted.schema, _is_known, losses)
+        settings["responseJsonSchema"] = narrowed(wanted.schema, _KEYWORDS.__contains__, losses)
 
 
 def _think(settings: Json, asked: Request, traits: Traits, losses: Losses) -> None:

@@ -7,7 +7,12 @@ from pilotlight.dialects.openai_chat.caller import (
     write_answer,
     write_refusal,
 )
-from pilotlight.dialects.openai_chat.manners import MANNERS, Manner, manner_of
+from pilotlight.dialects.openai_chat.manners import (
+    MANNERS,
+    Manner,
+    is_particular,
+    manner_of,
+)
 from pilotlight.dialects.openai_chat.request import is_usual, write_request
 
 __all__ = [
@@ -16,6 +21,7 @@ __all__ = [
     "Manner",
     "Reader",
     "Writer",
+    "is_particular",
     "is_usual",
     "manner_of",
     "name",

@@ -33,6 +33,8 @@ _TEXTS: Final = ("reasoning_content", "refusal")
 def read_answer(said: Any, asked: Asked) -> Json:
     """Read a whole answer.  Raises Unreadable, and nothing else."""
     said = need_object(said, "the answer")
+    if _is_usual(said):
+        return dict(said)
     if said.get("choices") is None:
         raise Unreadable("the answer has no choices")
     choices = [
@@ -59,6 +61,27 @@ def _named(said: Json, names: Mapping[str, str]) -> Json:
         name = names.get(text(function, "name") or "")
         calls.append(call if name is None else {**call, "function": {**function, "name": name}})
     return {**said, "tool_calls": calls} if calls else said
+
+
+def _is_usual(said: Json) -> bool:
+    """Tell the usual answer, one text: it is the pivot's as it is."""
+    choices = said.get("choices")
+    if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+        return False
+    message, index = choice.get("message"), choice.get("index")
+    if type(message) is not dict or type(index) is not int or index:
+        return False
+    for name, value in message.items():
+        if value and (name not in _SAID or type(value) is not str):
+            return False  # else: an empty list of `annotations`, a null `refusal`
+    texts = (message.get("content"), choice.get("finish_reason"), said.get("id"), said.get("model"))
+    if not all(texts) or not _TEXTS_ALONE.issuperset(map(type, texts)):
+        return False
+    head = said.get("object") == "chat.completion" and type(said.get("created")) is int
+    return head and type(said.get("usage")) is dict
+
+
+_TEXTS_ALONE: Final = frozenset({str})
 
 
 def _usage(said: Json) -> Json:

@@ -24,7 +24,7 @@ _OPENAI: Final = words(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Manner:
     """What one server takes beside, or instead of, what OpenAI takes.
 
@@ -134,3 +134,8 @@ MANNERS: Final[Mapping[str, Manner]] = {
 def manner_of(provider: str) -> Manner:
     """Return how a provider differs; of one that is not known, what most servers take."""
     return MANNERS.get(provider, _ANY)
+
+
+def is_particular(provider: str) -> bool:
+    """Tell a server that calls an option otherwise than OpenAI does, or refuses one."""
+    return manner_of(provider) not in (_ANY, MANNERS["openai"])

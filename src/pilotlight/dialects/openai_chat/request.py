@@ -6,6 +6,7 @@ What came from nobody else goes out as it came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from pilotlight.dialects import pivot
@@ -13,9 +14,10 @@ from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
 from pilotlight.dialects.fields import part, text, words
 from pilotlight.dialects.history import OPENAI_NAMES, fit, lose_own, tool_name
 from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
-from pilotlight.dialects.openai_chat.models import fit_model
-from pilotlight.dialects.openai_chat.tools import name_of, put_tools, renamed, unmarked
-from pilotlight.dialects.parts import THOUGHTS, decoded, medium_of, parts_of
+from pilotlight.dialects.openai_chat.media import MEDIA, fitted, is_told
+from pilotlight.dialects.openai_chat.models import fit_model, reasons
+from pilotlight.dialects.openai_chat.tools import put_tools, renamed, unmarked
+from pilotlight.dialects.parts import THOUGHTS, parts_of
 
 _PARTS: Final = words("text image_url input_audio file refusal")
 _SHOWN: Final = words("image_url input_audio file")
@@ -26,26 +28,23 @@ _THOUGHT: Final = ("reasoning_content", "thinking_blocks")
 _ECHOES: Final = words(
     "annotations images provider_specific_fields thinking_blocks is_error reasoning_content"
 )
-_MEDIA: Final = ("image_url", "file")
-_FILE: Final = words("file_data file_id filename")
-# Source: OpenAI's guide to images and vision.
-IMAGES: Final = ("image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp")
 _FOREIGN: Final = words("image document search_result container_upload")  # parts of Anthropic's
 
 
 def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
-    losses = Losses()
     body = {name: value for name, value in request.items() if value is not None}
     extra, model = part(body, "extra_body"), text(request, "model") or ""
+    if _goes_unchanged(body, model, manner):
+        return Written(body, Asked(model))
+    losses = Losses()
     pivot.check_state(body)
+    pivot.check_cached(body)
     pivot.check_waited(body)
     for name, other in manner.names.items():
         if name in body:
             body[other] = body.pop(name)
-    refused = manner.refuses
-    if manner.picky:
-        refused = refused.union(*(less for fits, less in manner.picky if fits.search(model)))
+    refused = _refused(manner, model)
     for name in list(body):
         if name in _CARRIAGE or name.startswith("litellm_"):
             del body[name]
@@ -57,12 +56,9 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
         body["model"] = manner.home + model
     if manner.models:
         fit_model(body, model, losses)
-    names = put_tools(body, losses, manner)
+    asked = Asked(model=model, names=put_tools(body, losses, manner))
     _fit_format(body, manner)
     given = pivot.checked_messages(request.get("messages"))
-    if all(map(_is_plain, given)):
-        asked = Asked(model=model, names=names)
-        return Written(body | extra if extra else body, asked, losses.sorted())
     try:
         messages = fit([_message(m, f"messages[{i}]", losses, manner) for i, m in enumerate(given)],
                        manner.ids, losses)  # fmt: skip
@@ -71,31 +67,68 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     body["messages"] = _shown_later([each for each in messages if not _is_silent(each)])
     if not body["messages"]:
         raise Unable("no message says anything")
-    return Written(body | extra, Asked(model=model, names=names), losses.sorted())
+    return Written(body | extra, asked, losses.sorted())
 
 
-def _is_plain(message: Json) -> bool:
-    """Tell a message that says a text and nothing else: it goes out as it came."""
-    said = len(message) == 2 and message.get("content")
-    return type(said) is str and said != "" and message["role"] in _PLAIN_ROLES
+def _goes_unchanged(body: Json, model: str, manner: Manner) -> bool:
+    """Tell the usual request, of texts and of options that the server takes as they are."""
+    if not _kept(manner, model).issuperset(body) or (
+        "stream_options" in body and not body.get("stream")
+    ):
+        return False
+    messages = body.get("messages")
+    return type(messages) is list and messages != [] and all(map(_is_plain, messages))
+
+
+@lru_cache(maxsize=256)
+def _kept(manner: Manner, model: str) -> frozenset[str]:
+    """Return the fields that a server takes as they are, of those that mean no work."""
+    if manner.home:
+        return frozenset()
+    kept = _USUAL - _refused(manner, model) - manner.names.keys()
+    if manner.options is not None:
+        kept &= manner.options
+    return kept - _CHANGED if manner.models and reasons(model) else kept
+
+
+_USUAL: Final = words(
+    "model messages stream stream_options temperature top_p max_tokens max_completion_tokens seed"
+    " n stop presence_penalty frequency_penalty"
+)
+_CHANGED: Final = words("temperature top_p max_tokens presence_penalty frequency_penalty stop")
+
+
+@lru_cache(maxsize=256)
+def _refused(manner: Manner, model: str) -> frozenset[str]:
+    """Return the options that a server refuses, for this model."""
+    return manner.refuses.union(*(less for fits, less in manner.picky if fits.search(model)))
+
+
+def _is_plain(message: Any) -> bool:
+    """Tell a message that says a text and nothing else."""
+    said = type(message) is dict and len(message) == 2 and message.get("content")
+    return type(said) is str and said != "" and message.get("role") in _PLAIN_ROLES
 
 
 _PLAIN_ROLES: Final = ("user", "assistant", "system")
 
 
-def _is_clean(message: Json) -> bool:
+def _is_clean(message: Json, manner: Manner) -> bool:
     """Tell a turn that has nothing of its own vendor's, and no parts: it goes out as it came."""
     content, calls = message.get("content"), message.get("tool_calls")
     if not _CLEAN.issuperset(message) or message["role"] not in _CLEAN_ROLES:
         return False
     if content is not None and type(content) is not str:
         return False
-    return calls is None or (type(calls) is list and bool(calls) and all(map(_is_fit, calls)))
-
-
-def _is_fit(call: Any) -> bool:
-    named = type(call) is dict and _CALL.issuperset(call)
-    return named and OPENAI_NAMES.fullmatch(name_of(call)) is not None
+    if calls is None:
+        return True
+    if not calls or type(calls) is not list:
+        return False
+    fits = manner.options is None
+    return all(
+        type(call) is dict and _CALL.issuperset(call) and (fits or renamed(call) is call)
+        for call in calls
+    )
 
 
 _CLEAN: Final = words("role content tool_calls tool_call_id")
@@ -115,7 +148,10 @@ def is_usual(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
     return bool(messages) and all(map(_is_usual, messages)) and not _is_silent(messages[-1])
 
 
-_SPECIAL: Final = words("previous_response_id conversation prompt background stop extra_body")
+_SPECIAL: Final = words(
+    "previous_response_id conversation prompt background stop extra_body cachedContent"
+    " cached_content"
+)
 
 
 def _is_function(tool: Any) -> bool:
@@ -127,10 +163,16 @@ def _is_usual(message: Any) -> bool:
         return False
     content = message.get("content")
     if type(content) is list:
-        return all(type(each) is dict and each.get("type") in _PARTS for each in content)
+        return all(type(each) is dict and _is_sure(each) for each in content)
     calls = message.get("tool_calls")
     plain = calls is None or (type(calls) is list and all(type(call) is dict for call in calls))
     return plain and (content is None or type(content) is str)
+
+
+def _is_sure(given: Json) -> bool:
+    """Tell a part that every server is told, whatever it shows."""
+    kind = given.get("type")
+    return kind in _PARTS and not (kind in MEDIA and is_told(given))
 
 
 def _lose_option(name: str, value: Any, losses: Losses) -> None:
@@ -146,7 +188,7 @@ _CARRIAGE: Final = (pivot.CARRIAGE | {"extra_body"}) - {"stream_options"}
 
 
 def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
-    if _is_clean(message):
+    if _is_clean(message, manner):
         return message
     lose_own(message, None, losses)
     if not manner.reasoning and any(message.get(name) for name in _THOUGHT):
@@ -218,39 +260,11 @@ def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]
             and kind not in _PARTS
             and (manner.options is not None or kind in _FOREIGN)
         ):
-            raise Unable(f"{at}.content[{place}] is a {kind[:40]}, which OpenAI does not take")
-        if kind in _MEDIA and manner.options is not None:
-            given = _medium(given, f"{at}.content[{place}]")  # noqa: PLW2901
+            raise Unable(f"{at}.content[{place}] is {kind[:40]}, which OpenAI does not take")
+        if kind in MEDIA and manner.options is not None:
+            given = fitted(given, f"{at}.content[{place}]")  # noqa: PLW2901
         found.append(given if manner.cache_marks else unmarked(given, losses))
     return found
-
-
-def _medium(given: Json, at: str) -> Json:
-    """Return a picture or a file as OpenAI takes it: a text by its words; raises Unable."""
-    medium = medium_of(given, at, Losses()) if _is_told(given) else None
-    if medium is None or medium.kind is None:
-        return given
-    if given["type"] == "image_url":
-        if medium.kind.startswith("image/") and medium.kind not in IMAGES:
-            raise Unable(f"{at} is {medium.kind[:40]}, which OpenAI does not take")
-        return given
-    if medium.url is not None:
-        raise Unable(f"{at} is a file by its address, which chat completions do not take")
-    if medium.kind.startswith("text/"):
-        return {"type": "text", "text": decoded(medium, at)}
-    if medium.kind != "application/pdf":
-        raise Unable(f"{at} is {medium.kind[:40]}, which OpenAI does not take")
-    return {"type": "file", "file": {n: v for n, v in given["file"].items() if n in _FILE}}
-
-
-def _is_told(given: Json) -> bool:
-    """Tell a medium that says what it is from a picture's address, and from an uploaded file."""
-    if given["type"] == "file":
-        file = part(given, "file")
-        return any("://" in (text(file, n) or "") for n in ("file_id", "file_url")) or bool(
-            text(file, "file_data")
-        )
-    return (text(given.get("image_url"), "url") or "")[:5].lower() == "data:"
 
 
 def _fit_format(body: Json, manner: Manner) -> None:

@@ -18,10 +18,12 @@ from pilotlight.dialects.history import (
     own_form,
     tool_name,
 )
-from pilotlight.dialects.parts import parts_of, said_in
+from pilotlight.dialects.parts import parts_of, plain_of, said_in
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ROLES: Final = ("user", "system", "developer")
+_HEARD: Final = ("data:audio/", "data:video/")
+_SPEAKERS: Final = (*_ROLES, "assistant")
 
 
 def items(messages: Sequence[Json], losses: Losses, stored: bool) -> list[Json]:
@@ -33,7 +35,11 @@ def items(messages: Sequence[Json], losses: Losses, stored: bool) -> list[Json]:
     found: list[Json] = []
     custom: set[str] = set()  # calls of tools that take a text
     for place, message in enumerate(messages):
-        role, at = message["role"], f"messages[{place}]"
+        role = message["role"]
+        if (said := plain_of(message)) is not None and role in _SPEAKERS:
+            found += [_plain(role, said)] if said else []
+            continue
+        at = f"messages[{place}]"
         lose_own(message, "openai_responses", losses)
         if message.get("cache_control"):
             losses.add("cache_control")
@@ -46,14 +52,19 @@ def items(messages: Sequence[Json], losses: Losses, stored: bool) -> list[Json]:
             kind = "custom_tool_call" if message["tool_call_id"] in custom else "function_call"
             output = _parts(message, at, losses)
             plain = all(each["type"] == "input_text" for each in output)
-            said: Any = "".join(each["text"] for each in output) if plain else output
-            call = {"call_id": message["tool_call_id"], "output": said}
+            result: Any = "".join(each["text"] for each in output) if plain else output
+            call = {"call_id": message["tool_call_id"], "output": result}
             found.append({"type": f"{kind}_output", **call})
         else:
             raise Unable(f"{at} has the role {role[:20]!r}, of which OpenAI knows nothing")
         if text(message, "name") and role != "tool":
             losses.add("name")
     return found
+
+
+def _plain(role: str, said: str) -> Json:
+    content: Any = said if role == "assistant" else [{"type": "input_text", "text": said}]
+    return {"role": role, "content": content}
 
 
 def _parts(message: Json, at: str, losses: Losses) -> list[Json]:
@@ -73,13 +84,16 @@ def _parts(message: Json, at: str, losses: Losses) -> list[Json]:
             detail = text(shown, "detail") or "auto"
             found.append({"type": "input_image", "image_url": url, "detail": detail})
         elif given["type"] == "file":
-            found.append({"type": "input_file", **_file(part(given, "file"))})
+            found.append({"type": "input_file", **_file(part(given, "file"), where)})
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which this API does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which this API does not take")
     return found
 
 
-def _file(file: Json) -> Json:
+def _file(file: Json, at: str) -> Json:
+    data = text(file, "file_data") or ""
+    if data[:11].lower() in _HEARD:
+        raise Unable(f"{at} is a sound or a film, which this API does not take as a file")
     names = ("file_data", "file_id", "file_url", "filename")
     found = {name: value for name in names if (value := text(file, name))}
     if "://" in found.get("file_id", ""):  # an address, as Gemini has it

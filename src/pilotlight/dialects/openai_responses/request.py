@@ -1,7 +1,7 @@
 """A request of the pivot as the body of OpenAI's POST /responses.
 
-Nothing is kept at OpenAI unless the caller says so, as with its chat completions: `store` is
-false, and reasoning comes back sealed.
+Nothing is kept at OpenAI unless the caller says so, as with its chat completions, or goes on with
+what is kept there: `store` is false, and reasoning comes back sealed.
 
 Source: OpenAI's API reference, POST /responses; its guide to migrating from chat completions.
 """
@@ -38,6 +38,7 @@ _SEARCHES: Final = ("web_search", "google_search")
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request, at_openai=True), request)
     except RecursionError:
         raise Unable("the request is nested too deep") from None
@@ -53,7 +54,11 @@ def _written(asked: Request, given: Json) -> Written:
     said = items(turns, losses, stored)
     if not said:
         raise Unable("no message says anything")
-    body: Json = {"model": asked.model, "input": said, "store": False}
+    body: Json = {"model": asked.model, "input": said}
+    if (
+        not begun or given.get("store") is False
+    ):  # whoever goes on with what is kept there has it kept
+        body["store"] = False
     if asked.stream:
         body["stream"] = True
     names = _tools(body, asked, losses)

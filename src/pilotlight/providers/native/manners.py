@@ -26,7 +26,7 @@ _GOOGLE: Final = "generativelanguage.googleapis.com"
 _CHAT: Final = "/chat/completions"
 _RESPONSES: Final = "/responses"
 # OpenAI's models that complete texts and know no chat: no dialect speaks to them.
-_NO_CHAT: Final = re.compile(r"(?:ft:)?(?:davinci|babbage)-|.*-instruct(?:-\d+)?$")
+_NO_CHAT: Final = re.compile(r"(?:ft:)?(?:davinci|babbage)-.*|.*-instruct(?:-\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Manners:
     counts: bool = False
 
 
-def _is_simple(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
+def is_simple(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
     """Tell a call of plain texts, which every API can be told."""
     return _SIMPLE.issuperset(options) and all(
         type(each) is dict and _TEXT.issuperset(each) and type(each.get("content")) is str
@@ -114,7 +114,7 @@ def _openai_key(key: str) -> dict[str, str]:
     for line in os.environ.get(_CUSTOM, "").splitlines():
         name, colon, value = line.partition(":")
         if colon and name.strip():
-            found[clean_key(name, _CUSTOM).lower()] = clean_key(value, _CUSTOM)
+            found[clean_key(name.strip(), _CUSTOM).lower()] = clean_key(value.strip(), _CUSTOM)
     return found
 
 
@@ -134,10 +134,10 @@ MANNERS: Final[Mapping[Wire, Manners]] = {
         _anthropic_key,
         NamedEventDecoder,
         anthropic_messages.write_request,
-        _is_simple,
+        is_simple,
     ),
     "gemini": Manners(
-        gemini, _generate, _google_key, EventDecoder, gemini.write_request, _is_simple
+        gemini, _generate, _google_key, EventDecoder, gemini.write_request, is_simple
     ),
 }
 
@@ -160,7 +160,7 @@ def responses(spec: Spec) -> Manners:
     dialect = openai_responses
     headers = _KEYS.get(spec.provider, _bearer)
     write, events = dialect.write_request, NamedEventDecoder
-    return Manners(dialect, _at(_RESPONSES), headers, events, write, _is_simple)
+    return Manners(dialect, _at(_RESPONSES), headers, events, write, is_simple)
 
 
 def _chat(spec: Spec, base: str) -> Manners:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.provider import Call
+from pilotlight.dialects import openai_chat
 from pilotlight.dialects.base import Asked, Json, Unable, Written
 from pilotlight.dialects.openai_chat.models import by_responses_with_tools
 from pilotlight.dialects.pivot import CARRIAGE
@@ -21,6 +22,7 @@ from pilotlight.providers.connection import Connection
 from pilotlight.providers.native.asking import DirectProvider
 from pilotlight.providers.native.hooks import litellm_has_hooks
 from pilotlight.providers.native.manners import Manners, headers_of, is_openais, responses
+from pilotlight.providers.native.plain_values import is_json, plain
 from pilotlight.providers.native.prepared import Prepared
 from pilotlight.providers.native.reading import NativeReader, read_answer
 from pilotlight.wire.http import Post, dumped
@@ -49,7 +51,14 @@ class NativeProvider(DirectProvider):
 
     @property
     def speaks(self) -> tuple[str, ...]:
-        """The dialects in which a caller's own words can go to this endpoint."""
+        """The dialects in which a caller's own words can go to this endpoint.
+
+        Where OpenAI's own dialect has other words for some things, they have to be written.
+        """
+        if self._manners.dialect is openai_chat and openai_chat.is_particular(
+            self.connection.spec.provider
+        ):
+            return ()
         return tuple(each.dialect.name for each in (self._manners, self._with_tools) if each)
 
     def manners_in(self, dialect: str) -> Manners:
@@ -71,7 +80,7 @@ class NativeProvider(DirectProvider):
         try:
             self._written(call, plain(options), plain(call.messages))
         except Unable as told:
-            return str(told)
+            return str(told) if is_json(options, call.messages) else ""
         except (TypeError, ValueError, RecursionError):
             pass
         return ""
@@ -176,24 +185,8 @@ def _is_litellms(call: Call, options: Mapping[str, Any]) -> bool:
 
 def _together(place: Post, own: dict[str, str], written: Written) -> dict[str, str]:
     """Return the headers of one request; what is announced in two places is one list."""
+    if not own:
+        return dict(written.headers)
     found = {**own, **written.headers}
     betas = [each for each in (own.get(_BETA), written.headers.get(_BETA)) if each]
     return {**found, _BETA: ",".join(betas)} if len(betas) > 1 else found
-
-
-def plain(value: Any) -> Any:
-    """Return JSON in plain dicts and lists; an SDK's own objects as they say it themselves."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if kind is dict:
-        return {name: v if type(v) in _SCALARS else plain(v) for name, v in value.items()}
-    if isinstance(value, Mapping):
-        return {name: plain(value[name]) for name in value}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    dump = None if isinstance(value, type) else getattr(value, "model_dump", None)
-    return value if dump is None else plain(dump(exclude_none=True))
-
-
-_SCALARS: Final = frozenset((str, int, float, bool, type(None)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pilotlight.providers.ollama.request import Json, _flat, _present, _sampling, _words
+from pilotlight.dialects.fields import words
+from pilotlight.providers.ollama.request import Json, _flat, _present, _sampling
 
 DEFAULT_CONTEXT: Final = 8192  # tokens; the server's own 4096 cut prompts without a word
-_LOAD_TIME: Final = _words(
+_LOAD_TIME: Final = words(
     "num_ctx num_batch num_gpu main_gpu use_mmap num_thread draft_num_predict"
 )
 

@@ -20,6 +20,7 @@ from pilotlight.errors import InvalidCall, ProviderFault
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
 from pilotlight.providers.ollama.http import NdjsonDecoder
+from pilotlight.providers.ollama.request import ChatRequest
 from pilotlight.wire.http import dumped, parsed
 from pilotlight.wire.tap import Tap
 from pilotlight.wire.transport import AsyncWireTransport, WireTransport
@@ -37,7 +38,7 @@ class Asker(Protocol):
     connection: Connection
     model: str
 
-    def body(self, call: Call) -> dict[str, Any]: ...
+    def asked(self, call: Call) -> ChatRequest: ...
 
     def half_read(
         self, call: Call, attempt: Attempt, tap: Tap, read: int | None, partial: str = ""
@@ -68,7 +69,7 @@ class _Talk:
             f"{self._provider.connection.base_url}/api/chat",
             headers={n: v for n, v in given.headers.items() if n in ("authorization", "accept")}
             | {"accept-encoding": "identity", **_JSON},
-            content=dumped(self._provider.body(self.call)),
+            content=dumped(self._provider.asked(self.call).body),
             extensions=given.extensions,
         )
 
@@ -201,6 +202,8 @@ class OpenAIDoor(_Door, WireTransport):
             return super().handle_request(request)
         talk, native = found
         response = super().handle_request(native)
+        if response.has_redirect_location:  # whoever follows it comes to the gate for hosts
+            return response
         if response.is_success and talk.call.stream:
             return httpx.Response(200, headers=_EVENTS, stream=_Stream(response, talk.events()))
         body = response.read()
@@ -222,6 +225,8 @@ class AsyncOpenAIDoor(_Door, AsyncWireTransport):
             return await super().handle_async_request(request)
         talk, native = found
         response = await super().handle_async_request(native)
+        if response.has_redirect_location:
+            return response
         if response.is_success and talk.call.stream:
             stream = _AsyncStream(response, talk.events())
             return httpx.Response(200, headers=_EVENTS, stream=stream)

@@ -28,12 +28,14 @@ from pilotlight.providers import shapes
 from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.gather import agather, gather
+from pilotlight.providers.native.manners import is_simple
+from pilotlight.providers.native.plain_values import is_json
 from pilotlight.providers.ollama import http
 from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
 from pilotlight.providers.ollama.context import cut
 from pilotlight.providers.ollama.embeddings import TOO_OLD, embed_request, embedding_from, too_old
 from pilotlight.providers.ollama.openai_door import AsyncOpenAIDoor, OpenAIDoor
-from pilotlight.providers.ollama.request import UnsupportedInput, chat_request
+from pilotlight.providers.ollama.request import ChatRequest, UnsupportedInput, chat_request
 from pilotlight.providers.replies import ChatReply, EmbeddingReply, judge_vectors, vectors_in
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.operations import Operation
@@ -68,12 +70,13 @@ class OllamaProvider:
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
-            body = dumped(talk.body(self, call))  # before anything is sent
+            asked = talk.asked(self, call)  # before anything is sent
+            body = dumped(asked.body)
             with listening(tap):
                 self.prove(call)
                 said = talk.post(self.client, body)
             self.check_answer(call, said)
-            return talk.judged(self, call, attempt, tap, said)
+            return _told(talk.judged(self, call, attempt, tap, said), asked.lost)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
 
@@ -84,12 +87,13 @@ class OllamaProvider:
         tap = new_tap("ollama", attempt.timeouts, watched=True)
         try:
             talk = _talk(call.operation)
-            body = dumped(talk.body(self, call))  # before anything is sent
+            asked = talk.asked(self, call)  # before anything is sent
+            body = dumped(asked.body)
             with listening(tap):
                 await self.aprove(call)
                 said = await talk.apost(self.aclient, body)
             self.check_answer(call, said)
-            return talk.judged(self, call, attempt, tap, said)
+            return _told(talk.judged(self, call, attempt, tap, said), asked.lost)
         except Exception as error:
             return self.failed(attempt, tap, error, call)
 
@@ -132,6 +136,18 @@ class OllamaProvider:
     def prepare(self) -> None:
         """Nothing is slow to load here."""
 
+    def unable(self, call: Call) -> str:
+        """Return what of a call Ollama can't be told."""
+        if call.operation != "chat" or not call.messages or is_simple(call.messages, call.options):
+            return ""
+        try:
+            self.asked(call)
+        except UnsupportedInput as told:
+            return str(told) if is_json(call.options, call.messages) else ""
+        except (TypeError, ValueError, RecursionError):
+            pass
+        return ""
+
     # What the four shapes share.
 
     @cached_property
@@ -150,7 +166,7 @@ class OllamaProvider:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         return self._pool(), connection.base_url, headers, trace_headers
 
-    def body(self, call: Call) -> Json:
+    def asked(self, call: Call) -> ChatRequest:
         """Return the request; raises UnsupportedInput for what Ollama can't be asked."""
         spec = self.connection.spec
         return chat_request(
@@ -160,18 +176,19 @@ class OllamaProvider:
             stream=call.stream,
             context=self.connection.context,
             keep_alive=spec.keep_alive,
-        ).body
+        )
 
-    def embed_body(self, call: Call) -> Json:
+    def embedding_asked(self, call: Call) -> ChatRequest:
         """Return the request for vectors."""
         spec = self.connection.spec
-        return embed_request(
+        body = embed_request(
             self.model,
             [message["content"] for message in call.messages],
             {**spec.options, **call.options},
             context=self.connection.context,
             keep_alive=spec.keep_alive,
         )
+        return ChatRequest(body, ())
 
     def prove(self, call: Call) -> None:
         """Ask the server whether the model is its own, before a private prompt goes to it."""
@@ -284,7 +301,7 @@ class OllamaProvider:
 class _Talk:
     """One operation as Ollama does it: the request, its endpoint, and the judge."""
 
-    body: Callable[[OllamaProvider, Call], Json]
+    asked: Callable[[OllamaProvider, Call], ChatRequest]
     post: Callable[[Any, bytes], Json]
     apost: Callable[[Any, bytes], Awaitable[Json]]
     judged: Callable[[OllamaProvider, Call, Attempt, Tap, Json], Answered | Failed]
@@ -292,18 +309,25 @@ class _Talk:
 
 _TALKS: Final[Mapping[Operation, _Talk]] = {
     "chat": _Talk(
-        OllamaProvider.body,
+        OllamaProvider.asked,
         http.post_chat,
         http.apost_chat,
         OllamaProvider.judged,
     ),
     "embeddings": _Talk(
-        OllamaProvider.embed_body,
+        OllamaProvider.embedding_asked,
         http.post_embed,
         http.apost_embed,
         OllamaProvider.judged_vectors,
     ),
 }
+
+
+def _told(found: Answered | Failed, lost: tuple[str, ...]) -> Answered | Failed:
+    """Return an answer with what of the call could not be told."""
+    if not lost or isinstance(found, Failed):
+        return found
+    return replace(found, facts=replace(found.facts, lost=lost))
 
 
 def _talk(operation: Operation) -> _Talk:
@@ -330,8 +354,14 @@ class _Source:
         self._built = ChunkBuilder(
             provider.model, created=int(time.time()), id=_new_id(), include_usage=bool(usage)
         )
+        self._lost: tuple[str, ...] = ()
         self._reasoned = False
         self._usage_sent = False
+
+    def _body(self) -> bytes:
+        asked = self._provider.asked(self._call)
+        self._lost = asked.lost
+        return dumped(asked.body)
 
     def commits(self, chunk: Any) -> bool:
         """Tell whether this chunk carries text or a tool call."""
@@ -391,6 +421,7 @@ class _Source:
                 built.finish_reason,
                 self._tap.status,
                 (("remote",) if built.remote_host else ()) + skips_of(self._tap),
+                lost=self._lost,
                 own=self._tap.ledger.own,
             )
         )
@@ -420,7 +451,7 @@ class OllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
-                body = dumped(self._provider.body(self._call))
+                body = self._body()
                 self._provider.prove(self._call)
                 self._lines = http.stream_chat(self._provider.client, body, self._on_broken)
             for line in self._lines:
@@ -451,7 +482,7 @@ class AsyncOllamaSource(_Source):
         token = current_tap.set(self._tap)
         try:
             if self._lines is None:
-                body = dumped(self._provider.body(self._call))
+                body = self._body()
                 await self._provider.aprove(self._call)
                 self._lines = http.astream_chat(self._provider.aclient, body, self._on_broken)
             async for line in self._lines:

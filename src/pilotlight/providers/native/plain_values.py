@@ -1,0 +1,35 @@
+"""What a caller gives as plain JSON: the dialects take nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pilotlight.wire.http import dumped
+
+
+def plain(value: Any) -> Any:
+    """Return JSON in plain dicts and lists; an SDK's own objects as they say it themselves."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is dict:
+        return {name: v if type(v) in _SCALARS else plain(v) for name, v in value.items()}
+    if isinstance(value, Mapping):
+        return {name: plain(value[name]) for name in value}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    dump = None if isinstance(value, type) else getattr(value, "model_dump", None)
+    return value if dump is None else plain(dump(exclude_none=True))
+
+
+def is_json(*values: Any) -> bool:
+    """Tell whether values can be sent at all; what can't is the caller's mistake."""
+    try:
+        dumped(plain(values))
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+_SCALARS: Final = frozenset((str, int, float, bool, type(None)))
