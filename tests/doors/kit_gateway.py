@@ -60,16 +60,17 @@ class Site:
     gateway: Gateway
     server: Server
     port: int
+    client: httpx.Client
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def post(self, path: str, body=None, **more) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=body, trust_env=False, timeout=30, **more)
+        return self.client.post(f"{self.url}{path}", json=body, **more)
 
     def get(self, path: str, **more) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", trust_env=False, timeout=30, **more)
+        return self.client.get(f"{self.url}{path}", **more)
 
     def chat(self, model: str = "chat", **more) -> httpx.Response:
         headers = more.pop("headers", {})
@@ -110,8 +111,10 @@ def serving(settings: dict, access: Access | None = None, **more) -> Iterator[Si
         thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
         thread.start()
         assert begun.wait(30)
+        fresh = httpx.Limits(max_keepalive_connections=0)  # a connection for each request
         try:
-            yield Site(gateway, server, bound.getsockname()[1])
+            with httpx.Client(trust_env=False, timeout=30, limits=fresh) as client:
+                yield Site(gateway, server, bound.getsockname()[1], client)
         finally:
             server.should_exit = server.force_exit = True
             thread.join(30)

@@ -160,3 +160,19 @@ def test_it_is_private_where_it_is_awaited(litellm, chaos):
 def test_a_route_is_no_target():
     with pytest.raises(pilotlight.ConfigError, match="is a route, and no model"):
         pilotlight.load({"targets": {"x": {"model": "pilotlight/chat"}}})
+
+
+@pytest.mark.parametrize("way", ["stream", "async stream"])
+def test_a_stream_that_breaks_is_told_and_never_begun_anew(way, litellm, chaos):
+    """litellm's readers could not be told that the text before is void."""
+    settings = config(chaos)
+    settings["routes"]["chat"]["on_interrupt"] = "restart"
+    kept = litellm.custom_provider_map
+    chaos.fault("cloud", "cut")
+    with pilotlight.load(settings) as app:
+        pilotlight.register_litellm(app)
+        with pytest.raises(Exception) as raised:  # noqa: PT011
+            WAYS[way](litellm, "pilotlight/chat")
+    litellm.custom_provider_map = kept
+    assert type(raised.value).__module__ == "litellm.exceptions"
+    assert chaos.requests("house") == []

@@ -202,6 +202,8 @@ class OpenAIDoor(_Door, WireTransport):
             return super().handle_request(request)
         talk, native = found
         response = super().handle_request(native)
+        if response.has_redirect_location:  # whoever follows it comes to the gate for hosts
+            return response
         if response.is_success and talk.call.stream:
             return httpx.Response(200, headers=_EVENTS, stream=_Stream(response, talk.events()))
         body = response.read()
@@ -223,6 +225,8 @@ class AsyncOpenAIDoor(_Door, AsyncWireTransport):
             return await super().handle_async_request(request)
         talk, native = found
         response = await super().handle_async_request(native)
+        if response.has_redirect_location:
+            return response
         if response.is_success and talk.call.stream:
             stream = _AsyncStream(response, talk.events())
             return httpx.Response(200, headers=_EVENTS, stream=stream)
