@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pilotlight.wire.http import dumped
-
 
 def plain(value: Any) -> Any:
     """Return JSON in plain dicts and lists; an SDK's own objects as they say it themselves."""
@@ -25,6 +23,8 @@ def plain(value: Any) -> Any:
 
 def is_json(*values: Any) -> bool:
     """Tell whether values can be sent at all; what can't is the caller's mistake."""
+    from pilotlight.wire.http import dumped  # brings httpx
+
     try:
         dumped(plain(values))
     except (TypeError, ValueError, RecursionError):
