@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, closing
 from typing import Any, Final, NamedTuple, Protocol
 
 import httpx
@@ -141,9 +142,10 @@ class _Stream(httpx.SyncByteStream):
         self._events = events
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in self._response.iter_raw():
-            yield from self._events.feed(piece)
-        yield from self._events.finish()
+        with closing(self):  # an SDK does not close what it could not read
+            for piece in self._response.iter_raw():
+                yield from self._events.feed(piece)
+            yield from self._events.finish()
 
     def close(self) -> None:
         self._response.close()
@@ -155,11 +157,12 @@ class _AsyncStream(httpx.AsyncByteStream):
         self._events = events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._response.aiter_raw():
-            for event in self._events.feed(piece):
+        async with aclosing(self):
+            async for piece in self._response.aiter_raw():
+                for event in self._events.feed(piece):
+                    yield event
+            for event in self._events.finish():
                 yield event
-        for event in self._events.finish():
-            yield event
 
     async def aclose(self) -> None:
         await self._response.aclose()
@@ -206,7 +209,8 @@ class OpenAIDoor(_Door, WireTransport):
             return response
         if response.is_success and talk.call.stream:
             return httpx.Response(200, headers=_EVENTS, stream=_Stream(response, talk.events()))
-        body = response.read()
+        with closing(response):
+            body = response.read()
         if response.is_success:
             return talk.answer(body)
         return talk.refusal(response.status_code, body)
@@ -230,7 +234,8 @@ class AsyncOpenAIDoor(_Door, AsyncWireTransport):
         if response.is_success and talk.call.stream:
             stream = _AsyncStream(response, talk.events())
             return httpx.Response(200, headers=_EVENTS, stream=stream)
-        body = await response.aread()
+        async with aclosing(response):
+            body = await response.aread()
         if response.is_success:
             return talk.answer(body)
         return talk.refusal(response.status_code, body)
