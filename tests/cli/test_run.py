@@ -100,8 +100,9 @@ def test_signals_are_passed_on(sig, path):
 def test_ctrl_c_reaches_the_program_and_its_end_is_told(path):
     program = python(
         "import signal, sys",
-        "print('ready', flush=True)",
-        "try: signal.pause()",
+        "try:",
+        "    print('ready', flush=True)",
+        "    signal.pause()",
         "except KeyboardInterrupt: sys.exit(9)",
     )
     started = subprocess.Popen(

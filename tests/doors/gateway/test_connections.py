@@ -129,7 +129,7 @@ def test_a_caller_that_takes_nothing_is_given_up():
         connection.connect(("127.0.0.1", site.port))
         body = {"model": "chat", "messages": ASK, "stream": True}
         connection.sendall(stream_request("/v1/chat/completions", body))
-        assert chaos.wait_for(lambda: chaos.counters("cloud").disconnected == 1)
+        assert chaos.wait_for(lambda: chaos.counters("cloud").disconnected == 1, timeout=60)
         wait_for(lambda: site.gateway.in_flight == 0)
         assert chaos.counters("cloud").completed == 0
 
