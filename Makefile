@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-live test-backends test-django test-django-newest test-langchain test-langchain-versions lint types format bench bench-peers bench-docs soak docs constraints clean
+.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions lint types format bench bench-peers bench-docs soak docs constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,9 +28,16 @@ chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARG
 	@$(BIN)/pilotlight chaos run --all --journals build/chaos --report build/chaos.html \
 		--report build/chaos.md --report build/chaos.xml $(ARGS)
 
-test: $(READY) lint types ## Everything that CI runs: lint, types, contracts, tests with coverage
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered -q -n auto --dist=worksteal $(ARGS)
+test: $(READY) lint types ## Lint, types, contracts, and the tests that need no other process (3 min)
+	@$(BIN)/pytest -q -n auto --dist=worksteal --hypothesis-profile=quick --budget $(ARGS)
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
+
+test-all: $(READY) lint types ## All that CI runs: every test with coverage, and the plugins' suites (12 min)
+	@$(BIN)/pytest -m "not live and not backends and not instrumentors" \
+		--cov --cov-report=term:skip-covered -q -n auto --dist=worksteal
+	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
+	@$(MAKE) test-langchain
+	@$(MAKE) test-django ARGS="-m processes"  # the others have run
 
 test-langchain: $(READY) ## LangChain's standard suites, all well and in an outage, and the plugin's own tests
 	@cd plugins/langchain && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q -n auto --dist=worksteal $(ARGS)

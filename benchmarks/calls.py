@@ -1,4 +1,4 @@
-"""What a whole call costs in CPU: ours, and the same wire without us."""
+"""What a whole call costs in CPU: ours, and the same wire without us; see also `dialects`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from functools import partial
 from benchmarks.canned import CHUNKS, canned
 from benchmarks.clients import (
     Client,
-    claude_wire,
     gathered_wire,
-    gemini_wire,
     has_via,
     ollama_wire,
     openai_wire,
@@ -27,14 +25,12 @@ CALL, LOCAL = 1.4, 1.5  # times raw httpx, times the raw ollama client
 def rows() -> list[Row]:
     """Measure."""
     with canned() as server:
-        wires = openai_wire(server), claude_wire(server), gemini_wire(server), ollama_wire(server)
+        wires = openai_wire(server), ollama_wire(server)
         return asyncio.run(_rows(*wires, gathered_wire(server)))
 
 
 async def _rows(
     wire: Mapping[str, Client],
-    claude: Mapping[str, Client],
-    gemini: Mapping[str, Client],
     local: Mapping[str, Client],
     gathered: Mapping[str, Client],
 ) -> list[Row]:
@@ -42,23 +38,21 @@ async def _rows(
     made = []
     for told, clients, base, limit, promise in (
         (f"whole call, OpenAI wire{path}", wire, RAW, CALL, "call"),
-        ("whole call, Claude", claude, RAW, CALL, ""),
-        ("whole call, Gemini", gemini, RAW, CALL, ""),
         ("whole call, Ollama", local, NATIVE, LOCAL, "ollama"),
     ):
         made += [
-            versus(f"{told}, sync", _found(clients), base, limit, promise),
+            versus(f"{told}, sync", measured(clients), base, limit, promise),
             versus(f"{told}, async", await _afound(clients), base, limit, promise),
         ]
     told = f"whole call, put together of {CHUNKS} chunks"
     return [
         *made,
-        versus(f"{told}, sync", _found(gathered), PLAIN),
+        versus(f"{told}, sync", measured(gathered), PLAIN),
         versus(f"{told}, async", await _afound(gathered), PLAIN),
     ]
 
 
-def _found(clients: Mapping[str, Client]) -> dict[str, list[Spent]]:
+def measured(clients: Mapping[str, Client]) -> dict[str, list[Spent]]:
     for client in clients.values():
         block(client.ask, WARM)
     settle()

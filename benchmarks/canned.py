@@ -1,9 +1,9 @@
 """A server of a few lines that answers from a tin, in a process of its own.
 
 The chaos server reads, checks and counts; that is right for faults and too slow for
-throughput.  This one knows four wires, OpenAI's chat completions, Anthropic's messages,
-Gemini's generateContent and Ollama's `/api/chat`, whole and streamed, and answers with the
-same bytes each time, every chunk of a stream in a packet of its own.  The first piece of
+throughput.  This one knows five wires, OpenAI's chat completions and Responses, Anthropic's
+messages, Gemini's generateContent and Ollama's `/api/chat`, whole and streamed, and answers
+with the same bytes each time, every chunk of a stream in a packet of its own.  The first piece of
 the path is the wait in milliseconds, the second the wait between two chunks:
 `/50/0/v1/chat/completions`.
 """
@@ -100,6 +100,46 @@ def _anthropic_chunks() -> list[bytes]:
     ]
 
 
+def _response(text: str, status: str) -> dict[str, Any]:
+    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+    usage = {
+        "input_tokens": 9, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": CHUNKS,
+        "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 29,
+    }  # fmt: skip
+    return {
+        "id": "resp_1", "object": "response", "created_at": 1764000000, "status": status,
+        "model": MODEL, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+        "output": [{**item, "content": [part]}] if text else [],
+        **({"usage": usage} if text else {}),
+    }  # fmt: skip
+
+
+def _responses_chunks() -> list[bytes]:
+    whole = _response("word " * CHUNKS, "completed")
+    item, begun = whole["output"][0], _response("", "in_progress")
+    empty = {**item["content"][0], "text": ""}
+    opened = {**item, "content": [], "status": "in_progress"}
+    at: dict[str, Any] = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    delta = {"type": "response.output_text.delta", **at, "delta": "word ", "logprobs": []}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": opened},
+        {"type": "response.content_part.added", **at, "part": empty},
+        *[delta] * CHUNKS,
+        {"type": "response.output_text.done", **at, "text": "word " * CHUNKS, "logprobs": []},
+        {"type": "response.content_part.done", **at, "part": item["content"][0]},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": whole},
+    ]
+    return [
+        b"event: %s\ndata: %s\n\n"
+        % (event["type"].encode(), json.dumps({**event, "sequence_number": number}).encode())
+        for number, event in enumerate(events)
+    ]
+
+
 def _gemini(text: str, **more: Any) -> dict[str, Any]:
     content = {"parts": [{"text": text}], "role": "model"}
     usage = {"promptTokenCount": 9, "candidatesTokenCount": CHUNKS, "totalTokenCount": 29}
@@ -130,12 +170,14 @@ def _pieces(kind: bytes, chunks: list[bytes]) -> list[bytes]:
 
 WHOLE = {
     "openai": _openai_whole(),
+    "responses": _whole(_response("All is well here.", "completed")),
     "anthropic": _anthropic_whole(),
     "gemini": _whole(_gemini("All is well here.", finishReason="STOP")),
     "ollama": _whole(_ollama("All is well here.", done=True)),
 }
 STREAMS = {
     "openai": _pieces(b"text/event-stream", _openai_chunks()),
+    "responses": _pieces(b"text/event-stream", _responses_chunks()),
     "anthropic": _pieces(b"text/event-stream", _anthropic_chunks()),
     "gemini": _pieces(b"text/event-stream", _gemini_chunks()),
     "ollama": _pieces(b"application/x-ndjson", _ollama_chunks()),
@@ -145,8 +187,8 @@ STREAMS = {
 def _wire_of(path: list[bytes]) -> str:
     if path[0] == b"api":
         return "ollama"
-    if path[-1] == b"messages":
-        return "anthropic"
+    if path[-1] in (b"messages", b"responses"):
+        return "anthropic" if path[-1] == b"messages" else "responses"
     return "gemini" if b":" in path[-1] else "openai"
 
 

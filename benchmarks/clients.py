@@ -123,6 +123,36 @@ class Gemini(Httpx):
         return self.text(event)
 
 
+class Responses(Httpx):
+    """The same on the wire of OpenAI's Responses."""
+
+    path = streamed_path = "/responses"
+    body = {"model": "gpt-5", "input": ASK}  # noqa: RUF012 - never changed
+    streamed_body = {**body, "stream": True}  # noqa: RUF012 - never changed
+
+    def text(self, answer: Any) -> str:
+        return str(answer["output"][0]["content"][0]["text"])
+
+    def delta(self, event: Any) -> str:
+        return str(event["delta"]) if event["type"] == "response.output_text.delta" else ""
+
+
+class OllamaHttpx(Httpx):
+    """The same on Ollama's wire, where each line is an event."""
+
+    path = streamed_path = "/api/chat"
+    body = {"model": "m", "messages": ASK, "stream": False}  # noqa: RUF012 - never changed
+    streamed_body = {**body, "stream": True}  # noqa: RUF012 - never changed
+
+    def stream(self) -> Iterator[str]:
+        with self._client.stream("POST", self._streamed_url, json=self.streamed_body) as answer:
+            for line in answer.iter_lines():
+                yield self.text(json.loads(line))
+
+    def text(self, answer: Any) -> str:
+        return str(answer["message"]["content"])
+
+
 class OpenAI:
     """The openai SDK."""
 

@@ -11,6 +11,8 @@ GROUPS = (
     "overhead",
     "calls",
     "streams",
+    "dialects",
+    "translation",
     "flight",
     "imports",
     "memory",
@@ -25,7 +27,8 @@ GROUPS = (
     "django",
 )
 SLOW = ("django",)  # measured when asked for, by name or with all
-FINE = ("concurrency", "overhead", "tap", "surge", "telemetry")  # absolute figures, of microseconds
+# Absolute figures, of microseconds.
+FINE = ("concurrency", "overhead", "tap", "translation", "surge", "telemetry")
 
 
 def main() -> int:

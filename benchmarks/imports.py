@@ -68,7 +68,7 @@ Found = Mapping[str, list[list[float]]]
 
 def rows() -> list[Row]:
     """Measure."""
-    found = _found(STATEMENTS, ROUNDS)
+    found = measured(STATEMENTS, ROUNDS)
     walls = _column(found, 0)
     return [
         _against(walls, "pilotlight", promised=True),
@@ -79,7 +79,7 @@ def rows() -> list[Row]:
     ]
 
 
-def _found(codes: Mapping[str, str], rounds: int) -> Found:
+def measured(codes: Mapping[str, str], rounds: int) -> Found:
     """Return the seconds by the clock, those of CPU and the MiB of fresh interpreters."""
     cases = {
         name: lambda code=code: json.loads(fresh(TIMED.format(code=code)).splitlines()[-1])
@@ -155,7 +155,7 @@ def _first_call() -> Row:
         }
         if has_via():
             codes[LITELLM] = FIRST.format(target={**wire, "via": "litellm"})
-        walls = _column(_found(codes, CALLS), 0)
+        walls = _column(measured(codes, CALLS), 0)
     told = {name: Figure(rounds).told("s") for name, rounds in walls.items()}
     figure = "import and first call of a process"
     return Row(

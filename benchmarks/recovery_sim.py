@@ -130,7 +130,7 @@ def _failed(step: Attempt, fault: Fault) -> Failed:
 class World:
     """The clock, the providers and the calls; the same seed gives the same course."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self.random = Random(seed)
         self.clock = FakeClock(0.0)
         self.calls: list[Receipt] = []

@@ -16,6 +16,8 @@ PROMISES = {
     "call": "whole call on an OpenAI-wire target vs raw httpx, CPU",
     "ollama": "Ollama chat vs the raw `ollama` client, CPU",
     "stream": "20-chunk stream, CPU vs raw httpx SSE",
+    "dialects": "each of the five dialects vs raw httpx on its wire",
+    "translation": "translation of a request with 30 turns and 10 tools",
     "flight": "200 in flight, throughput vs the httpx floor of the same stack",
     "dead": "requests on a dead primary in 200 calls",
     "herd": "callers let through at the end of a break, of 50",

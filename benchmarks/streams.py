@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from benchmarks.canned import CHUNKS, canned
 from benchmarks.chart import Bar, Chart, bar
-from benchmarks.clients import Client, claude_wire, gemini_wire, ollama_wire, openai_wire
+from benchmarks.clients import Client, ollama_wire, openai_wire
 from benchmarks.measure import Figure, Spent, ainterleaved, interleaved, less, settle, spending
 from benchmarks.rows import Row
 from benchmarks.versus import NATIVE, OURS, RAW, kind, versus
@@ -34,40 +34,31 @@ Found = Mapping[str, Sequence[Streamed]]
 def rows() -> list[Row]:
     """Measure."""
     with canned() as server:
-        native = {"Claude": claude_wire(server), "Gemini": gemini_wire(server)}
         wire, local = openai_wire(server), ollama_wire(server)
-        return asyncio.run(_rows(wire, openai_wire(server, gap=GAP), native, local))
+        return asyncio.run(_rows(wire, openai_wire(server, gap=GAP), local))
 
 
 async def _rows(
     wire: Mapping[str, Client],
     slow: Mapping[str, Client],
-    native: Mapping[str, Mapping[str, Client]],
     local: Mapping[str, Client],
 ) -> list[Row]:
     whole = f"{CHUNKS}-chunk stream"
-    found, afound = _found(wire), await _afound(wire)
-    gaps = _found(slow, rounds=5, times=2)
-    own = []
-    for name, clients in native.items():
-        own += [
-            versus(f"{whole}, {name}, sync", _spent(_found(clients)), RAW, CPU),
-            versus(f"{whole}, {name}, async", _spent(await _afound(clients)), RAW, CPU),
-        ]
+    found, afound = measured(wire), await _afound(wire)
+    gaps = measured(slow, rounds=5, times=2)
     return [
-        versus(f"{whole}, sync", _spent(found), RAW, CPU, "stream"),
-        versus(f"{whole}, async", _spent(afound), RAW, CPU, "stream"),
-        versus(f"{whole}, {GAP} ms between chunks, sync", _spent(gaps), RAW),
+        versus(f"{whole}, sync", spent_of(found), RAW, CPU, "stream"),
+        versus(f"{whole}, async", spent_of(afound), RAW, CPU, "stream"),
+        versus(f"{whole}, {GAP} ms between chunks, sync", spent_of(gaps), RAW),
         _first(f"{whole}, time to first token, sync", found),
         _first(f"{whole}, time to first token, async", afound),
         _chunk("CPU of each streamed chunk, sync", found, gaps),
-        *own,
-        versus(f"{whole}, Ollama, sync", _spent(_found(local)), NATIVE, LOCAL, "ollama"),
-        versus(f"{whole}, Ollama, async", _spent(await _afound(local)), NATIVE, LOCAL, "ollama"),
+        versus(f"{whole}, Ollama, sync", spent_of(measured(local)), NATIVE, LOCAL, "ollama"),
+        versus(f"{whole}, Ollama, async", spent_of(await _afound(local)), NATIVE, LOCAL, "ollama"),
     ]
 
 
-def _spent(found: Found) -> dict[str, list[Spent]]:
+def spent_of(found: Found) -> dict[str, list[Spent]]:
     return {name: [each.spent for each in rounds] for name, rounds in found.items()}
 
 
@@ -137,7 +128,7 @@ async def _ablock(client: Client, times: int) -> Streamed:
     return Streamed(spent[0], median(firsts))
 
 
-def _found(clients: Mapping[str, Client], rounds: int = ROUNDS, times: int = TIMES) -> Found:
+def measured(clients: Mapping[str, Client], rounds: int = ROUNDS, times: int = TIMES) -> Found:
     for client in clients.values():
         _block(client, WARM)
     settle()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from statistics import median
+from typing import Any, Final
 
 import httpx
 
@@ -18,13 +19,25 @@ from benchmarks.rows import Row
 from benchmarks.serve import apart
 from pilotlight.core.provider import Timeouts
 from pilotlight.wire.pool import HEADERS, TIMEOUT, Pool
-from pilotlight.wire.tap import listening, new_tap
+from pilotlight.wire.tap import Wire, listening, new_tap
 
 ROUNDS = 18  # a multiple of the kinds, so that each begins equally often
 WARM = 3
 CALLS = 25
 STREAMS = 5
 ASK = [{"role": "user", "content": "hi"}]
+# How a stream is asked for on the other wires: the path, and the body.
+STREAMED: Final[Mapping[Wire, tuple[str, dict[str, Any]]]] = {
+    "anthropic": (
+        "/v1/messages",
+        {"model": "m", "max_tokens": 9999, "messages": ASK, "stream": True},
+    ),
+    "gemini": (
+        "/v1beta/models/m:streamGenerateContent?alt=sse",
+        {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+    ),
+    "ollama": ("/api/chat", {"model": "llama3.2:3b", "messages": ASK, "stream": True}),
+}
 PER_CALL, PER_CHUNK = 30e-6, 2e-6
 
 
@@ -35,12 +48,31 @@ def rows() -> list[Row]:
         plain = httpx.Client(trust_env=False, timeout=TIMEOUT, headers=HEADERS)
         pool = Pool(base, wire="openai")
         with plain:
-            calls, chunks = _calls(plain, pool, url), _streams(plain, pool, url)
+            body = {"model": "gpt-4o", "stream": True, "messages": ASK}
+            calls, chunks = _calls(plain, pool, url), _streams(plain, pool, url, body)
+            others = {
+                wire: _other(plain, base, wire, path, asked)
+                for wire, (path, asked) in STREAMED.items()
+            }
         pool.close()
     return [
         _row("the tap on the wire, per call", calls, PER_CALL),
         _row("the tap on the wire, per streamed chunk", chunks, PER_CHUNK),
+        *(
+            _row(f"the tap on {wire}'s wire, per streamed chunk", found, PER_CHUNK)
+            for wire, found in others.items()
+        ),
     ]
+
+
+def _other(
+    plain: httpx.Client, base: str, wire: Wire, path: str, body: dict[str, Any]
+) -> dict[str, list[float]]:
+    pool = Pool(base, wire=wire)
+    try:
+        return _streams(plain, pool, base + path, body)
+    finally:
+        pool.close()
 
 
 def _row(figure: str, found: dict[str, list[float]], limit: float) -> Row:
@@ -61,7 +93,7 @@ def _quartiles(found: Figure) -> tuple[float, float]:
 
 def _tapped(pool: Pool, use: Callable[[httpx.Client], float]) -> float:
     """Use the pool's client as an attempt does."""
-    with listening(new_tap("openai", Timeouts())):
+    with listening(new_tap(pool.wire, Timeouts())):
         return use(pool.client())
 
 
@@ -81,9 +113,9 @@ def _calls(plain: httpx.Client, pool: Pool, url: str) -> dict[str, list[float]]:
     return _found(lambda: call(plain), tapped_call, CALLS)
 
 
-def _streams(plain: httpx.Client, pool: Pool, url: str) -> dict[str, list[float]]:
-    body = {"model": "gpt-4o", "stream": True, "messages": ASK}
-
+def _streams(
+    plain: httpx.Client, pool: Pool, url: str, body: dict[str, Any]
+) -> dict[str, list[float]]:
     def per_chunk(client: httpx.Client) -> float:
         with client.stream("POST", url, json=body) as answer:
             pieces = answer.iter_raw()

@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,47 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("quick", settings.get_profile("here"), max_examples=25)
 settings.load_profile("here")
+
+BUDGET = 600.0  # seconds for all quick tests together, on one core
+LONGEST = 10.0  # seconds for one of them
+
+
+class Budget:
+    """Holds the quick suite to its time: what needs more is marked `processes`, or made quicker."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.spent[report.nodeid] += report.duration
+
+    @property
+    def overspent(self) -> list[str]:
+        total = sum(self.spent.values())
+        told = [f"all tests took {total:.0f} s; {BUDGET:.0f} are allowed"] * (total > BUDGET)
+        slow = [each for each in self.spent.most_common() if each[1] > LONGEST]
+        return told + [
+            f"{name} took {took:.0f} s; {LONGEST:.0f} are allowed" for name, took in slow
+        ]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.overspent and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self.overspent:
+            terminalreporter.write_line(f"over the budget (tests/conftest.py): {line}", red=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--budget", action="store_true", help="fail if the tests take too long")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--budget") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Budget())
 
 
 def pytest_report_header() -> str:

@@ -6,7 +6,17 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from benchmarks import clients, comparison, contest, contestants, measure, publish, waits
+from benchmarks import (
+    clients,
+    comparison,
+    contest,
+    contestants,
+    dialects,
+    measure,
+    publish,
+    translation,
+    waits,
+)
 from benchmarks.canned import CHUNKS, canned
 from benchmarks.chart import Bar, Chart, chart_of
 from benchmarks.chart_svg import svg
@@ -39,9 +49,10 @@ def test_canned_openai_answers_are_whole(server):
     client._client.close()
 
 
-@pytest.mark.parametrize("base", ["Claude", "Gemini"])
+@pytest.mark.parametrize("base", ["Claude", "Gemini", "Responses", "OllamaHttpx"])
 def test_canned_answers_of_the_other_wires_are_whole(server, base):
-    client = getattr(clients, base)(f"{server}/0/0/v1beta")
+    path = "" if base == "OllamaHttpx" else "/v1beta"
+    client = getattr(clients, base)(f"{server}/0/0{path}")
     assert client.ask() == "All is well here."
     assert [text for text in client.stream() if text] == ["word "] * CHUNKS
     client._client.close()
@@ -54,6 +65,27 @@ def test_ours_reads_the_canned_wires(server, wire):
         "\nprint(ours.ask(), ''.join(ours.stream()))"
     )
     assert measure.fresh(asked) == f"All is well here. {'word ' * CHUNKS}".strip()
+
+
+@pytest.mark.parametrize("name", dialects.WIRES)
+def test_the_official_sdks_read_the_canned_wires(server, name):
+    wire = dialects.WIRES[name]
+    asked = (
+        "import warnings; warnings.simplefilter('ignore')\nfrom benchmarks.dialects import WIRES"
+        f"\nwire = WIRES[{name!r}]\nsdk = wire.sdk({server!r} + '/0/0' + wire.sdk_path)"
+        "\nprint(sdk.ask(), ''.join(sdk.stream()))"
+    )
+    assert measure.fresh(asked) == f"All is well here. {'word ' * CHUNKS}".strip()
+    assert wire.target(server)["api_base"].startswith(server)
+
+
+@pytest.mark.parametrize("name", translation.MODELS)
+def test_the_request_that_is_translated_comes_back_whole(name):
+    dialect, model = translation.MODELS[name]
+    written = dialect.write_request(translation.request(model))
+    read = dialect.read_request(written.body).request
+    assert len(read["tools"]) == translation.TOOLS
+    assert sum(m["role"] == "user" for m in read["messages"]) == translation.TURNS + 1
 
 
 def test_a_contestant_reads_the_canned_wire(server):

@@ -9,7 +9,10 @@ from benchmarks.soak import house, written
 from benchmarks.soak_calls import run
 from benchmarks.soak_watch import Sample, Slope, rows, sample
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 
 def samples(per_thousand=0.0, **last):

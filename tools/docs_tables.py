@@ -16,6 +16,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -40,6 +41,9 @@ from pilotlight.telemetry import names, words
 from pilotlight.vocabulary import residency_rules
 from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere, Fault, Rule
 from pilotlight.vocabulary.receipt import AttemptRecord, Receipt, SkipRecord
+
+sys.path.append(str(Path(__file__).resolve().parent))
+import dialect_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/*.md")
@@ -469,6 +473,10 @@ def _options() -> str:
     return "\n\n".join(parts)
 
 
+def _carried(caller: str) -> str:
+    return table(dialect_tables.heads(), dialect_tables.carried(caller))
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "configuration": lambda: _config_table(Config),
     "targets": lambda: _config_table(TargetConfig),
@@ -495,6 +503,20 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "residency": _residency,
     "commands": _commands_short,
     "options": _options,
+    **{
+        f"carried-{name}": partial(_carried, caller)
+        for name, caller in (
+            ("openai-chat", "OpenAI chat"),
+            ("openai-responses", "Responses"),
+            ("anthropic-messages", "Claude"),
+            ("gemini", "Gemini"),
+            ("ollama", "Ollama"),
+        )
+    },
+    "call-ids": lambda: table(("API", "takes", "made of"), dialect_tables.call_ids()),
+    "strict-rules": lambda: table(
+        ("API", "what has to be so", "source"), dialect_tables.strict_rules()
+    ),
 }
 
 if __name__ == "__main__":

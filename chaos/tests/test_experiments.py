@@ -16,6 +16,8 @@ from pilotlight_chaos.lab.current import is_built
 from pilotlight_chaos.lab.world import World
 from pilotlight_chaos.report.reading import told
 
+pytestmark = pytest.mark.processes
+
 FAST = ("07", "09", "10", "12", "13", "20", "21", "25", "31")
 MINE = """
 title: Mine

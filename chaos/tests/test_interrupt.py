@@ -21,6 +21,8 @@ from pilotlight_chaos.lab.traffic import Stream
 from pilotlight_chaos.lab.world import World
 from pilotlight_chaos.report.reading import told
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(autouse=True)
 def _heard():

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.processes
+
 HERE = Path(__file__).parent
 PLUGIN = "pilotlight_chaos.pytest_plugin"
 

@@ -110,6 +110,38 @@ class TestOpenAI:
         assert vectors[0] != vectors[1]
 
 
+class TestOpenAIResponses:
+    def test_plain(self, openai_client: openai.OpenAI) -> None:
+        said = openai_client.responses.create(model="gpt-4o", input="hi")
+        assert (said.output_text, said.status) == (TEXT, "completed")
+        assert said.usage.output_tokens == 5
+
+    def test_stream(self, openai_client: openai.OpenAI) -> None:
+        with openai_client.responses.stream(model="gpt-4o", input="hi") as stream:
+            pieces = [e.delta for e in stream if e.type == "response.output_text.delta"]
+            assert pieces == ["one ", "two ", "three ", "four ", "five"]
+            assert stream.get_final_response().output_text == TEXT
+
+    def test_tool(self, openai_client: openai.OpenAI) -> None:
+        tool = {"type": "function", **FUNCTION, "strict": False}
+        asked = {"model": "gpt-4o", "input": ASK, "tools": [tool]}
+        call = openai_client.responses.create(**asked).output[0]
+        assert (call.name, json.loads(call.arguments)) == ("weather", {"city": "Paris"})
+        with openai_client.responses.stream(**asked) as stream:
+            assert stream.get_final_response().output[0].arguments == call.arguments
+
+    def test_a_cut_answer_is_incomplete(self, openai_client: openai.OpenAI) -> None:
+        said = openai_client.responses.create(model="gpt-4o", input="hi", max_output_tokens=2)
+        assert (said.status, said.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+
+    def test_a_fault_of_openais_strikes_it_too(
+        self, server: ChaosServer, openai_client: openai.OpenAI
+    ) -> None:
+        server.fault("openai", "rate_limit")
+        with pytest.raises(openai.RateLimitError):
+            openai_client.responses.create(model="gpt-4o", input="hi")
+
+
 class TestAnthropic:
     def test_plain(self, claude: anthropic.Anthropic) -> None:
         reply = claude.messages.create(model="claude-x", max_tokens=50, messages=ASK)

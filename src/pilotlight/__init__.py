@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         embedding,
         image_generation,
     )
+    from pilotlight.doors.guard.guard import guard
     from pilotlight.errors import (
         AllTargetsFailed,
         CircuitOpen,
@@ -95,6 +96,7 @@ _HOMES = {
     "current_target": "providers.attempt_target",
     "embedding": "doors.dropin",
     "failover": "doors.decorator",
+    "guard": "doors.guard.guard",
     "image_generation": "doors.dropin",
     "listeners": "events",
     "load": "app",
@@ -137,6 +139,7 @@ __all__ = [
     "current_target",
     "embedding",
     "failover",
+    "guard",
     "image_generation",
     "listeners",
     "load",

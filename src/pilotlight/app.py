@@ -22,12 +22,13 @@ from pilotlight.core.flow.failover import Policy
 from pilotlight.core.fork import GATE
 from pilotlight.core.health.lifecycle import Notice
 from pilotlight.core.recent import Recent
-from pilotlight.core.target import Checked, Target, able
+from pilotlight.core.target import Checked, Target
 from pilotlight.errors import ConfigError
 from pilotlight.privacy.residency import refusing_rule, unwatched
 from pilotlight.providers.abilities import lacks
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.factory import provider_for
+from pilotlight.providers.relay.spoken import is_relayed, unable_of
 from pilotlight.registry import REGISTRY, Endpoint, Registry
 from pilotlight.routes.answer import Answer
 from pilotlight.routes.route import Route
@@ -311,14 +312,17 @@ class Pilotlight:
             retry=retry,
             time_reserve=config.time_reserve,
             lacks=lacks(connection, config.abilities, lambda: health.lacks),
-            unable=getattr(provider, "unable", able),
+            unable=unable_of(provider),
             window=lambda: connection.window(health.window),
             care=config.care(),
             room=lambda options: connection.room(options, health.window),
             base_url=connection.base_url,
             # Whoever gives a model's `first_token` knows how long it may think unheard.
-            gathers=lambda call, even_so: connection.streamable.suits(
-                call, even_so or "first_token" in config.timeout.model_fields_set
+            gathers=lambda call, even_so: (
+                (even_so or not is_relayed(provider, call))
+                and connection.streamable.suits(
+                    call, even_so or "first_token" in config.timeout.model_fields_set
+                )
             ),
             space=None if config.space is None else self.registry.space(config.space),
         )

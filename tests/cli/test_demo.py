@@ -11,6 +11,8 @@ from pilotlight.cli.demo.notes import CallNote, Transition
 from pilotlight.cli.demo.play import Script
 from pilotlight.cli.demo.tally import tally
 
+pytestmark = pytest.mark.processes
+
 
 def test_plays_and_reports(run, folder):
     result = run("demo", "--seconds", "6", "--simulate", "--report", "demo.html")

@@ -54,12 +54,14 @@ class BreakerMachine(RuleBasedStateMachine):
         self.good_trials = 0
         self.in_place: list[Out] = []
         self.lease_ends = 0.0
+        self.late = 0.0  # seconds for which the trial had waited for a call
         self.dear = 0  # failures in a row that opened it and made a caller wait
 
     # The model.
 
     def move(self, state: str) -> None:
         assert (self.now, state) in LEGAL or (self.now, state) == ("open", "open")
+        self.late = max(0.0, self.clock() - self.until) if state == "half-open" else 0.0
         self.now = state
         self.epoch += 1
         self.seen, self.in_place, self.good_trials, self.lease_ends = [], [], 0, 0.0
@@ -79,7 +81,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if seconds is None:
             dear = 16 * cost > RESET
             seconds = min(16 * cost * 2**self.dear if dear else RESET, 4 * RESET)
-            seconds = max(seconds - cost, seconds / 2)
+            seconds = max(seconds - cost - (0.0 if dear else self.late), seconds / 2)
             self.dear = self.dear + 1 if dear else 0
         self.move("open")
         self.until, self.reason = self.clock() + seconds, reason
@@ -187,6 +189,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([None, 2.0]))
     def trip_from_outside(self, seconds: float | None) -> None:
         self.breaker.trip("health_check", seconds)
+        self.late = 0.0
         self.open_for(seconds, "health_check")
 
     @precondition(lambda self: self.out)

@@ -198,8 +198,33 @@ def test_breaks_have_jitter_and_are_never_longer_than_was_said():
     for _ in range(200):
         guard.trip("failure_rate")
         found.add(round(guard.retry_after, 3))
-    assert min(found) >= 15.0 and max(found) <= 16.0
-    assert len(found) > 100 and max(found) - min(found) > 0.9
+    assert min(found) >= 16.0 * 11 / 12 and max(found) <= 16.0
+    assert len(found) > 100 and max(found) - min(found) > 1.2
+
+
+@pytest.mark.parametrize(("late", "left"), [(0.0, 16.0), (3.0, 13.0), (8.0, 8.0), (900.0, 8.0)])
+def test_a_trial_that_came_late_and_failed_fast_is_soon_tried_again(clock, late, left):
+    guard = opened(clock, reset_timeout=16.0)
+    clock.advance(16.0 + late)
+    guard.acquire().failure()
+    assert guard.retry_after == left
+
+
+def test_a_late_trial_that_made_its_caller_wait_is_not(clock):
+    guard = opened(clock, reset_timeout=16.0)
+    clock.advance(16.0 + 7.0)
+    permit = guard.acquire()
+    clock.advance(2.0)
+    permit.failure()
+    assert guard.retry_after == 2.0 * 16 - 2.0
+
+
+def test_who_trips_it_from_outside_has_tried_nothing(clock):
+    guard = opened(clock, reset_timeout=16.0)
+    clock.advance(16.0 + 7.0)
+    guard.acquire().release()
+    guard.trip("health_check")
+    assert guard.retry_after == 16.0
 
 
 def test_a_time_that_was_named_has_none(clock):

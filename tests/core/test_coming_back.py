@@ -151,7 +151,7 @@ def test_a_model_that_is_well_but_slow_passes_one_of_its_trials(slow, usual, str
 
 def course(kind: str, stream: bool, length: float, seed: int) -> tuple[World, float]:
     world = World(seed)
-    gpt = world.provider("gpt", Model(lognormal(1.0)), [Outage(30.0, 30.0 + length, kind)])
+    gpt = world.provider("gpt", Model(lognormal(1.0, 0.3)), [Outage(30.0, 30.0 + length, kind)])
     local = world.provider("local", Model(lognormal(0.2)))
     world.every(BEAT, [gpt, local], stream=stream)
     world.run(30.0 + length + 90.0)

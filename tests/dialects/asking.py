@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
     lambda said: bool(said.strip())

@@ -148,7 +148,11 @@ def test_what_anthropic_said_goes_back_to_it_as_it_came(message):
     sent = body([*HI, said, *results, {"role": "user", "content": "go on"}], tools=TOOLS)
     turns = [turn["content"] for turn in sent["messages"] if turn["role"] == "assistant"]
     whole = "provider_specific_fields" in said
-    assert sum(turns, []) == (message["content"] if whole else _merged(message["content"]))
+    came = message["content"] if whole else _merged(message["content"])
+    came = [block for block in came if block.get("text") != ""]  # the API takes no empty one
+    while came and "thinking" in came[-1]["type"]:
+        came.pop()  # a turn may not end with one
+    assert sum(turns, []) == came
 
 
 def _merged(blocks: list[Any]) -> list[Any]:
@@ -174,7 +178,7 @@ def test_an_error_in_the_middle_of_a_stream_is_no_end():
 
 @given(conversations(), st.sampled_from(MODELS))
 def test_a_conversation_is_one_that_anthropic_takes(messages, model):
-    strict.anthropic(body(messages, model, tools=TOOLS))
+    strict.taken("anthropic", body(messages, model, tools=TOOLS), model)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -199,7 +203,8 @@ def test_thought_has_room_and_stands_in_nobodys_way(model, effort, limit, choice
     thinking = sent.get("thinking", {})
     assert sent["max_tokens"] == (limit or sent["max_tokens"])
     if thinking:
-        assert sent.get("tool_choice", {}).get("type") not in ("any", "tool")
+        forced = sent.get("tool_choice", {}).get("type") in ("any", "tool")
+        assert not forced or (thinking["type"] == "adaptive" and "-4-6" in model)
         assert "temperature" not in sent
     if "budget_tokens" in thinking:
         assert 1024 <= thinking["budget_tokens"] < sent["max_tokens"]

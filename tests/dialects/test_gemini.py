@@ -175,7 +175,7 @@ def test_an_error_in_the_middle_of_a_stream_is_no_end():
 
 @given(conversations(), st.sampled_from(MODELS))
 def test_a_conversation_is_one_that_gemini_takes(messages, model):
-    strict.gemini(body(messages, model, tools=TOOLS), signed=model >= "gemini-3")
+    strict.taken("gemini", body(messages, model, tools=TOOLS), model)
 
 
 @pytest.mark.parametrize("model", MODELS)

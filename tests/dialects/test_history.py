@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import strict
-from asking import IDS, TOOLS, WORDS, conversations
-from hypothesis import given, settings
+from asking import HI, IDS, PARTS, SYSTEM, TOOLS, USER, WORDS, conversations
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from saying import ASKED, recorded
 
@@ -25,6 +25,8 @@ from pilotlight.dialects.history import (
     fit,
     tool_name,
 )
+from pilotlight_chaos.seals import seal
+from pilotlight_chaos.strict import broken_rule
 
 RULES = {
     "anthropic": ANTHROPIC_IDS, "openai": OPENAI_IDS, "mistral": MISTRAL_IDS, "any": ANY_IDS,
@@ -83,141 +85,196 @@ def test_whatever_is_missing_each_call_has_a_result_and_each_result_a_call(messa
 # Failing over at every turn.
 
 
+NAMES = st.sampled_from(["look", "mcp.files:read", "x" * 90, "find-it"])
+
+FITTING = NAMES.filter(lambda name: "." not in name)
+
+
 def of_anthropic(draw: Any) -> Any:
     blocks: list[Any] = []
     if draw(st.booleans()):
-        blocks.append({"type": "thinking", "thinking": draw(WORDS), "signature": "anthropic-s"})
+        thought = draw(WORDS)
+        sealed = seal("anthropic", thought)
+        blocks.append({"type": "thinking", "thinking": thought, "signature": sealed})
     if draw(st.booleans()):
-        blocks.append(
-            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
-        )
-        blocks.append(
-            {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
-        )
-    blocks.append({"type": "text", "text": draw(WORDS)})
-    for number in range(draw(st.integers(0, 2))):
-        blocks.append(
-            {"type": "tool_use", "id": f"toolu_{number}", "name": "look", "input": {"a": 1}}
-        )
+        blocks.append({"type": "redacted_thinking", "data": seal("anthropic", "redacted")})
+    if draw(st.booleans()):
+        page = {
+            "type": "web_search_result",
+            "url": "u",
+            "title": "t",
+            "encrypted_content": seal("anthropic", "u"),
+        }
+        blocks += [
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+            {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [page]},
+        ]
+    blocks += [
+        {"type": "text", "text": draw(WORDS | st.just(""))} for _ in range(draw(st.integers(0, 2)))
+    ]
+    blocks += [
+        {"type": "tool_use", "id": f"toolu_{number}", "name": draw(FITTING), "input": {"a": 1}}
+        for number in range(draw(st.integers(0, 2)))
+    ]
     return anthropic_messages.read_answer({"content": blocks, "stop_reason": "end_turn"}, ASKED)
 
 
 def of_gemini(draw: Any) -> Any:
-    parts: list[Any] = [{"text": draw(WORDS)}]
+    parts: list[Any] = []
     if draw(st.booleans()):
-        parts[0]["thoughtSignature"] = "gemini-s"
+        parts.append({"text": draw(WORDS), "thought": True})
+    if draw(st.booleans()):
+        parts.append({"text": draw(WORDS)})
+        if draw(st.booleans()):
+            parts[-1]["thoughtSignature"] = seal("gemini", "text")
     for number in range(draw(st.integers(0, 2))):
-        call: Any = {"functionCall": {"name": "look", "args": {"a": 1}}}
+        name = draw(st.sampled_from(["look", "mcp.files:read"]))
+        call: Any = {"functionCall": {"name": name, "args": {"a": 1}}}
         if draw(st.booleans()):
             call["functionCall"]["id"] = f"g{number}"
-        parts.append(call if number else {**call, "thoughtSignature": "gemini-t"})
-    return gemini.read_answer(
-        {"responseId": "r", "candidates": [{"content": {"parts": parts}}]}, ASKED
-    )
+        signature = {} if number else {"thoughtSignature": seal("gemini", name)}
+        parts.append(call | signature)
+    said = {"responseId": "r", "candidates": [{"content": {"parts": parts}}]}
+    return gemini.read_answer(said, ASKED)
 
 
 def of_openai(draw: Any) -> Any:
-    message: Any = {"role": "assistant", "content": draw(WORDS), "reasoning_content": draw(WORDS)}
+    message: Any = {"role": "assistant", "content": draw(WORDS | st.none())}
     if draw(st.booleans()):
-        call = {
-            "id": draw(IDS),
+        message["reasoning_content"] = draw(WORDS)
+    calls = [
+        {
+            "id": each,
             "type": "function",
-            "function": {"name": "look", "arguments": "{}"},
+            "function": {"name": draw(NAMES), "arguments": draw(GIVEN)},
         }
-        message["tool_calls"] = [call]
+        for each in draw(st.lists(IDS, max_size=3, unique=True))
+    ]
+    if calls:
+        message["tool_calls"] = calls
+    elif draw(st.booleans()):
+        message |= {"content": None, "refusal": draw(WORDS)}
     return openai_chat.read_answer({"choices": [{"index": 0, "message": message}]}, ASKED)
+
+
+# A model's arguments are not always JSON, or an object.
+GIVEN = st.sampled_from(['{"a": 1}', "{}", "", "[1]", '{"a": '])
 
 
 def of_responses(draw: Any) -> Any:
     items: list[Any] = []
-    if draw(st.booleans()):
+    for number in range(draw(st.integers(0, 2))):
         summary = [{"type": "summary_text", "text": draw(WORDS)}]
-        items.append(
-            {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": "openai-s"}
-        )
-    items.append({"type": "message", "content": [{"type": "output_text", "text": draw(WORDS)}]})
+        named = f"rs_{number}"
+        thought = {"type": "reasoning", "id": named, "summary": summary, "status": None}
+        sealed = {"encrypted_content": seal("openai", named)} if draw(st.booleans()) else {}
+        items.append(thought | sealed)
+        if draw(st.booleans()):
+            items.append({"type": "web_search_call", "id": "ws_1", "status": "completed"})
     if draw(st.booleans()):
-        items.append(
-            {
-                "type": "function_call",
-                "id": "fc_1",
-                "call_id": "call_1",
-                "name": "look",
-                "arguments": "{}",
-            }
-        )
+        said = [{"type": "output_text", "text": draw(WORDS)}]
+        items.append({"type": "message", "role": "assistant", "id": "msg_1", "content": said})
+    for number in range(draw(st.integers(0, 2))):
+        call = {"call_id": f"call_{number}", "name": "look", "arguments": draw(GIVEN)}
+        items.append({"type": "function_call", "id": f"fc_{number}", **call})
     return openai_responses.read_answer({"status": "completed", "output": items}, ASKED)
 
 
-def to_responses(messages: Any) -> Any:
-    written = openai_responses.write_request(
-        {"model": "gpt-5", "messages": messages, "tools": TOOLS}
-    )
-    strict.responses(written.body)
-    return written
+def of_ollama(draw: Any) -> Any:
+    message: Any = {"role": "assistant", "content": draw(WORDS | st.just(""))}
+    if draw(st.booleans()):
+        message["thinking"] = draw(WORDS)
+    message["tool_calls"] = [
+        {"function": {"name": draw(NAMES), "arguments": {"a": 1}}}
+        for _ in range(draw(st.integers(0, 2)))
+    ]
+    return ollama.read_answer({"message": message, "done": True, "done_reason": "stop"}, ASKED)
 
 
-def to_anthropic(messages: Any) -> Any:
-    written = anthropic_messages.write_request(
-        {"model": "claude-sonnet-4-5", "messages": messages, "tools": TOOLS}
-    )
-    strict.anthropic(written.body)
-    return written
+def to(api: str, dialect: Any, model: str, **options: Any) -> Any:
+    """Return what writes a conversation for an API, and has it judged by the API's stand-in."""
+
+    def write(messages: Any, **more: Any) -> Any:
+        asked = {"model": model, "messages": messages, "tools": TOOLS, **options, **more}
+        written = dialect.write_request(asked)
+        strict.taken(api, written.body, model)
+        return written
+
+    return write
 
 
-def to_gemini(messages: Any) -> Any:
-    written = gemini.write_request({"model": "gemini-3-pro", "messages": messages, "tools": TOOLS})
-    strict.gemini(written.body)
-    return written
-
-
-def to_openai(messages: Any) -> Any:
-    written = openai_chat.write_request({"model": "gpt-4o", "messages": messages, "tools": TOOLS})
-    strict.openai(written.body)
-    return written
-
-
-def to_ollama(messages: Any) -> Any:
-    written = ollama.write_request({"model": "m", "messages": messages, "tools": TOOLS})
-    strict.ollama(written.body)
-    return written
-
-
-def to_mistral(messages: Any) -> Any:
+def to_mistral(messages: Any, **more: Any) -> Any:
     manner = openai_chat.MANNERS["mistral"]
-    written = openai_chat.write_request({"model": "m", "messages": messages}, manner)
-    strict.openai(written.body, "[a-zA-Z0-9]{9}")
+    written = openai_chat.write_request({"model": "m", "messages": messages, **more}, manner)
+    strict.mistral(written.body)
     return written
 
 
 AUTHORS = {
-    "anthropic": of_anthropic,
-    "gemini": of_gemini,
-    "openai": of_openai,
-    "responses": of_responses,
-}
-DESTINATIONS = {
-    "anthropic": to_anthropic, "gemini": to_gemini, "openai": to_openai, "mistral": to_mistral,
-    "responses": to_responses,
-    "ollama": to_ollama,
+    "anthropic": of_anthropic, "gemini": of_gemini, "openai": of_openai,
+    "responses": of_responses, "ollama": of_ollama,
 }  # fmt: skip
-SEALS = {"anthropic": "anthropic-s", "gemini": "gemini-", "responses": "openai-s"}
+THINK = {"reasoning_effort": "medium"}
+DESTINATIONS = {
+    "anthropic": to("anthropic", anthropic_messages, "claude-sonnet-4-5", **THINK),
+    "anthropic, new": to("anthropic", anthropic_messages, "claude-opus-4-8", **THINK),
+    "gemini": to("gemini", gemini, "gemini-3-pro", **THINK),
+    "gemini, old": to("gemini", gemini, "gemini-2.5-flash"),
+    "openai": to("openai", openai_chat, "gpt-4o"),
+    "openai, new": to("openai", openai_chat, "gpt-5", **THINK),
+    "responses": to("openai-responses", openai_responses, "gpt-5", **THINK),
+    "responses, old": to("openai-responses", openai_responses, "gpt-4o"),
+    "ollama": to("ollama", ollama, "m"),
+    "mistral": to_mistral,
+}
+# How the seals of the stand-ins begin, by who made them.
+SEALS = {"anthropic": "YW50aHJvcGlj", "gemini": "Z2VtaW5p", "responses": "b3BlbmFp"}
 
 
-@settings(max_examples=25)
+@st.composite
+def turns(draw: Any, author: str) -> Any:
+    """What an author's model says, and what the user and the tools say to it."""
+    said = AUTHORS[author](draw)["choices"][0]["message"]
+    results = [
+        {"role": "tool", "tool_call_id": call["id"], "content": draw(WORDS | PARTS | st.just(""))}
+        for call in draw(st.permutations(said.get("tool_calls", ())))
+    ]
+    return [json.loads(json.dumps(said)), *results]
+
+
+@settings(max_examples=40)
 @given(st.data())
 def test_thirty_turns_that_fail_over_at_every_turn_are_taken_each_time(data):
-    messages: list[Any] = [{"role": "system", "content": "be brief"}]
+    messages: list[Any] = data.draw(st.lists(SYSTEM, max_size=1))
     for _ in range(data.draw(st.integers(1, 30))):
-        messages.append({"role": "user", "content": data.draw(WORDS)})
-        author = data.draw(st.sampled_from(sorted(AUTHORS)))
-        said = AUTHORS[author](data.draw)["choices"][0]["message"]
-        messages.append(json.loads(json.dumps(said)))
-        for call in said.get("tool_calls", ()):
-            messages.append({"role": "tool", "tool_call_id": call["id"], "content": "done"})
+        messages += data.draw(st.lists(USER | SYSTEM, max_size=2))
+        messages += data.draw(turns(data.draw(st.sampled_from(sorted(AUTHORS)))))
         before = copy.deepcopy(messages)
-        DESTINATIONS[data.draw(st.sampled_from(sorted(DESTINATIONS)))](messages)
+        if any(each["role"] != "assistant" or each.get("content") for each in messages):
+            DESTINATIONS[data.draw(st.sampled_from(sorted(DESTINATIONS)))]([*messages, *HI])
         assert messages == before
+
+
+FORCED = {"tool_choice": "required"}
+NAMED = {"tool_choice": {"type": "function", "function": {"name": "look"}}}
+
+
+@pytest.mark.parametrize("author", AUTHORS)
+@pytest.mark.parametrize("destination", DESTINATIONS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_every_api_takes_what_every_other_has_said(author, destination, data):
+    """Whether the user has spoken first or last, a tool is forced, or nobody has said a word."""
+    messages = data.draw(st.lists(SYSTEM | USER, max_size=2))
+    messages += data.draw(turns(author))
+    messages += data.draw(st.lists(USER, max_size=2) | turns(author))
+    options = data.draw(st.sampled_from([{}, FORCED, NAMED, {"tools": None}]))
+    if destination == "mistral":
+        options = {}
+    try:
+        DESTINATIONS[destination](messages, **options)
+    except Unable as unable:  # an empty conversation has nothing to fail over with
+        assert str(unable) == "no message says anything"
 
 
 @pytest.mark.parametrize("author", AUTHORS)
@@ -226,32 +283,27 @@ def test_thirty_turns_that_fail_over_at_every_turn_are_taken_each_time(data):
 def test_what_is_sealed_goes_to_its_own_vendor_and_is_named_where_it_can_not(
     author, destination, data
 ):
-    said = AUTHORS[author](data.draw)["choices"][0]["message"]
-    results = [
-        {"role": "tool", "tool_call_id": call["id"], "content": "done"}
-        for call in said.get("tool_calls", ())
-    ]
-    messages = [
-        {"role": "user", "content": "hi"},
-        said,
-        *results,
-        {"role": "user", "content": "on"},
-    ]
-    written = DESTINATIONS[destination](messages)
+    said, *results = data.draw(turns(author))
+    assume(said.get("content") or said.get("tool_calls"))
+    if said.get("provider_specific_fields", {}).get("responses_items"):
+        return  # thoughts without a seal, or that led to nothing, stay behind: see the dialect's own
+    written = DESTINATIONS[destination]([*HI, said, *results, *HI])
     sent, came = json.dumps(written.body), json.dumps(said)
-    for vendor, seal in SEALS.items():
-        if seal in came:
-            assert (seal in sent) == (vendor == destination)
-            named = "reasoning" in written.lost
-            if destination == "ollama":  # it takes the words of a thought, which nothing seals
-                thoughts = [each.get("thinking") for each in written.body["messages"]]
-                assert named or said["reasoning_content"] in thoughts
-            else:
-                assert named == (vendor != destination)
+    home = destination.split(",")[0] == author
+    for vendor, mark in SEALS.items():
+        if mark in came and home:
+            assert mark in sent
+        elif mark in came:
+            assert mark not in sent
+            named = {"reasoning", "server_tool:web_search"} & set(written.lost)
+            thoughts = [each.get("thinking") for each in written.body.get("messages", ())]
+            assert named or said["reasoning_content"] in thoughts  # Ollama takes the words of one
+        else:
+            assert mark not in sent
     searched = "srvtoolu" in came
-    assert ("server_tool:web_search" in written.lost) == (searched and destination != author)
-    assert ("srvtoolu" in sent) == (searched and destination == author)
-    if author == "openai":
+    assert ("server_tool:web_search" in written.lost) == (searched and not home)
+    assert ("srvtoolu" in sent) == (searched and home)
+    if author in ("openai", "ollama") and said.get("reasoning_content"):
         assert ("reasoning" in written.lost) == (destination != "ollama")
 
 
@@ -264,7 +316,7 @@ def test_the_pictures_of_a_tools_result_are_shown_to_openai_by_the_user():
         {"role": "tool", "tool_call_id": "c1", "content": [image]},
         {"role": "tool", "tool_call_id": "c2", "content": "done"},
     ]
-    sent = to_openai(messages).body["messages"]
+    sent = DESTINATIONS["openai"](messages).body["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool", "user"]
     assert sent[-1]["content"] == [image]
 
@@ -273,8 +325,29 @@ CALLERS = {
     "anthropic": ("anthropic", "chats", "chat", anthropic_messages),
     "gemini": ("gemini", "chats", "chat", gemini),
     "openai": ("openai", "chats", "chat", openai_chat),
-    "responses": ("openai", "responses", "/responses", openai_responses),
+    "openai-responses": ("openai", "responses", "/responses", openai_responses),
 }
+HOMES = ("api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com")
+# What was sealed by the real vendor, the stand-ins don't know.
+SEALED = re.compile("signature|encrypted content|encrypted_content|`data` in `redacted")
+
+
+def is_own_mistake(entry: Any, caller: str) -> bool:
+    """Tell a request that its caller's own API would refuse; other hosts take other things."""
+    broken = broken_rule(caller, entry["req"], _model(entry))
+    return broken is not None and not SEALED.search(broken.message)
+
+
+def _model(entry: Any) -> str:
+    return entry["req"].get("model") or entry["url"].rsplit("/", 1)[-1].split(":")[0]
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_stand_in_takes_what_the_real_api_took(caller):
+    wire, name, op, _ = CALLERS[caller]
+    for entry in recorded(wire, name, op):
+        if any(home in entry["url"] for home in HOMES):
+            assert not is_own_mistake(entry, caller), entry["id"]
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -284,45 +357,12 @@ def test_a_recorded_conversation_is_taken_by_every_other_api_or_can_not_be_told(
 ):
     wire, name, op, dialect = CALLERS[caller]
     for entry in recorded(wire, name, op):
+        if is_own_mistake(entry, caller):
+            continue
         try:
             messages = dialect.read_request(entry["req"]).request["messages"]
-            written = dialect_of(destination)(messages)
+            DESTINATIONS[destination](messages)
         except (Unable, Unreadable):
             continue
-        seal = f"\\1{OWNERS.get(caller, '')}\\2"
-        body = json.loads(_SEALS.sub(seal, json.dumps(written.body)))
-        try:
-            STRICT[destination](body)
         except AssertionError as refused:
-            raise AssertionError(entry["id"]) from refused
-
-
-def dialect_of(destination: str) -> Any:
-    write = {
-        "anthropic": lambda m: anthropic_messages.write_request(
-            {"model": "claude-sonnet-4-5", "messages": m}
-        ),
-        "gemini": lambda m: gemini.write_request({"model": "gemini-3-pro", "messages": m}),
-        "openai": lambda m: openai_chat.write_request({"model": "gpt-4o", "messages": m}),
-        "mistral": lambda m: openai_chat.write_request(
-            {"model": "m", "messages": m}, openai_chat.MANNERS["mistral"]
-        ),
-        "ollama": lambda m: ollama.write_request({"model": "m", "messages": m}),
-        "responses": lambda m: openai_responses.write_request({"model": "gpt-5", "messages": m}),
-    }
-    return write[destination]
-
-
-# Recorded seals, marked as their authors'.
-_SEALS = re.compile(
-    r'("(?:signature|thoughtSignature|encrypted_content)": ")(?!skip_thought)([^"])'
-)
-OWNERS = {"anthropic": "anthropic-", "gemini": "gemini-", "responses": "openai-"}
-STRICT = {
-    "anthropic": strict.anthropic,
-    "gemini": lambda body: strict.gemini(body, signed=False),
-    "openai": strict.openai,
-    "mistral": lambda body: strict.openai(body, "[a-zA-Z0-9]{9}", ["prefix"]),
-    "responses": strict.responses,
-    "ollama": strict.ollama,
-}
+            assert SEALED.search(str(refused)), entry["id"]

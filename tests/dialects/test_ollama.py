@@ -28,7 +28,7 @@ def written(messages: Any = HI, **options: Any) -> Any:
 
 @given(conversations())
 def test_a_conversation_is_one_that_ollama_takes(messages):
-    strict.ollama(written(messages, tools=TOOLS).body)
+    strict.taken("ollama", written(messages, tools=TOOLS).body)
 
 
 @given(conversations())

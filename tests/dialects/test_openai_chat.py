@@ -29,7 +29,7 @@ def written(
 @given(conversations())
 def test_what_came_from_nobody_else_goes_out_as_it_came(messages):
     first = written(messages, tools=TOOLS, stream_options={"include_usage": True})
-    strict.openai(first.body)
+    strict.taken("openai", first.body)
     again = dialect.write_request(first.body)
     assert again.body == first.body
     assert again.lost == ()
@@ -39,6 +39,10 @@ def test_what_came_from_nobody_else_goes_out_as_it_came(messages):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_each_option_changes_the_body_or_is_named_as_lost(name, model):
     bare = written(model=model, tools=TOOLS)
+    if name == "stop" and model in ("gpt-5-mini", "o3"):
+        with pytest.raises(Unable, match="no stop sequences"):
+            written(model=model, stop=OPTIONS[name])
+        return
     with_it = written(model=model, tools=TOOLS, **{name: OPTIONS[name]})
     assert set(with_it.lost) - set(bare.lost) or with_it.body != bare.body
 

@@ -167,8 +167,11 @@ def test_what_it_said_goes_back_to_it_as_it_came(response):
     said = dialect.read_answer(response, ASKED)["choices"][0]["message"]
     results = [{"role": "tool", "tool_call_id": each, "content": "done"} for each in seen]
     sent = written([*HI, said, *results, *HI], tools=TOOLS).body["input"]
+    came = response["output"]
+    while came and came[-1]["type"] == "reasoning":
+        came.pop()  # the API takes no thought that leads to nothing
     if "provider_specific_fields" in said:
-        assert sent[1 : 1 + len(response["output"])] == response["output"]
+        assert sent[1 : 1 + len(came)] == came
     outputs = [each["call_id"] for each in sent if each.get("type", "").endswith("_output")]
     assert outputs == seen
 
@@ -189,7 +192,7 @@ def test_a_failure_is_no_answer():
 
 @given(conversations())
 def test_a_conversation_is_one_that_it_takes(messages):
-    strict.responses(written(messages, tools=TOOLS).body)
+    strict.taken("openai-responses", written(messages, tools=TOOLS).body)
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-5-mini", "gpt-5.2"])
@@ -355,5 +358,12 @@ def test_a_recorded_request_is_read_and_written_as_it_was():
             [i["call_id"] for i in items if i["type"] == "function_call"] for items in (came, sent)
         ]
         assert ids[0] == ids[1], entry["id"]
-        reasons = [[i for i in items if i["type"] == "reasoning"] for items in (came, sent)]
+        reasons = [
+            [
+                {n: v for n, v in i.items() if n != "status"}
+                for i in items
+                if i["type"] == "reasoning"
+            ]
+            for items in (came, sent)
+        ]
         assert reasons[0] == reasons[1], entry["id"]

@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import FOREIGN
 from tests.docs.pages import ROOT, Block, blocks
 
+pytestmark = pytest.mark.processes
+
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 SHOWN = [block for block in blocks("text") if block.mark.startswith("output: ")]
 LINES = {

@@ -167,7 +167,7 @@ class TestTheTrialAfterFailedCalls:
         sham.answers |= {"ps": self.LIT, "chat": (500, {"error": "runner died"})}
         prober.run_once()
         assert breaker(worn).state.name == "open"
-        assert 15 <= breaker(worn).retry_after <= 16
+        assert 8 <= breaker(worn).retry_after <= 16
 
     def test_silence_is_no_verdict(self, prober, worn, sham):
         sham.answers |= {"ps": self.LIT, "chat": httpx.ReadTimeout("busy")}

@@ -14,6 +14,8 @@ import pytest
 
 from pilotlight_chaos import ChaosServer
 
+pytestmark = pytest.mark.processes
+
 PATIENCE = 60.0
 ROOT = Path(__file__).parents[2]
 

@@ -33,6 +33,8 @@ VALUES: Final[dict[str, Any]] = {
     "presence_penalty": 0.5, "frequency_penalty": 0.5, "parallel_tool_calls": False, "seed": 3,
     "max_completion_tokens": 9, "n": 2, "temperature": 0.5, "top_p": 0.5, "prompt_cache_key": "k",
 }  # fmt: skip
+# What an option says nothing without.
+BESIDE: Final[dict[str, Any]] = {"parallel_tool_calls": {"tools": [TOOL]}}
 
 
 def native(model: str, base: str | None = None) -> NativeProvider:
@@ -61,7 +63,7 @@ def test_each_is_asked_at_its_own_address_with_its_key(name: str) -> None:
 def test_an_option_is_sent_or_lost_by_name(name: str, option: str) -> None:
     """Nothing is dropped without a word, and nothing that a server refuses is sent."""
     manner = MANNERS[name]
-    body, asked = sent(f"{name}/some-model", {option: VALUES[option]})
+    body, asked = sent(f"{name}/some-model", {option: VALUES[option], **BESIDE.get(option, {})})
     called = manner.names.get(option, option)
     assert (body.get(called) == VALUES[option]) is (asked.lost == ())
     assert asked.lost in ((), (option,), (called,))
@@ -75,7 +77,7 @@ def test_an_option_is_sent_or_lost_by_name(name: str, option: str) -> None:
 def test_a_server_of_ones_own_is_sent_whatever_there_is(option: str) -> None:
     value = VALUES.get(option, 1)
     for model in ("openai/mine", "hosted_vllm/mine", "lm_studio/mine", "llamafile/mine"):
-        body, asked = sent(model, {option: value}, "http://vllm.lan/v1")
+        body, asked = sent(model, {option: value, **BESIDE.get(option, {})}, "http://vllm.lan/v1")
         assert (body[option], asked.lost) == (value, ())
 
 

@@ -31,6 +31,8 @@ from tests.residency.calls import WAYS
 from tests.residency.guard import ANSWER, KEY, MESSAGES, PROMPT, watched, writing
 from tests.residency.test_residency import CLOCKS, FAULTS, HOOKS, SAID, calls_at_home
 
+pytestmark = pytest.mark.processes
+
 HOSTED = "hosted.example"
 QUICK = Timeouts(connect=2.0, first_token=None, between_tokens=None, total=0.3)
 LOCAL, ABSENT = "llama3.2:3b", "mistral:latest"

@@ -15,7 +15,7 @@ KEY = "endpoint"
 class Process:
     def __init__(self, clock, board, policy=CALM, key=KEY, wake=None) -> None:
         self.board = board
-        breaker = Breaker("gpt", policy, clock=clock)
+        breaker = Breaker("gpt", policy, clock=clock, chance=lambda: 0.5)
         self.health = Health(breaker, RetryBudget(0.2, 3))
         self.breaker = breaker
         self.fleet = Fleet(lambda: self.board, chance=lambda: 0.5)

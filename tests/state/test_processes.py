@@ -18,6 +18,8 @@ from pilotlight.state.drill_board import DrillBoard
 from pilotlight.state.url import parse_state
 from pilotlight_chaos import ChaosServer
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[2]
 WORKERS = 4
 MINIMUM_CALLS, BREAK = 5, 0.5  # as the worker configures them

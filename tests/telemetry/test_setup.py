@@ -13,6 +13,8 @@ from pilotlight.config.schema import parse
 from pilotlight.errors import ConfigError
 from tests.telemetry.collector import Collector, run
 
+pytestmark = pytest.mark.processes
+
 otlp = pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 pytest.importorskip("opentelemetry.exporter.prometheus")
 

@@ -8,6 +8,8 @@ Owns the rules of the scripted model:
   With `eager_tools` the user need not mention it.
 * JSON when a response format asks for it: a value made up from the schema.
 * The answer is cut at the token limit, with finish "length".
+* A `lifelike` model thinks before it speaks where it is asked to, and searches the web with its
+  vendor's own tool when the user speaks of a search.
 
 Tokens: a completion token is one streamed piece (a word with the space after it); a prompt token
 is four characters, plus four tokens a message, as estimators commonly reckon.
@@ -30,6 +32,7 @@ ANY_JSON: Json = {  # what a request for "some JSON" gets, having named no schem
     "type": "object",
     "properties": {"answer": {"type": "string"}, "ok": {"type": "boolean"}},
 }
+THINKING = "The user wants an answer. "
 _ids = itertools.count(1)
 
 
@@ -78,6 +81,8 @@ class Ask:
     max_tokens: int | None = None
     variant: str = ""  # which of a dialect's endpoints, where answers differ
     openai: bool = False  # put to Ollama in OpenAI's shape, which can say less
+    thinks: bool = False  # thoughts are asked for, and are to be shown or sealed
+    searches: bool = False  # the vendor's own search is among the tools
 
     @property
     def last_user_text(self) -> str:
@@ -101,6 +106,7 @@ class Answer:
     finish: Finish | None  # None: the terminal signal is withheld
     prompt_tokens: int
     thinking: str = ""
+    searched: str = ""  # what the vendor's own search was asked for; empty: it was not used
     load_seconds: float = 0.0  # of a local model
     extra: Json = field(default_factory=dict)  # what a stub adds to every object of an answer
 
@@ -113,15 +119,20 @@ class Answer:
         return len(self.pieces) + sum(count_tokens(json.dumps(c.arguments)) for c in self.calls)
 
 
-def answer(ask: Ask, reply: str | Replier | None, *, eager_tools: bool = False) -> Answer:
+def answer(
+    ask: Ask, reply: str | Replier | None, *, eager_tools: bool = False, lifelike: bool = False
+) -> Answer:
     """Say what the scripted model answers; deterministic but for the ids of tool calls."""
     calls = tuple(_tool_calls(ask, eager_tools))
+    thinking = THINKING if lifelike and ask.thinks else ""
+    searches = lifelike and ask.searches and "search" in ask.last_user_text.lower()
+    searched = ask.last_user_text[:100] if searches else ""
     text = "" if calls else _text(ask, reply)
     pieces = tuple(split(text))
     finish: Finish = "tool" if calls else "stop"
     if ask.max_tokens is not None and len(pieces) > ask.max_tokens:
         pieces, finish = pieces[: ask.max_tokens], "length"
-    return Answer(ask.model, pieces, calls, finish, ask.prompt_tokens)
+    return Answer(ask.model, pieces, calls, finish, ask.prompt_tokens, thinking, searched)
 
 
 def _text(ask: Ask, reply: str | Replier | None) -> str:

@@ -58,6 +58,7 @@ def _serve(options: argparse.Namespace) -> int:
         reply=options.reply,
         latency=options.latency,
         token_latency=options.token_latency,
+        strict=options.strict,
         seed=options.seed,
     )
     try:
@@ -140,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--latency", type=_seconds, default=0.3, help="seconds to an answer (0.3)")
     serve.add_argument(
         "--token-latency", type=_seconds, default=0.03, help="seconds a token of it (0.03)"
+    )
+    serve.add_argument(
+        "--strict", action="store_true", help="refuse what the real API would refuse in a request"
     )
     serve.add_argument("--seed", type=int, default=0, help="of the dice for fault rates (0)")
     proxy = commands.add_parser("proxy", help="break the connections to a real endpoint")

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from .answers import Answer, Ask
+from .answers import THINKING, Answer, Ask
 from .book import Armed
 from .dialects.base import Refused, dumps
 from .dialects.ollama import done_only, read_body, timestamp
@@ -31,7 +31,6 @@ from .ollama_rules import check_capabilities, fit, keep_alive_of, setup_of
 from .runner import Setup
 from .wording import ollama as wording
 
-THINKING = "The user wants an answer. "
 NAME = re.compile(r"[\w.:/-]+")
 MODIFIED = "2026-11-01T08:00:00Z"
 

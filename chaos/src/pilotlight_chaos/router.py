@@ -16,7 +16,11 @@ GEMINI = re.compile(
 )
 OLLAMA_MODEL = re.compile(r"/api/(chat|generate|embed|embeddings)$")
 OLLAMA_SIDE = re.compile(r"/api/(version|status|tags|ps|show|pull|delete)$")
-OPENAI_OTHERS = {"embeddings": "/embeddings", "images": "/images/generations"}
+OPENAI_OTHERS = {
+    "embeddings": "/embeddings",
+    "images": "/images/generations",
+    "responses": "/responses",
+}
 LISTING = re.compile(r"/models(?:/(.+))?$")
 READ = ("GET", "HEAD")
 
@@ -35,7 +39,9 @@ class Place:
 
     @property
     def shape(self) -> str:
-        """Whose shapes are spoken: Ollama answers on `/v1` too, in OpenAI's."""
+        """Whose shapes are spoken: Ollama answers on `/v1` too, in OpenAI's, who has two."""
+        if self.variant == "responses":
+            return "openai-responses"
         ollama = self.dialect == "ollama" and self.path.startswith("/v1/")
         return "ollama-openai" if ollama else self.dialect
 

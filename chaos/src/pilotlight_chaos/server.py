@@ -43,6 +43,7 @@ class ChaosServer:
         pull_seconds: float = 0.0,
         max_queue: int = 512,
         cloud_disabled: bool = False,
+        strict: bool = False,
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -57,6 +58,7 @@ class ChaosServer:
             pull_seconds=pull_seconds,
             max_queue=max_queue,
             cloud_disabled=cloud_disabled,
+            strict=strict,
             seed=seed,
             clock=clock,
         )

@@ -13,11 +13,20 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from . import panel
+from . import panel, strict
 from .answers import Ask, Replier, answer
 from .book import Drawn, FaultBook
 from .catalog import listing
-from .dialects import Anthropic, Dialect, Gemini, Ollama, OllamaOpenAI, OpenAI, Refused
+from .dialects import (
+    Anthropic,
+    Dialect,
+    Gemini,
+    Ollama,
+    OllamaOpenAI,
+    OpenAI,
+    OpenAIResponses,
+    Refused,
+)
 from .faults import Transfer
 from .faults.captive_portal import LOGIN_PATH
 from .faults.garbage import LOGIN_PAGE
@@ -31,6 +40,7 @@ from .state import Log, Outcome, RequestRecord, now
 DIALECTS: dict[str, Dialect] = {
     **{each.name: each for each in (OpenAI(), Anthropic(), Gemini(), Ollama())},
     "ollama-openai": OllamaOpenAI(),
+    "openai-responses": OpenAIResponses(),
 }
 
 
@@ -48,6 +58,7 @@ class Settings:
     pull_seconds: float = 0.0
     max_queue: int = 512
     cloud_disabled: bool = False
+    strict: bool = False  # refuse what the real API would, think and search where it would
     seed: int = 0
     clock: Callable[[], float] = time.monotonic  # of the faults' schedules, in seconds
 
@@ -137,7 +148,12 @@ class Service:
         line = await self._line(exchange, ask, self.settings.latency)
         if await self._struck(exchange, line):
             return
-        said = answer(ask, self.settings.reply, eager_tools=self.settings.eager_tools)
+        settings = self.settings
+        if settings.strict:  # who is down looks at nothing
+            strict.check(place.shape, place.variant, ask.body, ask.model)
+        said = answer(
+            ask, settings.reply, eager_tools=settings.eager_tools, lifelike=settings.strict
+        )
         record.said = said.text
         async with AsyncExitStack() as stack:
             if place.dialect == "ollama":

@@ -37,6 +37,35 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """Where the caller's own client would have sent a request, and with which headers.
+
+    `target` is the one that stands for this client on the route.
+    """
+
+    target: AskedTarget
+    url: str
+    headers: Mapping[str, str] = field(repr=False)  # with its key, without those of a connection
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A call as its caller has said it, in the JSON of an API (`pilotlight.dialects`).
+
+    A target that speaks the same dialect is sent `body` as it is, but for the model's name; any
+    other is asked by what the call says in OpenAI's shapes, which can't hold what is `lost`.
+    `headers` are those that belong to the dialect, such as `anthropic-beta`.
+    """
+
+    dialect: str
+    body: bytes = field(repr=False)
+    said: Mapping[str, Any] = field(repr=False)  # the body, read
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    lost: tuple[str, ...] = ()
+    home: Home | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """What the user asked for; never changed afterwards.
 
@@ -57,6 +86,7 @@ class Call:
     priority: Priority = "normal"  # in the queue of a target that is full
     operation: Operation = "chat"
     skip_broken: bool = False  # an event of a stream that can't be read is left out
+    original: Original | None = field(default=None, repr=False)  # None: made in OpenAI's shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +125,7 @@ class Facts:
     cached_tokens: int | None = None  # of those of the prompt
     reasoning_tokens: int | None = None  # of those of the answer
     lost: tuple[str, ...] = ()  # what of the call its API could not be told
+    relayed: bool = False  # it was asked in the caller's own words
     own: float = field(default=0.0, compare=False)  # seconds that this process took for itself
 
 

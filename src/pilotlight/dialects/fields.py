@@ -110,11 +110,16 @@ def present(**fields: Any) -> Json:
 
 def dumps(value: Any) -> str:
     """Return JSON as a tool's arguments are written: no spaces lost on it, no escapes."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def loads_object(said: str) -> Json | None:
     """Read a JSON object out of a text; None where it is none."""
+    if said.lstrip(" \t\n\r")[:1] != "{":
+        return None
     try:
         value = json.loads(said)
     except (ValueError, RecursionError):

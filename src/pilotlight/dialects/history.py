@@ -43,10 +43,12 @@ class IdRule:
     length: int = 24  # characters of the digest, at most 64
 
 
-# Sources: Anthropic's and OpenAI's refusals ("String should match pattern '^[a-zA-Z0-9_-]+$'",
-# "Expected a string with maximum length 64"), Mistral's ("a-z, A-Z, 0-9, with a length of 9").
+# Sources: Anthropic's and OpenAI's refusals ("String should match pattern '^[a-zA-Z0-9_-]+$'";
+# "Expected a string with maximum length 40" in chat completions, 64 in Responses), Mistral's
+# ("a-z, A-Z, 0-9, with a length of 9").
 ANTHROPIC_IDS: Final = IdRule(re.compile(r"[a-zA-Z0-9_-]{1,64}"), "toolu_")
-OPENAI_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,64}"))
+OPENAI_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,40}"))
+RESPONSES_IDS: Final = IdRule(re.compile(r"[\x21-\x7e]{1,64}"))
 MISTRAL_IDS: Final = IdRule(re.compile(r"[a-zA-Z0-9]{9}"), "", 9)
 ANY_IDS: Final = IdRule(re.compile(r"(?s).{1,512}"))
 
@@ -85,8 +87,11 @@ def fit(
                 found += _settled(waiting, turn, losses)
                 found.append(_as_words(message, place))
             continue
-        found += _settled(waiting, turn, losses)
-        found.append(_renamed(message, rule, seen, waiting, place))
+        if waiting:
+            found += _settled(waiting, turn, losses)
+        if message.get("tool_calls"):
+            message = _renamed(message, rule, seen, waiting, place)  # noqa: PLW2901
+        found.append(message)
     return found + _settled(waiting, turn, losses)
 
 
@@ -108,7 +113,7 @@ def _renamed(
     message: Json, rule: IdRule, seen: dict[str, int], waiting: dict[str, str], place: int
 ) -> Json:
     """Return a message whose calls have ids that fit, none of them twice in a conversation."""
-    if message["role"] != "assistant" or not message.get("tool_calls"):
+    if message["role"] != "assistant":
         return message
     calls = message["tool_calls"]
     if type(calls) is not list or not all(type(call) is dict for call in calls):
@@ -138,7 +143,7 @@ def own_form(message: Json, dialect: str) -> list[Json] | None:
 
 def lose_own(message: Json, dialect: str | None, losses: Losses) -> None:
     """Name what a message says in the own forms of other vendors than this one's."""
-    if message["role"] != "assistant":
+    if message["role"] != "assistant" or "provider_specific_fields" not in message:
         return
     kept = part(message, "provider_specific_fields")
     for name, key in OWN.items():
@@ -212,6 +217,11 @@ def arguments_of(call: Json, losses: Losses) -> Json:
         losses.add("tool_arguments")
         return {"arguments": given if type(given) is str else dumps(given)}
     return read
+
+
+# Source: OpenAI's refusals ("Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'",
+# "Expected a string with maximum length 64").
+OPENAI_NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def tool_name(given: str, fits: re.Pattern[str]) -> str:

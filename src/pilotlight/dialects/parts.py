@@ -38,6 +38,12 @@ class Medium:
         return self.url or f"data:{self.kind};base64,{self.data}"
 
 
+def plain_of(message: Json) -> str | None:
+    """Return the text of a message that says it, and has nothing else; None for any other."""
+    content = message.get("content") if len(message) == 2 else None
+    return content if type(content) is str else None
+
+
 def parts_of(message: Json, at: str) -> list[Json]:
     """Return the parts of a message's content, a plain text as one; raises Unable."""
     content = message.get("content")

@@ -146,6 +146,13 @@ def check_state(given: Json) -> None:
             raise Unable(f"{name}: what it names is kept at OpenAI; send the turns themselves")
 
 
+def check_cached(given: Json) -> None:
+    """Raise Unable for a call whose beginning is cached at Google, where it can't be read."""
+    for name in ("cachedContent", "cached_content"):
+        if given.get(name):
+            raise Unable(f"{name}: what it names is kept at Google; send the turns themselves")
+
+
 def check_waited(given: Json) -> None:
     """Raise Unable for a call whose answer would have to be fetched later."""
     if given.get("background"):

@@ -8,8 +8,36 @@ from typing import Any, Final
 from pilotlight.dialects.base import Json, Losses
 from pilotlight.dialects.fields import dumps
 
+
+def is_closed(schema: Any) -> bool:
+    """Tell whether OpenAI would hold an answer strictly to a schema.
+
+    It wants every object closed, and all that it has required; other APIs that constrain answers
+    do not.  Source: OpenAI's guide to structured outputs, "supported schemas".
+    """
+    if type(schema) is not dict:
+        return True
+    if schema.get("type") == "object":
+        required, properties = schema.get("required"), schema.get("properties") or {}
+        if schema.get("additionalProperties") is not False or type(properties) is not dict:
+            return False
+        if not properties.keys() <= set(required if type(required) is list else ()):
+            return False
+    return all(map(is_closed, _within(schema)))
+
+
+def _within(schema: Json) -> list[Any]:
+    found: list[Any] = [schema.get("items")]
+    for name in _MAPS:
+        found += value.values() if type(value := schema.get(name)) is dict else ()
+    for name in _LISTS:
+        found += value if type(value := schema.get(name)) is list else ()
+    return found
+
+
 _MAPS: Final = ("properties", "$defs", "definitions")  # of a name to a schema
 _LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems")
+_NESTED: Final = (dict, list)
 _SCHEMAS: Final = ("items", "additionalProperties")
 
 
@@ -32,7 +60,9 @@ def narrowed(
         elif name == "const" and not knows(name):
             found["enum"] = [value]
         elif knows(name):
-            found[name] = _inside(name, value, knows, losses, closed)
+            found[name] = (
+                value if type(value) not in _NESTED else _inside(name, value, knows, losses, closed)
+            )
         elif not _is_idle(name, value):
             losses.add(f"schema:{name}")
             notes.append(f"{name}: {dumps(value)}")
@@ -65,3 +95,29 @@ def _inside(
     if name in _LISTS and type(value) is list:
         return [of(inner) for inner in value]
     return of(value) if name in _SCHEMAS else value
+
+
+def objects_only(schema: Json) -> Json:
+    """Return the parameters of a tool in the words that Ollama's structs hold.
+
+    There the whole has one type, and a property is an object, where JSON Schema also has `true`.
+    The same object where nothing had to be changed.  Source: ollama/ollama#18051.
+    """
+    found = _plain_properties(schema)
+    return found if type(found.get("type", "")) is str else {**found, "type": "object"}
+
+
+def _plain_properties(schema: Json) -> Json:
+    found = schema
+    if type(properties := schema.get("properties")) is dict:
+        plain = {
+            name: _plain_properties(each) if type(each) is dict else {}
+            for name, each in properties.items()
+        }
+        if any(plain[name] is not each for name, each in properties.items()):
+            found = {**schema, "properties": plain}
+    elif properties is not None:
+        found = {name: value for name, value in schema.items() if name != "properties"}
+    if found.get("required") is not None and type(found["required"]) is not list:
+        found = {name: value for name, value in found.items() if name != "required"}
+    return found

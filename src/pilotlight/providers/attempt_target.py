@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ from pilotlight.wire.tap import Tap, current_tap, new_tap
 
 if TYPE_CHECKING:
     import httpx
+
+Transports = Callable[[Tap, bool], Any]
+"""Makes the transport of an attempt's HTTP clients; its second argument: for async code."""
 
 LOCAL_KEY = "ollama"  # the SDKs insist on a key, Ollama ignores it
 
@@ -52,8 +56,15 @@ class AttemptTarget:
     in seconds that this attempt may take (None: no limit).
     """
 
-    def __init__(self, connection: Connection, attempt: Attempt, asynchronous: bool) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        attempt: Attempt,
+        asynchronous: bool,
+        transports: Transports | None = None,
+    ) -> None:
         self._connection = connection
+        self._transports = transports
         self._asynchronous = asynchronous
         self._attempt = attempt
         self.tap: Tap = new_tap(connection.wire, attempt.timeouts)
@@ -86,13 +97,15 @@ class AttemptTarget:
 
     def http_client(self) -> httpx.Client:
         """Return an httpx client for this attempt; closing it is allowed and not needed."""
-        client: httpx.Client = self._pool().bound(self.tap)
+        own = self._transports and self._transports(self.tap, False)
+        client: httpx.Client = self._pool().bound(self.tap, own)
         self.tap.watched = True
         return client
 
     def ahttp_client(self) -> httpx.AsyncClient:
         """Return an async httpx client for this attempt."""
-        client: httpx.AsyncClient = self._pool().abound(self.tap)
+        own = self._transports and self._transports(self.tap, True)
+        client: httpx.AsyncClient = self._pool().abound(self.tap, own)
         self.tap.watched = True
         return client
 
@@ -100,8 +113,8 @@ class AttemptTarget:
     def litellm_kwargs(self) -> dict[str, Any]:
         """Everything `litellm.completion` or `acompletion` needs but the messages.
 
-        An Ollama model is asked through the server's own OpenAI door (`/v1`):
-        litellm's Ollama path would ask other hosts behind one's back.
+        An Ollama model is asked as an OpenAI-style server (`/v1`), which the target's HTTP client
+        turns into its own API: litellm's Ollama path would ask other hosts behind one's back.
         """
         from pilotlight.catalog.litellm_module import litellm
         from pilotlight.catalog.providers import NO_KEY_NEEDED

@@ -52,6 +52,7 @@ class Connection:
         else:
             self.base_url = self.given_base or known.base_url
         self.streamable = Streamable(self)
+        self.relays: dict[str, Any] = {}  # who asks it in a caller's own words, by the dialect
         self.training_context: int | None = None  # an Ollama model's, as a health check has found
         self.home: tuple[str, ...] | None = None  # the addresses of a local target besides loopback
         self._pool: Pool | None = None

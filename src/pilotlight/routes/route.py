@@ -16,7 +16,7 @@ from pilotlight.core.drills.schedule import GameDays
 from pilotlight.core.flow import drivers
 from pilotlight.core.flow.failover import CallContext, Policy, failover_flow
 from pilotlight.core.flow.recorder import CallRecorder
-from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Source
+from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Original, Source
 from pilotlight.core.requirements import needs, prompt_size_of
 from pilotlight.core.sendable import check_call
 from pilotlight.core.target import Target
@@ -233,21 +233,26 @@ class Route(Modalities):
         stream: bool = False,
         operation: Operation = "chat",
         check: Callable[[Any], None] | None = None,
+        policy: Policy | None = None,
+        original: Original | None = None,
     ) -> CallContext:
         """Check a call and put it on its way; the doors share this.
 
-        `check` raises InvalidCall for messages that are none of this operation.
+        `check` raises InvalidCall for messages that are none of this operation.  `original` is
+        what the caller has said in a dialect of its own, whose names are none of ours.
         """
         check = check or check_messages
         check(messages)
         check_call(messages, options, operation)
-        check_names(options)
+        if original is None:
+            check_names(options)
         check_kinds(options)
         finding = NOTHING
         if self.sensitive is not None and not is_private(private, self.private):
             finding = sense(self.sensitive, messages, check, self.clock)
             if finding.messages is not None:
                 messages = finding.messages
+                original = None  # its own words are not to be sent
                 check_call(messages, None, operation)
         return self.journey(
             messages,
@@ -257,9 +262,11 @@ class Route(Modalities):
             total_timeout=total_timeout,
             priority=priority,
             stream=stream,
+            policy=policy,
             finding=finding,
             operation=operation,
             checked=True,
+            original=original,
         )
 
     def journey(
@@ -276,6 +283,7 @@ class Route(Modalities):
         finding: Finding = NOTHING,
         operation: Operation = "chat",
         checked: bool = False,
+        original: Original | None = None,
     ) -> CallContext:
         """As `trip`, for callers whose messages are of their own kind, or who have none.
 
@@ -290,7 +298,8 @@ class Route(Modalities):
         asked_private = is_private(private, self.private) or finding.private
         if asked_private:
             self._check_for_local(finding, operation)
-        if not (asked_private and not self.targets[0].local):
+        at_home = original is not None and original.home is not None  # an SDK is loaded already
+        if not at_home and not (asked_private and not self.targets[0].local):
             self.targets[0].provider.prepare()  # not at the expense of the deadline
         call = Call(
             route=self.name,
@@ -304,6 +313,7 @@ class Route(Modalities):
             priority=asked_priority,
             operation=operation,
             skip_broken=(policy or self.policy).on_broken_event == "skip",
+            original=original,
         )
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pilotlight.errors import ProviderFault
 from pilotlight.wire.event_forms import odd_event, odd_evidence, usual_chunk
+from pilotlight.wire.event_template import Template, fits, template_of
 from pilotlight.wire.marks import ANTHROPIC, GEMINI, OPENAI
 from pilotlight.wire.scanner import ERROR_LIMIT, Scanner
 from pilotlight.wire.server_sent_events import FIELDS, MAX_LINE, TOO_LONG, LineEnds, read_event
@@ -20,6 +21,7 @@ from pilotlight.wire.tap import Wire
 
 _NO_DATA: Final = "an event without its data"
 _STRAY: Final = "a line that belongs to no event"
+_LESSONS: Final = 8  # templates in a row that fitted nothing, before none is looked for
 _PULSE: Final = (b"ping", b"alive", b"heartbeat")  # in the names of events that may be empty
 
 
@@ -34,9 +36,11 @@ class CheckedScanner(Scanner):
         "_called",
         "_data",
         "_framed",
+        "_lessons",
         "_line_feeds",
         "_several",
         "_skip",
+        "_template",
         "_usual",
         "_wire",
     )
@@ -51,11 +55,33 @@ class CheckedScanner(Scanner):
         self._framed: bool | None = None  # whether these are events; None: nothing came yet
         self._called: bytes | None = None  # how the event is called that has not ended yet
         self._data: list[bytes] = []  # of the event that has not ended yet
+        self._template: Template = ()  # of the last piece, if one like it would be as good
+        self._lessons = _LESSONS
 
     def feed(self, data: bytes) -> int:
         """Take the next bytes; return how many signs of life were in them."""
+        if self._template:
+            if fits(self._template, data):
+                self.contents += 1
+                self._previous = data
+                self._lessons = _LESSONS
+                return 1
+            self._template = ()
         if self.broken:
             return 1
+        found = self._read_piece(data)
+        if found == 1 and self._lessons and self._is_between_events() and data.isascii():
+            self._lessons -= 1
+            self._template = template_of(data)
+        return found
+
+    def _is_between_events(self) -> bool:
+        """Tell whether all is well and nothing is left over: neither of a line nor of an event."""
+        begun = self._carry or self._data or self._bare or self._called is not None
+        done = self.terminal or self.error or self._error_event or self.troubled
+        return not (begun or done)
+
+    def _read_piece(self, data: bytes) -> int:
         before = self.contents
         if not self._dialect.ndjson:
             data = self._line_feeds(data)

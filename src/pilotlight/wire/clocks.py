@@ -8,6 +8,7 @@ what is left of the nearest of the attempt's own clocks.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -35,9 +36,8 @@ _NO_EVENTS: Final = ("audio/", "image/", "video/", "application/octet-stream")
 STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson")
 
 
-def asks_for_stream(request: httpx.Request, wire: str) -> bool:
-    """Tell whether somebody else's request wants its answer in pieces."""
-    path = request.url.path
+def asks_for_stream(request: httpx.Request, path: str, wire: str) -> bool:
+    """Tell whether somebody else's request to a path wants its answer in pieces."""
     if "streamGenerateContent" in path:
         return True
     try:
@@ -66,6 +66,7 @@ _PATHS: Final[tuple[tuple[str, Wire], ...]] = (
 )
 
 
+@lru_cache(1024)
 def dialect(path: str, wire: Wire) -> Wire:
     """Return the dialect of one request: Ollama and Gemini also have a door like OpenAI's."""
     if wire == "cohere" and path.endswith("/v1/chat"):  # its older API, of which no end is known
@@ -305,6 +306,7 @@ def _start_afresh(tap: Tap) -> None:
     tap.headers = {}
     tap.head = tap.in_band_error = b""
     tap.unfit = tap.garbled = tap.late = ""
+    tap.told = None
     tap.pieces = []
     tap.contents = tap.received = tap.skipped = 0
     tap.written = tap.streaming = tap.terminal = tap.complete = tap.broken = False

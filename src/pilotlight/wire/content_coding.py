@@ -32,6 +32,8 @@ class UnfitBody(httpx.DecodingError):
 def coding_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the codings of a body, in the order in which they were applied; empty: none."""
     told = [value for name, value in headers if name.lower() == b"content-encoding"]
+    if not told:
+        return ""
     names = b",".join(told).decode("latin-1").lower().split(",")
     return ", ".join(name for each in names if (name := each.strip()) not in _NO_CODING)
 

@@ -84,7 +84,8 @@ class Said:
 class Post:
     """One place on one server that JSON is posted to.
 
-    `headers` are sent with every request, besides those that HTTP wants, and `more` with one.
+    `headers` are sent with every request, besides those that HTTP wants, and `more` with one, in
+    the place of those of the same names.
     """
 
     def __init__(self, pool: Pool, url: str, headers: Mapping[str, str] = _NONE) -> None:
@@ -155,10 +156,13 @@ class Post:
     ) -> httpcore.Request:
         length = (b"content-length", str(len(body)).encode("ascii"))
         timeout = UNTAPPED if watch is None else limits(_NO_LIMIT, watch)
+        headers = self._headers
+        if not self.headers.keys().isdisjoint(more):
+            headers = _raw({n: v for n, v in self.headers.items() if n not in more})
         return httpcore.Request(
             b"POST",
             self._url,
-            headers=[*self._headers, length, *_raw(more)],
+            headers=[*headers, length, *_raw(more)],
             content=body,
             extensions={"timeout": timeout},
         )

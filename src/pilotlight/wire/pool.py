@@ -121,16 +121,21 @@ class Pool:
         """Return the async client; each event loop has connections of its own behind it."""
         return self._aclient
 
-    def bound(self, tap: Tap) -> SharedClient:
+    def bound(self, tap: Tap, transport: httpx.BaseTransport | None = None) -> SharedClient:
         """Return a light client for one attempt, which may be used in any thread."""
         return SharedClient(
-            transport=WireTransport(self, tap), trust_env=False, timeout=TIMEOUT, headers=HEADERS
+            transport=transport or WireTransport(self, tap),
+            trust_env=False,
+            timeout=TIMEOUT,
+            headers=HEADERS,
         )
 
-    def abound(self, tap: Tap) -> AsyncSharedClient:
+    def abound(
+        self, tap: Tap, transport: httpx.AsyncBaseTransport | None = None
+    ) -> AsyncSharedClient:
         """Return a light async client for one attempt."""
         return AsyncSharedClient(
-            transport=AsyncWireTransport(self, tap),
+            transport=transport or AsyncWireTransport(self, tap),
             trust_env=False,
             timeout=TIMEOUT,
             headers=HEADERS,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pilotlight.core.provider import Timeouts
+from pilotlight.errors import ProviderFault
 from pilotlight.wire.time_ledger import Ledger
 
 Wire = Literal["openai", "anthropic", "gemini", "cohere", "ollama", "stability", "other"]
@@ -68,6 +69,7 @@ class Tap:
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     address_mismatch: str = ""  # where the host's name led in place of home; nothing was sent there
     body: Any = None  # the response body being read, so that it can be let go of
+    told: ProviderFault | None = None  # what our own reader finds wrong with an answer
     target: Callable[[], Any] | None = None  # what a decorated function is given; None when gone
 
     def __post_init__(self) -> None:

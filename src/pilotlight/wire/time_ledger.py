@@ -19,13 +19,11 @@ class Ledger:
 
     def __init__(self, clock: Callable[[], float], now: float) -> None:
         self._clock = clock
-        self._marks: dict[str, tuple[float, float]] = {}
+        self._marks = {"total": (now, 0.0), "first_token": (now, 0.0)}
         self._began = self._idle_since = now
         self._owed_since: float | None = None  # since when the provider owes its next word
         self._lag = 0.0
         self.own = 0.0  # what the process took for itself, so far
-        self.mark("total", now)
-        self.mark("first_token", now)
 
     def mark(self, clock: str, since: float) -> None:
         """Note that a clock has begun, `since` when."""

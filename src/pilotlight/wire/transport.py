@@ -97,7 +97,7 @@ class _Body:
     """What the two colours of body share: how much may come, and what becomes of it."""
 
     def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
-        self._stream = cast("Any", response.stream)
+        self._stream: Any = response.stream
         self._watch = watch
         self._coding = coding_of(response.headers)
         self._inflater: Inflater | None = None
@@ -144,6 +144,16 @@ class _Body:
         """Take note of the reader's word that the answer is over."""
         if self._watch is not None and not self._watch.settled:
             self._watch.settle()
+
+    def _let_go(self) -> Any:
+        """Return the stream to close, None if it is; what a request has left is freed at once.
+
+        Else it would wait for the garbage collector: httpx's responses refer to themselves.
+        """
+        stream, self._stream = self._stream, None
+        if self._watch is not None and self._watch.tap.body is self:
+            self._watch.tap.body = None
+        return stream
 
     def _is_over(self) -> bool:
         """Tell whether an error may end the body: after the end of the answer it says nothing."""
@@ -219,7 +229,9 @@ class Body(_Body, httpx.SyncByteStream):
 
     def close(self) -> None:
         """Give the connection back, or up if the body was not read to its end."""
-        self._stream.close()
+        if (stream := self._let_go()) is not None:
+            self._pieces = None
+            stream.close()
 
 
 class AsyncBody(_Body, httpx.AsyncByteStream):
@@ -276,7 +288,9 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         """Give the connection back, or up if the body was not read to its end."""
-        await self._stream.aclose()
+        if (stream := self._let_go()) is not None:
+            self._pieces = None
+            await stream.aclose()
 
 
 def _begin(pool: Origin, request: httpx.Request, tap: Tap | None) -> Watch | None:
@@ -289,9 +303,10 @@ def _begin(pool: Origin, request: httpx.Request, tap: Tap | None) -> Watch | Non
         raise HostRefused(f"{host} is not one of this target's hosts")
     if tap is None:
         return None
-    streaming = asks_for_stream(request, tap.wire)
+    path = request.url.path
+    streaming = asks_for_stream(request, path, tap.wire)
     several = streaming and asks_for_several(request)
-    watch = Watch(tap, request.url.path, streaming=streaming, several=several)
+    watch = Watch(tap, path, streaming=streaming, several=several)
     watch.check()
     return watch
 
@@ -312,9 +327,14 @@ def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
     )
 
 
+_LIMITS: Final = ("connect", "read", "write")
+
+
 def limits(own: Mapping[str, float | None], watch: Watch) -> dict[str, float | None]:
     """Send the attempt's clocks along with the client's own limits."""
-    return {name: Allowance(own.get(name), watch) for name in ("connect", "read", "write")}
+    seconds = [own.get(name) for name in _LIMITS]
+    made = {each: Allowance(each, watch) for each in set(seconds)}  # mostly they are the same
+    return {name: made[each] for name, each in zip(_LIMITS, seconds, strict=True)}
 
 
 def _incoming(

@@ -8,6 +8,7 @@ from .gemini import Gemini
 from .ollama import Ollama
 from .ollama_openai import OllamaOpenAI
 from .openai import OpenAI
+from .openai_responses import OpenAIResponses
 
 __all__ = [
     "Anthropic",
@@ -16,5 +17,6 @@ __all__ = [
     "Ollama",
     "OllamaOpenAI",
     "OpenAI",
+    "OpenAIResponses",
     "Refused",
 ]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from ..answers import Answer, Ask, Finish, Message, Tool, ToolCall, ToolChoice, new_id
 from ..faults import Fault
 from ..http import Json, Reply, Request, Script
+from ..seals import seal
 from ..wording import anthropic as wording
 from .base import Dialect, Refused, dicts, dumps, obj, sse, text_of, whole_number
 
@@ -50,10 +51,14 @@ class Anthropic(Dialect):
             choice=_choice(body.get("tool_choice")),
             schema=_schema(body),
             max_tokens=whole_number(body["max_tokens"]),
+            thinks=obj(body.get("thinking")).get("type") in ("enabled", "adaptive"),
+            searches=any(_is_search(tool) for tool in dicts(body.get("tools"))),
         )
 
     def whole(self, ask: Ask, answer: Answer) -> Json:
-        content: list[Json] = [{"type": "text", "text": answer.text}] if answer.text else []
+        content = [*_thoughts(answer), *_searched(answer)]
+        if answer.text:
+            content.append({"type": "text", "text": answer.text})
         content += [{**_tool_use(call), "input": call.arguments} for call in answer.calls]
         usage = _usage(answer.prompt_tokens, answer.completion_tokens)
         return _envelope(answer.model, content, FINISH[answer.finish], usage)
@@ -61,14 +66,15 @@ class Anthropic(Dialect):
     def script(self, ask: Ask, answer: Answer) -> Script:
         start = _envelope(answer.model, [], None, _usage(answer.prompt_tokens, 1))
         opening = _event("message_start", message=start) + _event("ping")
-        pieces: list[bytes] = []
+        blocks = [(_begun(block), _deltas(block)) for block in _thoughts(answer)]
+        blocks += [(block, []) for block in _searched(answer)]
         if answer.pieces:
-            block: Json = {"type": "text", "text": ""}
-            deltas = [{"type": "text_delta", "text": piece} for piece in answer.pieces]
-            pieces += _block(0, block, deltas)
-        for index, call in enumerate(answer.calls):
+            spoken = [{"type": "text_delta", "text": piece} for piece in answer.pieces]
+            blocks.append(({"type": "text", "text": ""}, spoken))
+        for call in answer.calls:
             deltas = [{"type": "input_json_delta", "partial_json": part} for part in _halves(call)]
-            pieces += _block(index, _tool_use(call), deltas)
+            blocks.append((_tool_use(call), deltas))
+        pieces = [each for i, (block, said) in enumerate(blocks) for each in _block(i, block, said)]
         delta = {"stop_reason": FINISH[answer.finish], "stop_sequence": None}
         usage = {"output_tokens": answer.completion_tokens}
         closing = _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
@@ -147,6 +153,47 @@ def _tool_use(call: ToolCall) -> Json:
     return {"type": "tool_use", "id": f"toolu_{call.id}", "name": call.name, "input": {}}
 
 
+def _is_search(tool: Json) -> bool:
+    return str(tool.get("type")).startswith("web_search_")
+
+
+def _thoughts(answer: Answer) -> list[Json]:
+    if not answer.thinking:
+        return []
+    signature = seal("anthropic", answer.thinking)
+    return [{"type": "thinking", "thinking": answer.thinking, "signature": signature}]
+
+
+def _begun(thought: Json) -> Json:
+    return {**thought, "thinking": "", "signature": ""}
+
+
+def _deltas(thought: Json) -> list[Json]:
+    return [
+        {"type": "thinking_delta", "thinking": thought["thinking"]},
+        {"type": "signature_delta", "signature": thought["signature"]},
+    ]
+
+
+def _searched(answer: Answer) -> list[Json]:
+    """Return a search that ran on the server: its call and what it found, sealed."""
+    if not answer.searched:
+        return []
+    used = new_id("srvtoolu_")
+    asked = {"query": answer.searched}
+    page = {
+        "type": "web_search_result",
+        "url": "https://example.com/",
+        "title": "Example",
+        "page_age": None,
+        "encrypted_content": seal("anthropic", "https://example.com/"),
+    }
+    return [
+        {"type": "server_tool_use", "id": used, "name": "web_search", "input": asked},
+        {"type": "web_search_tool_result", "tool_use_id": used, "content": [page]},
+    ]
+
+
 def _halves(call: ToolCall) -> tuple[str, str]:
     text = dumps(call.arguments)
     return text[: len(text) // 2], text[len(text) // 2 :]
@@ -155,7 +202,7 @@ def _halves(call: ToolCall) -> tuple[str, str]:
 def _block(index: int, block: Json, deltas: list[Json]) -> list[bytes]:
     """Return the events of a content block: its start sticks to the first delta, its stop to
     the last, so that one piece stays one token."""
-    pieces = [_event("content_block_delta", index=index, delta=delta) for delta in deltas]
+    pieces = [_event("content_block_delta", index=index, delta=delta) for delta in deltas] or [b""]
     pieces[0] = _event("content_block_start", index=index, content_block=block) + pieces[0]
     pieces[-1] += _event("content_block_stop", index=index)
     return pieces

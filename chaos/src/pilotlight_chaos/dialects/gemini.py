@@ -16,6 +16,7 @@ from ..answers import (
 )
 from ..faults import Fault
 from ..http import Json, Reply, Request, Script
+from ..seals import seal
 from ..wording import gemini as wording
 from .base import Dialect, Refused, dicts, dumps, obj, sse, text_of, whole_number
 
@@ -59,6 +60,8 @@ class Gemini(Dialect):
             schema=_schema(config),
             max_tokens=whole_number(_any(config, "maxOutputTokens", "max_output_tokens")),
             variant=variant,
+            thinks=_thinks(model, config),
+            searches=any("googleSearch" in tool for tool in dicts(body.get("tools"))),
         )
 
     def whole(self, ask: Ask, answer: Answer) -> Json:
@@ -66,18 +69,26 @@ class Gemini(Dialect):
             return {"embedding": _vector(ask, 0)}
         if ask.variant == "batchEmbedContents":
             return {"embeddings": [_vector(ask, i) for i in range(len(ask.messages))]}
-        parts = [{"text": answer.text}] if answer.text else []
-        return _chunk(answer, [*parts, *_calls(answer)], answer.finish, answer.completion_tokens)
+        parts = _thoughts(ask, answer)
+        if answer.text:
+            parts.append({"text": answer.text, **_signed(answer, "text")})
+        parts += _calls(answer)
+        body = _chunk(answer, parts, answer.finish, answer.completion_tokens)
+        body["candidates"][0] |= _grounding(answer)
+        return body
 
     def script(self, ask: Ask, answer: Answer) -> Script:
-        bodies = [
+        bodies = [_chunk(answer, [thought], None, 0) for thought in _thoughts(ask, answer)]
+        bodies += [
             _chunk(answer, [{"text": piece}], None, count)
             for count, piece in enumerate(answer.pieces, 1)
         ]
         bodies += [
             _chunk(answer, [part], None, answer.completion_tokens) for part in _calls(answer)
         ]
-        last = _chunk(answer, [{"text": ""}], answer.finish, answer.completion_tokens)
+        end = {"text": "", **(_signed(answer, "text") if answer.pieces else {})}
+        last = _chunk(answer, [end], answer.finish, answer.completion_tokens)
+        last["candidates"][0] |= _grounding(answer)
         return Script(b"", tuple(_event(body) for body in bodies), _event(last))
 
     def nothing(self, ask: Ask) -> Json:
@@ -147,8 +158,36 @@ def _schema(config: Json) -> Json | None:
     return {} if kind == "application/json" else None
 
 
+def _thinks(model: str, config: Json) -> bool:
+    thinking = obj(_any(config, "thinkingConfig", "thinking_config"))
+    asked = bool(thinking) and _any(thinking, "thinkingBudget", "thinking_budget") != 0
+    return asked or model.startswith(("gemini-3", "gemini-4"))
+
+
+def _thoughts(ask: Ask, answer: Answer) -> list[Json]:
+    config = obj(_any(ask.body, "generationConfig", "generation_config"))
+    thinking = obj(_any(config, "thinkingConfig", "thinking_config"))
+    shown = answer.thinking and _any(thinking, "includeThoughts", "include_thoughts")
+    return [{"text": answer.thinking, "thought": True}] if shown else []
+
+
+def _signed(answer: Answer, what: str) -> Json:
+    """Return the signature of a part of a model that thinks: of a call by its name."""
+    return {"thoughtSignature": seal("gemini", what)} if answer.thinking else {}
+
+
 def _calls(answer: Answer) -> list[Json]:
-    return [{"functionCall": {"name": c.name, "args": c.arguments}} for c in answer.calls]
+    """Return the calls; of those at once only the first is signed."""
+    calls = [{"functionCall": {"name": c.name, "args": c.arguments}} for c in answer.calls]
+    return [each | (_signed(answer, answer.calls[0].name) if i == 0 else {})
+            for i, each in enumerate(calls)]  # fmt: skip
+
+
+def _grounding(answer: Answer) -> Json:
+    if not answer.searched:
+        return {}
+    page = {"web": {"uri": "https://example.com/", "title": "Example"}}
+    return {"groundingMetadata": {"webSearchQueries": [answer.searched], "groundingChunks": [page]}}
 
 
 def _chunk(answer: Answer, parts: list[Json], finish: Finish | None, tokens: int) -> Json:

@@ -334,6 +334,7 @@ class Breaker(pybreaker.CircuitBreaker):
     def trip(self, reason: str, seconds: float | None = None) -> None:
         """Open the circuit from outside: a health check, a drill, a person."""
         with self._guard:
+            self._rules.overdue = 0.0  # no trial has found this out
             self._open(reason, seconds)
 
     def prolong(self, seconds: float) -> None:
@@ -458,17 +459,19 @@ class Breaker(pybreaker.CircuitBreaker):
     def _usual_break(self, cost: float) -> float:
         """Return how long a break lasts after a failure that took `cost` seconds.
 
-        It counts from where the failed call began, but half of it at least is left.
+        It counts from where the failed call began, or could have begun if its failure has made
+        nobody wait: then trials come at one rate, however calls fall.  Half of it is left at least.
         """
-        seconds = self.policy.reset_timeout
+        seconds, spent = self.policy.reset_timeout, cost
         if DEAR * cost <= seconds:
             self._failed_trials = 0
+            spent += self._rules.overdue
         else:
             seconds = DEAR * cost * 2**self._failed_trials
             self._failed_trials = min(self._failed_trials + 1, 32)
         longest = max(self.policy.max_reset_timeout, self.policy.reset_timeout)
         seconds = min(seconds, longest) * (1 - JITTER * self._chance())
-        return max(seconds - cost, seconds / 2)
+        return max(seconds - spent, seconds / 2)
 
     def open(self) -> bool:
         """Open the circuit for its usual break, as pybreaker's method does."""
@@ -505,7 +508,7 @@ class Breaker(pybreaker.CircuitBreaker):
         elif new_state == "open":
             state = Open(self.clock(), self._next_break, self._next_reason)
         elif new_state == "half-open":
-            state = HalfOpen(self._next_reason)
+            state = HalfOpen(self._next_reason, self._late(prev_state))
         else:
             raise ValueError(f"unknown breaker state {new_state!r}")
         state.learned = self._learning
@@ -516,6 +519,15 @@ class Breaker(pybreaker.CircuitBreaker):
             )
             self._guard.later(partial(each, self) for each in observers)
         return state
+
+    def _late(self, state: Any) -> float:
+        """Return for how many seconds a trial has waited for a call.
+
+        In a fleet for none: the next call is soon somebody's, and its breaks are told as they are.
+        """
+        if self.gate is None and isinstance(state, Open):
+            return max(0.0, self.clock() - state.until)
+        return 0.0
 
     @property
     def state(self) -> Any:

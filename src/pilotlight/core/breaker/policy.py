@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 DEAR: Final = 16.0  # a trial may take its callers one second in so many
-JITTER: Final = 1 / 16  # of a break
+JITTER: Final = 1 / 12  # of a break
 HEALTH_CHECK: Final = "health_check"
 WORN: Final = frozenset({"failure_rate", "consecutive_failures", "slow_call_rate", "trial_failed"})
 """Breaks after calls that failed: another call may find that it is over."""
@@ -25,7 +25,7 @@ class BreakerPolicy:
     open it, if others can answer (`core/breaker/suspicion.py`).
     A break follows what finding out has cost: `reset_timeout` after a failure that came fast,
     `DEAR` times its cost after one that made its caller wait, doubled for each such in a row,
-    up to `max_reset_timeout`.  Up to a sixteenth of it is left off at random, so that many
+    up to `max_reset_timeout`.  Up to a twelfth of it is left off at random, so that many
     processes do not try at one moment.  A slow trial is a failed one.
     """
 

@@ -61,6 +61,7 @@ class CircuitState:
     trial: ClassVar[bool] = False  # whether its permits are for trials
     learned: bool = False  # whether another process's word led to this state
     reason: str = ""  # why the circuit is not closed
+    overdue: float = 0.0  # seconds for which a trial has waited for a call
 
     def due(self, now: float, gate: TrialGate | None) -> Transition | None:
         """Return what the mere passing of time has brought about, when a call comes."""
@@ -244,8 +245,9 @@ class HalfOpen(CircuitState, pybreaker.CircuitHalfOpenState):
     name = "half-open"
     trial = True
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, overdue: float = 0.0) -> None:
         self.reason = reason
+        self.overdue = overdue
         self.places: set[Permit] = set()
         self.successes = 0
         self.lease_ends = 0.0

@@ -10,7 +10,7 @@ from pilotlight.core.bulkhead.bulkhead import Ticket
 from pilotlight.core.embedding_space import together
 from pilotlight.core.flow.context import CallContext, TargetOutcome
 from pilotlight.core.flow.steps import Outcome
-from pilotlight.core.provider import Answered, Ended, Failed, Report, Timeouts
+from pilotlight.core.provider import Answered, Ended, Facts, Failed, Report, Timeouts
 from pilotlight.core.retry import policy
 from pilotlight.core.target import Target
 from pilotlight.errors import CircuitOpen, PilotlightError, ProviderFault, TargetSkipped
@@ -189,6 +189,14 @@ def discreet(ctx: CallContext, target: Target, failed: Failed) -> Failed:
     name = f"{kind.__module__}.{kind.__qualname__}"
     quiet = replace(report, error=error, evidence=said, code=None, error_type=name)
     return replace(failed, report=quiet)
+
+
+def with_losses(ctx: CallContext, facts: Facts) -> Facts:
+    """Add to what an answer's API was not told what got lost of the caller's own words."""
+    original = ctx.call.original
+    if original is None or facts.relayed or not original.lost:
+        return facts
+    return replace(facts, lost=tuple(sorted({*facts.lost, *original.lost})))
 
 
 def break_for(report: Report) -> float | None:

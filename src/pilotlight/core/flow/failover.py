@@ -32,6 +32,7 @@ from pilotlight.core.flow.decisions import (
     remaining,
     retry_delay,
     saturated,
+    with_losses,
     worth_sitting_out,
 )
 from pilotlight.core.flow.endings import raise_all_failed, raise_deadline, raise_if_final
@@ -242,7 +243,8 @@ def _settle(
         permit.success(seconds := max(0.0, now - began - outcome.facts.own))
         if not shown:
             target.health.usual.answer.note(seconds)
-        ctx.recorder.answered(target, number, began, state, outcome.facts, permit.moved)
+        facts = with_losses(ctx, outcome.facts)
+        ctx.recorder.answered(target, number, began, state, facts, permit.moved)
         target.health.told.has_read(outcome.facts.prompt_tokens or 0)
         _watch_lifecycle(ctx, target, outcome.facts)
         return outcome

@@ -25,6 +25,7 @@ from pilotlight.dialects.fields import (
     words,
 )
 from pilotlight.dialects.history import arguments_of, own_form
+from pilotlight.dialects.schema import is_closed
 
 _SAME: Final = words(
     "model max_tokens temperature top_p top_k stream thinking container context_management"
@@ -42,6 +43,9 @@ def read_request(body: Any) -> Read:
         at = f"messages[{place}]."
         role = need_name(message, "role", at)
         content = message.get("content")
+        if (said := _plain(content)) is not None and role == "assistant":
+            messages.append({"role": role, "content": said})
+            continue
         plain = [{"type": "text", "text": content}] if type(content) is str else None
         blocks = plain or need_objects(message, "content", at)
         for number, block in enumerate(blocks):
@@ -62,6 +66,14 @@ def read_request(body: Any) -> Read:
     for name in body.keys() - _SAME - _READ:
         losses.add(name)
     return Read(request, losses.sorted())
+
+
+def _plain(content: Any) -> str | None:
+    """Return what an assistant says in one plain text; None for all else."""
+    if type(content) is not list or len(content) != 1 or type(block := content[0]) is not dict:
+        return None
+    bare = len(block) == 2 and block.get("type") == "text"
+    return text(block, "text") if bare else None
 
 
 _READ: Final = words(
@@ -136,8 +148,12 @@ def _tools(body: Json, losses: Losses) -> Json:
             continue
         for name in tool.keys() - _FUNCTION:
             losses.add(name)
-        function = {"name": need_name(tool, "name", f"tools[{place}]."), "parameters": schema}
-        function |= present(description=text(tool, "description"), strict=tool.get("strict"))
+        function: Json = {"name": need_name(tool, "name", f"tools[{place}]."), "parameters": schema}
+        function |= present(description=text(tool, "description"))
+        if tool.get("strict") is True and is_closed(schema):
+            function["strict"] = True
+        elif tool.get("strict") is True:
+            losses.add("strict")
         marks = present(cache_control=part(tool, "cache_control") or None)
         tools.append({"type": "function", "function": function, **marks})
     found: Json = {"tools": tools} if tools else {}
@@ -158,7 +174,7 @@ def _shape(body: Json) -> Json:
     form = part(config, "format") or part(body, "output_format")
     found = present(reasoning_effort=text(config, "effort"))
     if schema := part(form, "schema"):
-        wrapped = {"name": "response", "schema": schema, "strict": True}
+        wrapped = {"name": "response", "schema": schema, "strict": is_closed(schema)}
         found["response_format"] = {"type": "json_schema", "json_schema": wrapped}
     return found
 

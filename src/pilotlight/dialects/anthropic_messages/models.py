@@ -23,6 +23,7 @@ class Traits:
     prefill: bool = False  # a last message of the assistant's own, to be continued
     forced: bool = True  # a tool that must be called
     xhigh: bool = True  # the effort of this name
+    budget: bool = False  # a budget to think with, where it can also think as it sees fit
 
 
 _FIRST: Final = Traits(4096, "none", schemas=False, sampling=True, both=True, prefill=True)
@@ -38,7 +39,7 @@ _TABLE: Final[tuple[tuple[re.Pattern[str], Traits], ...]] = tuple(
         (r"claude-opus-4(?:-0|-2025|$|@)", Traits(32_000, "budget", False, True, True, True)),
         (r"claude-sonnet-4(?:-0|-2025|$|@)", _BUDGET),
         (r"claude-[a-z]+-4-5", Traits(64_000, "budget", True, True, False, True)),
-        (r"claude-[a-z]+-4-6", Traits(128_000, sampling=True, xhigh=False)),
+        (r"claude-[a-z]+-4-6", Traits(128_000, sampling=True, xhigh=False, budget=True)),
         (r"claude-(?:opus|sonnet)-5-5|claude-(?:fable|mythos)-5-1", Traits(128_000, forced=False)),
         (r"claude-", _NEWEST),
     )

@@ -45,6 +45,7 @@ _WIDE: Final = 0.95  # the least `top_p` beside thought
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request))
     except RecursionError:
         raise Unable("the request is nested too deep") from None
@@ -87,7 +88,8 @@ def _headers(body: Json, asked: Request) -> dict[str, str]:
 
 def _lies_there(block: Json) -> bool:
     """Tell a file that has been uploaded to Anthropic."""
-    return text(block, "type") == "container_upload" or text(block.get("source"), "type") == "file"
+    held = "source" in block and text(block["source"], "type") == "file"
+    return held or block.get("type") == "container_upload"
 
 
 # The form of the answer.
@@ -165,10 +167,13 @@ def _sample(body: Json, asked: Request, traits: Traits, losses: Losses) -> None:
 
 def _think(body: Json, asked: Request, traits: Traits, losses: Losses) -> None:
     """Ask for thought, and for room for it and for the answer: `max_tokens` counts both."""
-    thinking, name = body.pop("thinking", None), "thinking"
-    if type(thinking) is not dict:
+    given, name = body.pop("thinking", None), "thinking"
+    thinking: Json | None
+    if type(given) is dict:
+        thinking = _fitted(body, given, traits, losses)
+    else:
         thinking, name = _effort(body, asked.effort, traits, losses), "reasoning_effort"
-    if thinking and _is_barred(body, thinking):
+    if thinking and _is_barred(body, thinking, traits):
         losses.add(name)
         thinking = None
     most = asked.max_tokens
@@ -182,6 +187,27 @@ def _think(body: Json, asked: Request, traits: Traits, losses: Losses) -> None:
     if thinking:
         body["thinking"] = thinking
     body["max_tokens"] = most if most is not None else max(traits.most, (budget or 0) + 1)
+
+
+def _fitted(body: Json, given: Json, traits: Traits, losses: Losses) -> Json | None:
+    """Return a caller's own setting, made for another model of Anthropic's, as this one has it."""
+    kind = given.get("type")
+    if kind not in ("enabled", "adaptive"):
+        return given if traits.thinking != "none" else None
+    if traits.thinking == "none":
+        losses.add("thinking")
+        return None
+    if traits.thinking == "budget" and count(given, "budget_tokens") is None:
+        effort = text(part(body, "output_config"), "effort")
+        budget = _BUDGETS.get(effort or "medium", _BUDGETS["medium"])
+        rest = {name: value for name, value in given.items() if name != "display"}
+        return {**rest, "type": "enabled", "budget_tokens": budget}
+    told = count(given, "budget_tokens") is not None
+    if traits.thinking == "adaptive" and kind == "enabled" and not (traits.budget and told):
+        losses.add("thinking")  # how much of it
+        rest = {name: value for name, value in given.items() if name != "budget_tokens"}
+        return {**rest, "type": "adaptive"}
+    return given
 
 
 def _effort(body: Json, effort: str | None, traits: Traits, losses: Losses) -> Json | None:
@@ -199,17 +225,18 @@ def _effort(body: Json, effort: str | None, traits: Traits, losses: Losses) -> J
     return {"type": "adaptive", "display": "summarized"}
 
 
-def _is_barred(body: Json, thinking: Json) -> bool:
+def _is_barred(body: Json, thinking: Json, traits: Traits) -> bool:
     """Tell whether the API would refuse to think.
 
-    It does not where a tool must be called, and with a budget not where the turn that is going
-    on began without thought: "Expected `thinking`, but found `tool_use`".
+    It does where a tool must be called, but for models that know both ways to think, and with a
+    budget where the turn that is going on began without thought: "Expected `thinking`, but found
+    `tool_use`".
     """
     kind = thinking.get("type")
     if kind not in ("enabled", "adaptive"):
         return False
     if part(body, "tool_choice").get("type") in FORCES:
-        return True
+        return kind == "enabled" or not traits.budget
     spoken = [turn for turn in body["messages"] if turn["role"] == "assistant"]
     if kind == "adaptive" or not spoken:
         return False

@@ -5,12 +5,12 @@ Source: Anthropic's API reference, POST /v1/messages, `tools` and `tool_choice`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from pilotlight.dialects import pivot
 from pilotlight.dialects.anthropic_messages.models import Traits
+from pilotlight.dialects.anthropic_messages.turns import NAMES
 from pilotlight.dialects.base import Json, Losses
 from pilotlight.dialects.fields import part, present, text, words
 from pilotlight.dialects.history import tool_name
@@ -18,7 +18,6 @@ from pilotlight.dialects.pivot import Choice, Function, Request
 from pilotlight.dialects.schema import narrowed
 
 FORCES: Final = ("any", "tool")
-_NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _UNKNOWN_KEYWORDS: Final = words(
     "minItems maxItems uniqueItems contains minContains maxContains prefixItems minimum maximum"
     " exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength minProperties maxProperties"
@@ -68,10 +67,7 @@ def put_tools(body: Json, asked: Request, traits: Traits, losses: Losses) -> dic
     if tools:
         body["tools"] = tools
         _choose(body, asked, traits, losses)
-    names = {_fitting(f.name): f.name for f in asked.functions if _fitting(f.name) != f.name}
-    if names:
-        _rename(body["messages"])
-    return names
+    return {_fitting(f.name): f.name for f in asked.functions if _fitting(f.name) != f.name}
 
 
 def _portable(tool: Json, tools: list[Json], losses: Losses) -> None:
@@ -107,22 +103,14 @@ def is_known(keyword: str) -> bool:
 
 
 def _fitting(name: str) -> str:
-    return tool_name(name, _NAMES)
-
-
-def _rename(messages: list[Json]) -> None:
-    for turn in messages:
-        turn["content"] = [
-            {**block, "name": _fitting(block["name"])} if block.get("type") == "tool_use" else block
-            for block in turn["content"]
-        ]
+    return tool_name(name, NAMES)
 
 
 def _called(messages: list[Json]) -> list[str]:
     """Return the names of the tools that the conversation has called."""
     blocks = (block for turn in messages for block in turn["content"])
     called = [str(block.get("name")) for block in blocks if block.get("type") == "tool_use"]
-    return list(dict.fromkeys(map(_fitting, called)))
+    return list(dict.fromkeys(called))
 
 
 def _choose(body: Json, asked: Request, traits: Traits, losses: Losses) -> None:

@@ -11,13 +11,24 @@ from typing import Any, Final
 
 from pilotlight.dialects.base import Json, Losses, Unable
 from pilotlight.dialects.fields import objects, part, present, text, words
-from pilotlight.dialects.history import arguments_of, lose_own, own_form
-from pilotlight.dialects.parts import THOUGHTS, Medium, decoded, medium_of, parts_of, said_in
+from pilotlight.dialects.history import arguments_of, lose_own, own_form, tool_name
+from pilotlight.dialects.parts import (
+    THOUGHTS,
+    Medium,
+    decoded,
+    medium_of,
+    parts_of,
+    plain_of,
+    said_in,
+)
 
 IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
 # Blocks of its own that a caller may put into the content of a message.
 _OWN: Final = words("image document search_result container_upload tool_reference tool_addition")
+NAMES: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")  # of tools
 _UPLOADED: Final = "file_"  # how ids of its Files API begin; OpenAI's begin with `file-`
+_SPEAKERS: Final = ("user", "assistant")
+SEALED: Final = ("thinking", "redacted_thinking")
 _FILLER: Final = "."  # a turn must not be empty
 CONTINUE: Final = "Continue."
 
@@ -30,7 +41,11 @@ def turns(messages: Sequence[Json], losses: Losses, prefill: bool) -> tuple[list
     system: list[Json] = []
     found: list[Json] = []
     for place, message in enumerate(messages):
-        role, at = message["role"], f"messages[{place}]"
+        role = message["role"]
+        if (said := plain_of(message)) is not None and role in _SPEAKERS:
+            _add(found, role, [_text(said)] if said.strip() else [])
+            continue
+        at = f"messages[{place}]"
         lose_own(message, "anthropic_messages", losses)
         if role in ("system", "developer"):
             system += _texts_only(message, at)
@@ -46,7 +61,21 @@ def turns(messages: Sequence[Json], losses: Losses, prefill: bool) -> tuple[list
             losses.add("name")
     if not found and system:
         found, system = [{"role": "user", "content": system}], []
-    return system, _framed(found, losses, prefill)
+    return system, _framed(_unfinished(found, losses), losses, prefill)
+
+
+def _unfinished(found: list[Json], losses: Losses) -> list[Json]:
+    """Leave out thoughts that led to nothing: no turn may end with one."""
+    if not any(turn["content"][-1].get("type") in SEALED for turn in found):
+        return found
+    for turn in found:
+        while turn["content"] and text(turn["content"][-1], "type") in SEALED:
+            turn["content"] = turn["content"][:-1]
+            losses.add("reasoning")
+    kept: list[Json] = []
+    for turn in found:
+        _add(kept, turn["role"], turn["content"])
+    return kept
 
 
 def _framed(found: list[Json], losses: Losses, prefill: bool) -> list[Json]:
@@ -58,7 +87,11 @@ def _framed(found: list[Json], losses: Losses, prefill: bool) -> list[Json]:
         if not prefill:
             losses.add("prefill")
             return [*found, {"role": "user", "content": [_text(CONTINUE)]}]
-        end = last["content"][-1]
+        said = [block for block in last["content"] if text(block, "type") not in SEALED]
+        if len(said) < len(last["content"]):
+            losses.add("reasoning")  # "a message in the final position cannot contain `thinking`"
+            found[-1] = last = {**last, "content": said}
+        end = said[-1]
         if end.get("type") == "text":  # "final assistant content cannot end with whitespace"
             stripped = {**end, "text": end["text"].rstrip() or _FILLER}
             found[-1] = {**last, "content": [*last["content"][:-1], stripped]}
@@ -67,7 +100,8 @@ def _framed(found: list[Json], losses: Losses, prefill: bool) -> list[Json]:
 
 def _waits(turn: Json) -> bool:
     """Tell a turn that its own server has broken off and goes on with (`pause_turn`)."""
-    return any(block.get("type") == "server_tool_use" for block in turn["content"])
+    kind = text(turn["content"][-1], "type") or ""
+    return kind == "server_tool_use" or kind.endswith("_tool_result")
 
 
 def _add(found: list[Json], role: str, blocks: list[Json]) -> None:
@@ -81,7 +115,8 @@ def _add(found: list[Json], role: str, blocks: list[Json]) -> None:
 
 
 def _text(said: str, cache: Any = None) -> Json:
-    return {"type": "text", "text": said, **present(cache_control=cache)}
+    block: Json = {"type": "text", "text": said}
+    return block if cache is None else {**block, "cache_control": cache}
 
 
 def _texts_only(message: Json, at: str) -> list[Json]:
@@ -118,7 +153,7 @@ def _blocks(message: Json, at: str, losses: Losses) -> list[Json]:
         elif medium := medium_of(given, where, losses):
             blocks.append(_medium(medium, where, given.get("cache_control")))
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Anthropic does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Anthropic does not take")
     return blocks
 
 
@@ -151,7 +186,7 @@ def _spoken(message: Json, at: str, losses: Losses) -> list[Json]:
         said = [_text(heard)]
     own = own_form(message, "anthropic_messages")
     if own is not None and _says(own) == _says([*said, *(_named(call) for call in calls)]):
-        return list(own)
+        return [block for block in own if block.get("text") != ""]
     sealed = [
         block
         for block in [*objects(message, "thinking_blocks"), *_thoughts_among(message)]
@@ -190,8 +225,8 @@ def _call(call: Json, losses: Losses) -> Json:
     if not name:
         raise Unable("a tool call of the conversation has no name")
     cache = part(call, "cache_control") or None
-    given = arguments_of(call, losses)
-    block = {"type": "tool_use", "id": call["id"], "name": name, "input": given}
+    block = {"type": "tool_use", "id": call["id"], "name": tool_name(name, NAMES)}
+    block["input"] = arguments_of(call, losses)
     return {**block, **present(cache_control=cache)}
 
 

@@ -174,8 +174,8 @@ class Speech:
             self._marked = True
 
     def _call(self, function: Json, said: Json, at: str) -> Json:
-        name = need_name(function, "name", f"{at}functionCall.")
-        arguments = need_part(function, "args", f"{at}functionCall.")
+        at += "functionCall."
+        name, arguments = need_name(function, "name", at), need_part(function, "args", at)
         made = f"call_{self._answer_id}_{self._index}_{self._called}"
         call = call_of(
             text(function, "id") or made, self._asked.names.get(name, name), dumps(arguments)

@@ -61,11 +61,13 @@ _CLOSED: Final = words(
 
 def read_request(body: Any) -> Read:
     """Read a caller's request into the pivot.  Raises Unreadable, and nothing else."""
-    body, losses = need_object(_camel(need_object(body, "the request")), "the request"), Losses()
+    given, losses = need_object(body, "the request"), Losses()
+    body = {name: each for name, each in given.items() if name != "contents"}
+    body = need_object(_camel(body), "the request")
     request = {name: body[name] for name in _OWN if body.get(name) is not None}
     system = _texts(need_part(body, "systemInstruction"), "systemInstruction.")
     told = [{"role": "system", "content": system}] if system else []
-    request["messages"] = [*told, *_messages(body)]
+    request["messages"] = [*told, *_messages(_listed(given, "contents", ""))]
     settings = need_part(body, "generationConfig")
     for name, value in settings.items():
         if name in _SETTINGS and value is not None:
@@ -81,14 +83,18 @@ def read_request(body: Any) -> Read:
 def _camel(value: Any) -> Any:
     """Return the names of the API in the one of its two spellings that is read here."""
     if type(value) is list:
-        return [_camel(each) for each in value]
+        return [_camel(each) if type(each) in _NESTED else each for each in value]
     if type(value) is not dict:
         return value
     found = {}
-    for name, each in value.items():
-        plain = _HUMP.sub(lambda match: match[1].upper(), name)
-        found[plain] = each if plain in _CLOSED else _camel(each)
+    for given, each in value.items():
+        name = _HUMP.sub(lambda match: match[1].upper(), given) if "_" in given else given
+        open_ = type(each) in _NESTED and name not in _CLOSED
+        found[name] = _camel(each) if open_ else each
     return found
+
+
+_NESTED: Final = (dict, list)
 
 
 def _listed(content: Json, name: str, at: str) -> list[Json]:
@@ -101,11 +107,27 @@ def _texts(content: Json, at: str) -> str:
     return "".join(need_text(each, "text", at) for each in _listed(content, "parts", at))
 
 
-def _messages(body: Json) -> list[Json]:
+def _plain(content: Json) -> Json | None:
+    """Return the message of a turn that is one plain text, as most are; None for any other."""
+    parts, role = content.get("parts"), content.get("role")
+    if type(parts) is not list or len(parts) != 1 or type(only := parts[0]) is not dict:
+        return None
+    said = only.get("text") if len(only) == 1 else None
+    if type(said) is not str or not said or role not in ("user", "model"):
+        return None
+    if role == "model":
+        return {"role": "assistant", "content": said}
+    return {"role": "user", "content": [{"type": "text", "text": said}]}
+
+
+def _messages(contents: list[Json]) -> list[Json]:
     found: list[Json] = []
     waiting: list[tuple[str, str]] = []  # calls without a result: name and id
-    for place, content in enumerate(_listed(body, "contents", "")):
-        at = f"contents[{place}]."
+    for place, given in enumerate(contents):
+        if (plain := _plain(given)) is not None:
+            found.append(plain)
+            continue
+        content, at = _camel(given), f"contents[{place}]."
         parts = _listed(content, "parts", at)
         if need_text(content, "role", at) == "model":
             message = read_parts(parts, place)
@@ -126,13 +148,13 @@ def _messages(body: Json) -> list[Json]:
 
 def _result(given: Json, waiting: list[tuple[str, str]], at: str) -> Json:
     """Return a result as a message; without an id it belongs to the next call of its name."""
-    name = need_name(given, "name", f"{at}functionResponse.")
+    at += "functionResponse."
+    name = need_name(given, "name", at)
     made = next((call_id for called, call_id in waiting if called == name), "call_0")
     call_id = text(given, "id") or made
     waiting[:] = [each for each in waiting if each[1] != call_id]
-    said = need_part(given, "response", f"{at}functionResponse.")
-    content: Any = dumps(said)
-    if media := need_objects(given, "parts", f"{at}functionResponse."):
+    content: Any = dumps(need_part(given, "response", at))
+    if "parts" in given and (media := need_objects(given, "parts", at)):
         content = [{"type": "text", "text": content}, *(_part(each, at) for each in media)]
     return {"role": "tool", "tool_call_id": call_id, "content": content}
 

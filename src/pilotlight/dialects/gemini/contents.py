@@ -20,10 +20,13 @@ from pilotlight.dialects.history import (
     own_form,
     tool_name,
 )
-from pilotlight.dialects.parts import Medium, medium_of, parts_of, said_in
+from pilotlight.dialects.parts import Medium, medium_of, parts_of, plain_of, said_in
 
 NAMES: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 # Google's own word for a call of another model's, which no thought of Gemini's has signed.
+_SPEAKERS: Final = {"user": "user", "assistant": "model"}
+BEGIN: Final = "(The conversation goes on.)"
+CONTINUE: Final = "Continue."
 UNSIGNED: Final = "skip_thought_signature_validator"
 _FILES: Final = re.compile(
     r"https://(?:generativelanguage\.googleapis\.com/|(?:www\.|m\.)?youtube\.com/|youtu\.be/)|gs://"
@@ -38,7 +41,11 @@ def contents(
     found: list[Json] = []
     called: dict[str, Json] = {}  # how a result names its call, by the call's id
     for place, message in enumerate(messages):
-        role, at = message["role"], f"messages[{place}]"
+        role = message["role"]
+        if (said := plain_of(message)) is not None and role in _SPEAKERS:
+            _add(found, _SPEAKERS[role], [{"text": said}] if said else [])
+            continue
+        at = f"messages[{place}]"
         lose_own(message, "gemini", losses)
         if message.get("cache_control"):
             losses.add("cache_control")
@@ -59,11 +66,19 @@ def contents(
         system = []
     if not found:
         raise Unable("no message says anything")
+    if found[0]["role"] == "model":  # it answers nobody: the beginning was cut off
+        found.insert(0, {"role": "user", "parts": [{"text": BEGIN}]})
+    if found[-1]["role"] == "model" and not traits.prefill:
+        losses.add("prefill")
+        found.append({"role": "user", "parts": [{"text": CONTINUE}]})
     return system, found
 
 
 def _add(found: list[Json], role: str, parts: list[Json]) -> None:
-    if parts:
+    """Add a turn; what the model says in a row is one, for a call must follow the user at once."""
+    if parts and role == "model" and found and found[-1]["role"] == role:
+        found[-1]["parts"] += parts
+    elif parts:
         found.append({"role": role, "parts": parts})
 
 
@@ -100,11 +115,13 @@ def _parts(message: Json, at: str, losses: Losses, traits: Traits) -> list[Json]
         elif (medium := medium_of(given, where, losses)) is not None:
             found.append(_medium(medium, where, traits))
         else:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Gemini does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Gemini does not take")
     return found
 
 
 def _medium(medium: Medium, at: str, traits: Traits) -> Json:
+    if medium.kind == "image/gif":
+        raise Unable(f"{at} is image/gif, which Gemini does not take")
     if medium.url is None:
         return {"inlineData": {"mimeType": medium.kind, "data": medium.data}}
     if not traits.fetches and not _FILES.match(medium.url):

@@ -22,16 +22,17 @@ class Traits:
     mixes: bool = True  # a schema, or a search, beside functions; images in their results
     fetches: bool = True  # a medium by its address, wherever that is
     system: bool = True  # a system instruction
+    prefill: bool = False  # a last turn of the model's own, to be continued
 
 
-_OLD: Final = Traits("none", signed=False, mixes=False, fetches=False)
-_BUDGET: Final = Traits("budget", pauses=True, signed=False, mixes=False)
+_OLD: Final = Traits("none", signed=False, mixes=False, fetches=False, prefill=True)
+_BUDGET: Final = Traits("budget", pauses=True, signed=False, mixes=False, prefill=True)
 _TABLE: Final[tuple[tuple[re.Pattern[str], Traits], ...]] = tuple(
     (re.compile(pattern), traits)
     for pattern, traits in (
-        (r"gemma-[123]", Traits("none", False, False, False, False, False, system=False)),
+        (r"gemma-[123]", Traits("none", False, False, False, False, False, False, True)),
         (r"gemini-(?:1|2\.0|exp)|gemma|learnlm", _OLD),
-        (r"gemini-2\.5-pro", Traits("budget", signed=False, mixes=False)),
+        (r"gemini-2\.5-pro", Traits("budget", signed=False, mixes=False, prefill=True)),
         (r"gemini-2|robotics-er-1", _BUDGET),
         (r"gemini-3(?:\.[0-6])?-flash", Traits(minimal=True)),
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 from pilotlight.dialects import pivot
 from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
-from pilotlight.dialects.fields import count, present, text, words
+from pilotlight.dialects.fields import count, part, present, text, words
 from pilotlight.dialects.gemini.contents import NAMES, contents
 from pilotlight.dialects.gemini.models import Traits, traits_of
 from pilotlight.dialects.history import ANY_IDS, fit, tool_name
@@ -99,7 +99,7 @@ def _tools(body: Json, asked: Request, traits: Traits, losses: Losses) -> dict[s
             losses.add("strict")
         if function.cache:
             losses.add("cache_control")
-        schema = narrowed(function.parameters, _is_known, losses)
+        schema = narrowed(function.parameters, _KEYWORDS.__contains__, losses)
         description = present(description=function.description)
         declared.append({"name": name, **description, "parametersJsonSchema": schema})
     tools: list[Json] = [{"functionDeclarations": declared}] if declared else []
@@ -135,10 +135,6 @@ def _vendor_tools(asked: Request, losses: Losses) -> list[Json]:
             pivot.lose_tool(tool, losses)
     known = any(pivot.tool_kind(tool) in _SEARCHES for tool in found)
     return [*found, {"googleSearch": {}}] if searches and not known else found
-
-
-def _is_known(keyword: str) -> bool:
-    return keyword in _KEYWORDS
 
 
 # Options.
@@ -182,12 +178,13 @@ def _shape(settings: Json, body: Json, asked: Request, traits: Traits, losses: L
         del body["tools"], body["toolConfig"]
     settings["responseMimeType"] = _JSON
     if wanted.schema is not None:
-        settings["responseJsonSchema"] = narrowed(wanted.schema, _is_known, losses)
+        settings["responseJsonSchema"] = narrowed(wanted.schema, _KEYWORDS.__contains__, losses)
 
 
 def _think(settings: Json, asked: Request, traits: Traits, losses: Losses) -> None:
     """Ask for thought, by its own option, by Anthropic's, or by an effort."""
     if "thinkingConfig" in settings:
+        _fit_thinking(settings, traits, losses)
         return
     thinking, name = asked.options.get("thinking"), "thinking"
     if type(thinking) is dict:
@@ -200,6 +197,27 @@ def _think(settings: Json, asked: Request, traits: Traits, losses: Losses) -> No
         settings["thinkingConfig"] = config
     else:
         losses.add(name)
+
+
+def _fit_thinking(settings: Json, traits: Traits, losses: Losses) -> None:
+    """Put a caller's own setting, made for another model of Gemini's, as this one knows it."""
+    given = part(settings, "thinkingConfig")
+    given = {_camel(name): value for name, value in given.items()}
+    level, budget = text(given, "thinkingLevel"), given.get("thinkingBudget")
+    rest = {n: v for n, v in given.items() if n not in ("thinkingLevel", "thinkingBudget")}
+    fits = {
+        "none": level is None and budget is None and not rest,
+        "budget": level is None and (budget != 0 or traits.pauses),
+        "level": budget is None or (level is None and budget != 0),
+    }
+    if fits[traits.thinking]:
+        return
+    losses.add("thinkingConfig")
+    effort = level.lower() if level else "none" if budget == 0 else ""
+    known = _EFFORTS[traits.thinking](effort, traits, Losses())
+    del settings["thinkingConfig"]
+    if traits.thinking != "none" and (known or rest):
+        settings["thinkingConfig"] = {**(known or {}), **rest}
 
 
 def _budget(thinking: Json, traits: Traits) -> Json | None:

@@ -15,8 +15,9 @@ from pilotlight.dialects import pivot
 from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
 from pilotlight.dialects.fields import objects, part, present, text, words
 from pilotlight.dialects.history import ANY_IDS, arguments_of, fit, lose_own
-from pilotlight.dialects.parts import THOUGHTS, medium_of, parts_of, said_in
+from pilotlight.dialects.parts import THOUGHTS, medium_of, parts_of, plain_of, said_in
 from pilotlight.dialects.pivot import Request
+from pilotlight.dialects.schema import objects_only
 
 OPTIONS: Final = words(
     "temperature top_p top_k min_p typical_p seed presence_penalty frequency_penalty"
@@ -28,12 +29,16 @@ _THINK: Final[Mapping[str, bool | str]] = {
     "none": False, "minimal": "low", "low": "low", "medium": "medium", "high": "high",
     "xhigh": "max", "max": "max",
 }  # fmt: skip
+_SPEAKERS: Final = {
+    "developer": "system", "system": "system", "user": "user", "assistant": "assistant"
+}  # fmt: skip
 _ROLES: Final = {"developer": "system", "system": "system", "user": "user", "tool": "tool"}
 
 
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request))
     except RecursionError:
         raise Unable("the request is nested too deep") from None
@@ -91,7 +96,7 @@ def _tools(body: Json, asked: Request, losses: Losses) -> None:
         if function.cache:
             losses.add("cache_control")
         described = present(description=function.description)
-        said = {"name": function.name, **described, "parameters": function.parameters}
+        said = {"name": function.name, **described, "parameters": objects_only(function.parameters)}
         body["tools"].append({"type": "function", "function": said})
 
 
@@ -99,6 +104,10 @@ def _messages(messages: Sequence[Json], losses: Losses) -> list[Json]:
     names: dict[str, str] = {}  # of the tools that were called, by the ids of the calls
     found = []
     for place, message in enumerate(messages):
+        if (plain := plain_of(message)) is not None and (role := _SPEAKERS.get(message["role"])):
+            if plain or role != "assistant":
+                found.append({"role": role, "content": plain})
+            continue
         lose_own(message, None, losses)
         said = _message(message, f"messages[{place}]", names, losses)
         if said["role"] != "assistant" or said.keys() - {"role", "content"} or said["content"]:
@@ -146,7 +155,7 @@ def _content(message: Json, at: str, losses: Losses) -> tuple[list[str], list[st
         elif given["type"] in THOUGHTS:
             losses.add("reasoning")
         elif (medium := medium_of(given, where, losses)) is None:
-            raise Unable(f"{where} is a {given['type'][:40]}, which Ollama does not take")
+            raise Unable(f"{where} is {given['type'][:40]}, which Ollama does not take")
         elif medium.data is None:
             raise Unable(f"{where} is an address; fetching it would leave this machine")
         elif not (medium.kind or "image/").startswith("image/"):

@@ -8,6 +8,7 @@ Source: OpenAI's API reference, the chat completion object and its chunks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pilotlight.dialects.base import Asked, Json, Refusal, Unreadable
@@ -44,10 +45,22 @@ def read_answer(said: Any, asked: Asked) -> Json:
         for call in objects(choice["message"], "tool_calls"):
             if not (text(part(call, "function"), "name") or text(part(call, "custom"), "name")):
                 raise Unreadable("a tool call has no name")
+        if asked.names:
+            choice["message"] = _named(choice["message"], asked.names)
     head = completion(asked, text(said, "id"), text(said, "model"), choices)
     created = count(said, "created")
     made = {"created": asked.created if created is None else created}
     return {**said, **head, **made, **_usage(said)}
+
+
+def _named(said: Json, names: Mapping[str, str]) -> Json:
+    """Return what is said with its calls by the caller's names of the tools."""
+    calls = []
+    for call in objects(said, "tool_calls"):
+        function = part(call, "function")
+        name = names.get(text(function, "name") or "")
+        calls.append(call if name is None else {**call, "function": {**function, "name": name}})
+    return {**said, "tool_calls": calls} if calls else said
 
 
 def _is_usual(said: Json) -> bool:
@@ -145,6 +158,7 @@ class Reader:
 
     def __init__(self, asked: Asked) -> None:
         self._chunks = Chunks(asked)
+        self._names = asked.names
         self._open: set[int] = set()
         self._done: set[int] = set()
         self._counted = False
@@ -179,6 +193,8 @@ class Reader:
             self._open.add(choice["index"])
             if choice["finish_reason"]:
                 self._done.add(choice["index"])
+            if self._names:
+                choice["delta"] = _named(choice["delta"], self._names)
             for place, call in enumerate(objects(choice["delta"], "tool_calls")):
                 if type(call.get("index")) is not int:
                     choice["delta"]["tool_calls"][place] = {**call, "index": place}

@@ -43,6 +43,7 @@ class Manner:
     models: bool = False  # its models are OpenAI's own, see `models`
     names: Mapping[str, str] = field(default_factory=dict)  # of options that are called otherwise
     fields: frozenset[str] = frozenset()  # of messages, beside OpenAI's
+    without: frozenset[str] = frozenset()  # of OpenAI's fields of messages
     refuses: frozenset[str] = frozenset()
     picky: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = ()
     nameless: bool = False  # a message has no `name`
@@ -76,6 +77,7 @@ MANNERS: Final[Mapping[str, Manner]] = {
         thoughts=True,
         names={**_OLD_LIMIT, "seed": "random_seed"},
         fields=words("prefix"),
+        without=words("refusal audio function_call"),
         nameless=True,
         counts=False,
     ),

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from pilotlight.dialects.base import Json, Losses
+from pilotlight.dialects.base import Json, Losses, Unable
 from pilotlight.dialects.pivot import asks
 
 _REASONS: Final = re.compile(r"(?:^|/)(?:o\d|gpt-5(?!\.?\d*-chat)|gpt-[6-9]|codex)")
@@ -36,6 +36,11 @@ def reasons(model: str) -> bool:
     return _REASONS.search(model) is not None
 
 
+def may_reason(model: str) -> bool:
+    """Tell a model that may think, as any that is not known may, from one that never does."""
+    return _NEVER.search(model) is None
+
+
 def by_responses_alone(model: str) -> bool:
     """Tell whether OpenAI asks a model by its Responses API and by no other."""
     return _BY_RESPONSES.search(model) is not None
@@ -52,7 +57,7 @@ def by_responses_with_tools(model: str, effort: object) -> bool:
 
 
 def fit_model(body: Json, model: str, losses: Losses) -> None:
-    """Take out, by name, what a model of OpenAI's would refuse."""
+    """Take out, by name, what a model of OpenAI's would refuse; raises Unable for `stop`."""
     never, may, at_will = _kinds(model)
     if never and body.pop("reasoning_effort", None) not in (None, "none"):
         losses.add("reasoning_effort")
@@ -63,6 +68,8 @@ def fit_model(body: Json, model: str, losses: Losses) -> None:
         body.setdefault("max_completion_tokens", limit)
     if at_will and body.get("reasoning_effort", "none") == "none":
         return
+    if body.pop("stop", None):
+        raise Unable("this model takes no stop sequences")
     for name in _SAMPLING:
         if name in body and asks(name, value := body.pop(name)) and value != _ANYHOW.get(name):
             losses.add(name)

@@ -11,17 +11,18 @@ from typing import Any, Final
 
 from pilotlight.dialects import pivot
 from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
-from pilotlight.dialects.fields import objects, part, text, words
-from pilotlight.dialects.history import fit, lose_own
+from pilotlight.dialects.fields import part, text, words
+from pilotlight.dialects.history import OPENAI_NAMES, fit, lose_own, tool_name
 from pilotlight.dialects.openai_chat.manners import MANNERS, Manner
+from pilotlight.dialects.openai_chat.media import MEDIA, fitted, is_told
 from pilotlight.dialects.openai_chat.models import fit_model, reasons
+from pilotlight.dialects.openai_chat.tools import put_tools, renamed, unmarked
 from pilotlight.dialects.parts import THOUGHTS, parts_of
 
 _PARTS: Final = words("text image_url input_audio file refusal")
 _SHOWN: Final = words("image_url input_audio file")
 _FIELDS: Final = words("role content name tool_calls tool_call_id function_call refusal audio")
 _CALL: Final = words("id type function custom")
-_TOOLS: Final = ("function", "custom")
 _THOUGHT: Final = ("reasoning_content", "thinking_blocks")
 # Fields of an answer that say nothing new when they come back.
 _ECHOES: Final = words(
@@ -38,6 +39,7 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
         return Written(body, Asked(model))
     losses = Losses()
     pivot.check_state(body)
+    pivot.check_cached(body)
     pivot.check_waited(body)
     for name, other in manner.names.items():
         if name in body:
@@ -54,7 +56,8 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
         body["model"] = manner.home + model
     if manner.models:
         fit_model(body, model, losses)
-    _put_tools(body, losses, manner)
+    asked = Asked(model=model, names=put_tools(body, losses, manner))
+    _fit_format(body, manner)
     given = pivot.checked_messages(request.get("messages"))
     try:
         messages = fit([_message(m, f"messages[{i}]", losses, manner) for i, m in enumerate(given)],
@@ -64,7 +67,7 @@ def write_request(request: Json, manner: Manner = MANNERS["openai"]) -> Written:
     body["messages"] = _shown_later([each for each in messages if not _is_silent(each)])
     if not body["messages"]:
         raise Unable("no message says anything")
-    return Written(body | extra, Asked(model=model), losses.sorted())
+    return Written(body | extra, asked, losses.sorted())
 
 
 def _goes_unchanged(body: Json, model: str, manner: Manner) -> bool:
@@ -90,9 +93,9 @@ def _kept(manner: Manner, model: str) -> frozenset[str]:
 
 _USUAL: Final = words(
     "model messages stream stream_options temperature top_p max_tokens max_completion_tokens seed"
-    " n stop presence_penalty frequency_penalty response_format"
+    " n stop presence_penalty frequency_penalty"
 )
-_CHANGED: Final = words("temperature top_p max_tokens presence_penalty frequency_penalty")
+_CHANGED: Final = words("temperature top_p max_tokens presence_penalty frequency_penalty stop")
 
 
 @lru_cache(maxsize=256)
@@ -110,15 +113,21 @@ def _is_plain(message: Any) -> bool:
 _PLAIN_ROLES: Final = ("user", "assistant", "system")
 
 
-def _is_clean(message: Json) -> bool:
+def _is_clean(message: Json, manner: Manner) -> bool:
     """Tell a turn that has nothing of its own vendor's, and no parts: it goes out as it came."""
     content, calls = message.get("content"), message.get("tool_calls")
     if not _CLEAN.issuperset(message) or message["role"] not in _CLEAN_ROLES:
         return False
     if content is not None and type(content) is not str:
         return False
-    return calls is None or (
-        type(calls) is list and all(type(call) is dict and _CALL.issuperset(call) for call in calls)
+    if calls is None:
+        return True
+    if not calls or type(calls) is not list:
+        return False
+    fits = manner.options is None
+    return all(
+        type(call) is dict and _CALL.issuperset(call) and (fits or renamed(call) is call)
+        for call in calls
     )
 
 
@@ -139,7 +148,10 @@ def is_usual(messages: Sequence[Any], options: Mapping[str, Any]) -> bool:
     return bool(messages) and all(map(_is_usual, messages)) and not _is_silent(messages[-1])
 
 
-_SPECIAL: Final = words("previous_response_id conversation prompt background stop extra_body")
+_SPECIAL: Final = words(
+    "previous_response_id conversation prompt background stop extra_body cachedContent"
+    " cached_content"
+)
 
 
 def _is_function(tool: Any) -> bool:
@@ -151,10 +163,16 @@ def _is_usual(message: Any) -> bool:
         return False
     content = message.get("content")
     if type(content) is list:
-        return all(type(each) is dict and each.get("type") in _PARTS for each in content)
+        return all(type(each) is dict and _is_sure(each) for each in content)
     calls = message.get("tool_calls")
     plain = calls is None or (type(calls) is list and all(type(call) is dict for call in calls))
     return plain and (content is None or type(content) is str)
+
+
+def _is_sure(given: Json) -> bool:
+    """Tell a part that every server is told, whatever it shows."""
+    kind = given.get("type")
+    return kind in _PARTS and not (kind in MEDIA and is_told(given))
 
 
 def _lose_option(name: str, value: Any, losses: Losses) -> None:
@@ -169,46 +187,13 @@ def _lose_option(name: str, value: Any, losses: Losses) -> None:
 _CARRIAGE: Final = (pivot.CARRIAGE | {"extra_body"}) - {"stream_options"}
 
 
-def _put_tools(body: Json, losses: Losses, manner: Manner) -> None:
-    tools = body.get("tools")
-    if tools is None:
-        return
-    if type(tools) is not list or not all(type(tool) is dict for tool in tools):
-        raise Unable("tools is no list of objects")
-    found = []
-    for tool in tools:
-        open_ = manner.options is None and pivot.vendor_of(tool) == "openai"
-        if open_ or text(tool, "type") in _TOOLS or "function" in tool:
-            found.append(tool if manner.cache_marks else _unmarked(tool, losses))
-        elif type(schema := tool.get("input_schema")) is dict and text(tool, "name"):
-            function = {"name": tool["name"], "parameters": schema}
-            described = {n: tool[n] for n in ("description", "strict") if tool.get(n)}
-            found.append({"type": "function", "function": {**function, **described}})
-        else:
-            pivot.lose_tool(tool, losses)
-    if found:
-        body["tools"] = found
-    else:
-        for name in ("tools", "tool_choice", "parallel_tool_calls"):
-            body.pop(name, None)
-
-
-def _unmarked(given: Json, losses: Losses) -> Json:
-    """Return a part or a tool without a cache mark; OpenAI caches without being told."""
-    if "cache_control" not in given:
-        return given
-    if given["cache_control"] is not None:
-        losses.add("cache_control")
-    return {name: value for name, value in given.items() if name != "cache_control"}
-
-
 def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
-    if _is_clean(message):
+    if _is_clean(message, manner):
         return message
     lose_own(message, None, losses)
     if not manner.reasoning and any(message.get(name) for name in _THOUGHT):
         losses.add("reasoning")
-    found = message if manner.cache_marks else _unmarked(message, losses)
+    found = message if manner.cache_marks else unmarked(message, losses)
     if not manner.developer and message["role"] == "developer":
         found = {**found, "role": "system"}
     if manner.nameless and "name" in message and message["role"] != "tool":
@@ -216,20 +201,34 @@ def _message(message: Json, at: str, losses: Losses, manner: Manner) -> Json:
         found = {name: value for name, value in found.items() if name != "name"}
     dropped = _dropped(found, manner)
     if dropped:
-        for name in dropped - _ECHOES:
+        for name in dropped - _ECHOES - {"refusal"}:
             if found[name]:
                 losses.add(name)
         found = {name: value for name, value in found.items() if name not in dropped}
+        if "refusal" in dropped and not found.get("content"):
+            found["content"] = message["refusal"]
     if type(message.get("content")) is list:
         parts = _parts(message, at, losses, manner)
         plain = manner.one_text and all(each["type"] == "text" for each in parts)
         found = {**found, "content": "".join(map(_text, parts)) if plain else parts}
-    if any(call.keys() - _CALL for call in objects(message, "tool_calls")):
-        calls = [{n: v for n, v in c.items() if n in _CALL} for c in objects(message, "tool_calls")]
-        found = {**found, "tool_calls": calls}
+    if (calls := found.get("tool_calls")) is not None:
+        found = _called(found, calls, manner)
     if found.get("content") == [] and found.get("tool_calls"):
         found = {**found, "content": None}
     return found
+
+
+def _called(message: Json, calls: Any, manner: Manner) -> Json:
+    """Return a message with calls of OpenAI's fields alone, by names that it takes."""
+    if not calls:
+        return {name: value for name, value in message.items() if name != "tool_calls"}
+    if type(calls) is not list or not all(type(call) is dict for call in calls):
+        return message  # told by `history.fit`
+    fitted = [
+        call if call.keys() <= _CALL else {n: v for n, v in call.items() if n in _CALL}
+        for call in calls
+    ]
+    return {**message, "tool_calls": fitted if manner.options is None else [*map(renamed, fitted)]}
 
 
 def _text(said: Json) -> str:
@@ -239,7 +238,7 @@ def _text(said: Json) -> str:
 def _dropped(message: Json, manner: Manner) -> set[str]:
     if manner.options is None:
         return (message.keys() & _ECHOES) - ({"reasoning_content"} if manner.reasoning else set())
-    return message.keys() - _FIELDS - manner.fields
+    return message.keys() - (_FIELDS - manner.without) - manner.fields
 
 
 def _is_silent(message: Json) -> bool:
@@ -261,9 +260,20 @@ def _parts(message: Json, at: str, losses: Losses, manner: Manner) -> list[Json]
             and kind not in _PARTS
             and (manner.options is not None or kind in _FOREIGN)
         ):
-            raise Unable(f"{at}.content[{place}] is a {kind[:40]}, which OpenAI does not take")
-        found.append(given if manner.cache_marks else _unmarked(given, losses))
+            raise Unable(f"{at}.content[{place}] is {kind[:40]}, which OpenAI does not take")
+        if kind in MEDIA and manner.options is not None:
+            given = fitted(given, f"{at}.content[{place}]")  # noqa: PLW2901
+        found.append(given if manner.cache_marks else unmarked(given, losses))
     return found
+
+
+def _fit_format(body: Json, manner: Manner) -> None:
+    """Give a schema a name that OpenAI takes."""
+    wanted = part(body.get("response_format"), "json_schema")
+    given = text(wanted, "name") or ""
+    if wanted and manner.options is not None and not OPENAI_NAMES.fullmatch(given):
+        named = {**wanted, "name": tool_name(given or "response", OPENAI_NAMES)}
+        body["response_format"] = {**body["response_format"], "json_schema": named}
 
 
 def _shown_later(messages: list[Json]) -> list[Json]:

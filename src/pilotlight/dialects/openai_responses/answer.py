@@ -26,6 +26,7 @@ from pilotlight.dialects.history import OWN, keep
 from pilotlight.dialects.shape import call_of, completion, usage_of
 
 KEPT: Final = OWN["openai_responses"]
+NO_NAMES: Final[Mapping[str, str]] = {}
 BREAK: Final = "\n\n"  # between the parts of a thought
 _FINISHES: Final[Mapping[str, str]] = {
     "max_output_tokens": "length",
@@ -42,7 +43,7 @@ def read_answer(said: Any, asked: Asked) -> Json:
     if text(said, "status") == "failed":
         raise Unreadable("the answer is a failure")
     items = need_objects(said, "output")
-    message = read_message(items)
+    message = read_message(items, asked.names)
     choice: Json = {
         "index": 0,
         "message": message,
@@ -70,8 +71,8 @@ def finish_of(said: Json, called: bool) -> str | None:
     return _FINISHES.get(reason, reason)
 
 
-def read_message(items: Sequence[Json]) -> Json:
-    """Read what the model says; raises Unreadable."""
+def read_message(items: Sequence[Json], names: Mapping[str, str] = NO_NAMES) -> Json:
+    """Read what the model says; `names` are the caller's of renamed tools.  Raises Unreadable."""
     spoken: dict[str, list[str]] = {"output_text": [], "refusal": []}
     thoughts: list[str] = []
     calls: list[Json] = []
@@ -85,7 +86,7 @@ def read_message(items: Sequence[Json]) -> Json:
         elif kind == "reasoning":
             thoughts += thoughts_in(item, at)
         elif kind in _HELD:
-            calls.append(call_in(item, at))
+            calls.append(call_in(item, at, names))
         elif kind == "image_generation_call" and (data := need_text(item, "result", at)):
             image = {"url": f"data:image/{text(item, 'output_format') or 'png'};base64,{data}"}
             more.setdefault("images", []).append({"type": "image_url", "image_url": image})
@@ -130,9 +131,10 @@ def thoughts_in(item: Json, at: str) -> list[str]:
     return [said for each in parts if (said := need_text(each, "text", at))]
 
 
-def call_in(item: Json, at: str) -> Json:
+def call_in(item: Json, at: str, names: Mapping[str, str] = NO_NAMES) -> Json:
     """Return a call of a function, or of a tool that takes a text."""
     name, call_id = need_name(item, "name", at), need_name(item, "call_id", at)
+    name = names.get(name, name)
     if item["type"] == "function_call":
         return call_of(call_id, name, need_text(item, "arguments", at))
     own = {"name": name, "input": need_text(item, "input", at)}

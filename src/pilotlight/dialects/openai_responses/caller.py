@@ -23,6 +23,7 @@ from pilotlight.dialects.fields import (
 )
 from pilotlight.dialects.history import own_form
 from pilotlight.dialects.openai_responses.answer import read_message
+from pilotlight.dialects.schema import is_closed
 
 _SAME: Final = words(
     "model temperature top_p stream parallel_tool_calls metadata user safety_identifier"
@@ -143,8 +144,9 @@ def _tool(tool: Json, at: str) -> Json:
         return tool
     need_name(tool, "name", at)
     inner = {name: value for name, value in tool.items() if name != "type" and value is not None}
-    if kind == "function":  # strict if it is not said
-        inner["strict"] = tool.get("strict") is not False
+    if kind == "function":  # strict if it is not said, where it can be
+        said = tool.get("strict")
+        inner["strict"] = is_closed(tool.get("parameters")) if said is None else said is True
     return {"type": kind, kind: inner}
 
 

@@ -13,8 +13,8 @@ from typing import Final
 from pilotlight.dialects import pivot
 from pilotlight.dialects.base import Asked, Json, Losses, Unable, Written
 from pilotlight.dialects.fields import part, present, text, words
-from pilotlight.dialects.history import OPENAI_IDS, fit
-from pilotlight.dialects.openai_chat.models import fit_model, reasons
+from pilotlight.dialects.history import OPENAI_NAMES, RESPONSES_IDS, fit, tool_name
+from pilotlight.dialects.openai_chat.models import fit_model, may_reason, reasons
 from pilotlight.dialects.openai_responses.items import items
 from pilotlight.dialects.pivot import Request
 
@@ -38,6 +38,7 @@ _SEARCHES: Final = ("web_search", "google_search")
 def write_request(request: Json) -> Written:
     """Write a request of the pivot.  Raises Unable, and nothing else."""
     try:
+        pivot.check_cached(request)
         return _written(pivot.read(request, at_openai=True), request)
     except RecursionError:
         raise Unable("the request is nested too deep") from None
@@ -49,7 +50,7 @@ def _written(asked: Request, given: Json) -> Written:
         raise Unable("this API takes no stop sequences")
     begun = bool(asked.options.keys() & _BEGUN)
     stored = asked.options.get("store") is True or begun
-    turns = fit(asked.messages, OPENAI_IDS, losses, begun_elsewhere=begun)
+    turns = fit(asked.messages, RESPONSES_IDS, losses, begun_elsewhere=begun)
     said = items(turns, losses, stored)
     if not said:
         raise Unable("no message says anything")
@@ -60,7 +61,7 @@ def _written(asked: Request, given: Json) -> Written:
         body["store"] = False
     if asked.stream:
         body["stream"] = True
-    _tools(body, asked, losses)
+    names = _tools(body, asked, losses)
     _options(body, asked, losses)
     _sample(body, asked, given, losses)
     if asked.max_tokens is not None:
@@ -68,7 +69,7 @@ def _written(asked: Request, given: Json) -> Written:
     _shape(body, asked)
     _include(body, asked, stored)
     body |= asked.extra
-    return Written(body, Asked(model=asked.model), losses.sorted())
+    return Written(body, Asked(model=asked.model, names=names), losses.sorted())
 
 
 def _include(body: Json, asked: Request, stored: bool) -> None:
@@ -82,16 +83,21 @@ def _include(body: Json, asked: Request, stored: bool) -> None:
         body["include"] = list(dict.fromkeys(str(each) for each in include))
 
 
-def _tools(body: Json, asked: Request, losses: Losses) -> None:
+def _tools(body: Json, asked: Request, losses: Losses) -> dict[str, str]:
+    """Put the tools into the body; return the caller's name of each that has another there."""
     tools: list[Json] = []
+    names: dict[str, str] = {}
     for function in asked.functions:
+        name = tool_name(function.name, OPENAI_NAMES)
+        if name != function.name:
+            names[name] = function.name
         if function.cache:
             losses.add("cache_control")
         described = present(description=function.description)
         tools.append(
             {
                 "type": "function",
-                "name": function.name,
+                "name": name,
                 **described,
                 "parameters": function.parameters,
                 "strict": function.strict,  # true if it is not said
@@ -109,14 +115,16 @@ def _tools(body: Json, asked: Request, losses: Losses) -> None:
     if asked.web_search is not None:
         tools.append(_web_search(asked.web_search))
     if not tools:
-        return
+        return {}
     body["tools"] = tools
     if asked.parallel is not None:
         body["parallel_tool_calls"] = asked.parallel
     if asked.choice.name:
-        body["tool_choice"] = {"type": "function", "name": asked.choice.name}
+        only = tool_name(asked.choice.name, OPENAI_NAMES)
+        body["tool_choice"] = {"type": "function", "name": only}
     elif asked.choice.mode is not None:
         body["tool_choice"] = asked.choice.mode
+    return names
 
 
 def _web_search(options: Json) -> Json:
@@ -144,6 +152,9 @@ def _sample(body: Json, asked: Request, given: Json, losses: Losses) -> None:
     if effort is not None:
         told = effort if type(effort) is dict else {"effort": effort}
         body["reasoning"] = {**told, **part(body, "reasoning")}
+    if "reasoning" in body and not may_reason(asked.model):
+        del body["reasoning"]
+        losses.add("reasoning_effort")
     body |= settings
 
 
@@ -153,6 +164,7 @@ def _shape(body: Json, asked: Request) -> None:
         return
     form: Json = {"type": "json_object"}
     if wanted.schema is not None:
-        form = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema,
+        name = tool_name(wanted.name, OPENAI_NAMES)
+        form = {"type": "json_schema", "name": name, "schema": wanted.schema,
                 "strict": wanted.strict}  # fmt: skip
     body["text"] = {**part(body, "text"), "format": form}

@@ -41,6 +41,7 @@ class Reader:
 
     def __init__(self, asked: Asked) -> None:
         self._chunks = Chunks(asked)
+        self._names = asked.names
         self._items: dict[int, Json] = {}  # that are whole
         self._places: dict[int, int] = {}  # of calls among the calls, by the place of their item
         self._kinds: dict[int, tuple[str, str]] = {}
@@ -92,7 +93,7 @@ class Reader:
         place, item = _place(event), need_part(event, "item")
         if (kind := _CALLS.get(need_name(item, "type", "item."))) is None:
             return []
-        call = call_in({**item, kind[1]: ""}, "item.")
+        call = call_in({**item, kind[1]: ""}, "item.", self._names)
         self._kinds[place] = kind
         self._places[place] = index = len(self._places)
         return [self._chunks.said({"tool_calls": [{"index": index, **call}]})]

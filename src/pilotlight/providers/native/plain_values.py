@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
-
-from pilotlight.wire.http import dumped
 
 
 def plain(value: Any) -> Any:
@@ -26,7 +25,7 @@ def plain(value: Any) -> Any:
 def is_json(*values: Any) -> bool:
     """Tell whether values can be sent at all; what can't is the caller's mistake."""
     try:
-        dumped(plain(values))
+        json.dumps(plain(values), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         return False
     return True

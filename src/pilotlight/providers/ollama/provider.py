@@ -34,6 +34,7 @@ from pilotlight.providers.ollama import http
 from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
 from pilotlight.providers.ollama.context import cut
 from pilotlight.providers.ollama.embeddings import TOO_OLD, embed_request, embedding_from, too_old
+from pilotlight.providers.ollama.openai_door import AsyncOpenAIDoor, OpenAIDoor
 from pilotlight.providers.ollama.request import ChatRequest, UnsupportedInput, chat_request
 from pilotlight.providers.replies import ChatReply, EmbeddingReply, judge_vectors, vectors_in
 from pilotlight.vocabulary.faults import Fault
@@ -104,7 +105,11 @@ class OllamaProvider:
 
     def handle(self, attempt: Attempt, asynchronous: bool) -> AttemptTarget:
         """Return what a decorated function is given."""
-        return AttemptTarget(self.connection, attempt, asynchronous)
+
+        def transport(tap: Tap, coloured: bool) -> OpenAIDoor | AsyncOpenAIDoor:
+            return (AsyncOpenAIDoor if coloured else OpenAIDoor)(self, attempt, tap)
+
+        return AttemptTarget(self.connection, attempt, asynchronous, transport)
 
     def verify_local(self, attempt: Attempt) -> Failed | None:
         """Ask the server whether the model is its own; unknown means no."""
