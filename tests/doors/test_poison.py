@@ -211,6 +211,7 @@ def test_a_poison_is_refused_and_blames_nobody(server, door, kind, path, poison)
 @pytest.mark.parametrize("poison", sorted(POISONS.keys() - {"a type", "a function"}))
 @pytest.mark.parametrize("operation", ["embed", "aembed", "image", "aimage"])
 def test_texts_and_prompts_are_refused_too(server, operation, poison):
+    server.reset()
     with pilot_of(server, "direct") as pilot:
         route = pilot.route("chat")
         ask = getattr(route, operation)

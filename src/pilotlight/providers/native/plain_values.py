@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ def is_json(*values: Any) -> bool:
     from pilotlight.wire.http import dumped  # brings httpx
 
     try:
-        dumped(plain(values))
+        json.dumps(plain(values), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         return False
     return True

@@ -52,8 +52,9 @@ def chat_request(
     given = _flat(options)
     if not given.get("format", True):
         del given["format"]
-    if isinstance(wanted := given.get("response_format"), type):  # a pydantic model
-        schema = {"schema": wanted.model_json_schema()}  # type: ignore[attr-defined]
+    wanted = given.get("response_format")
+    if isinstance(wanted, type) and hasattr(wanted, "model_json_schema"):  # a pydantic model
+        schema = {"schema": wanted.model_json_schema()}
         given["response_format"] = {"type": "json_schema", "json_schema": schema}
     asked = {"model": model, "messages": [*messages], "stream": stream}
     try:
