@@ -24,8 +24,6 @@ def plain(value: Any) -> Any:
 
 def is_json(*values: Any) -> bool:
     """Tell whether values can be sent at all; what can't is the caller's mistake."""
-    from pilotlight.wire.http import dumped  # brings httpx
-
     try:
         json.dumps(plain(values), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
