@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
-from pilotlight import AllTargetsFailed, failover, load, receipts
+from pilotlight import AllTargetsFailed, StreamInterrupted, failover, load, receipts
 from pilotlight_chaos import ChaosServer
 
 HELLO = [{"role": "user", "content": "hello there"}]
@@ -157,3 +158,46 @@ def test_a_stream_that_chokes_on_a_broken_event_fails_over(server, routes):
     with receipts() as log:
         assert [word for word in words() if word]
     assert log[0].served_by == "local"
+
+
+def test_what_a_function_leaves_open_is_closed(routes):
+    """An SDK that stops at an event does not always close what it reads."""
+    left = []
+
+    @failover(routes.route("chat"))
+    def careless(*, target):
+        client = target.http_client()
+        url = target.api_base + "/chat/completions"
+        body = {"model": target.model, "messages": HELLO, "stream": True}
+        answer = client.send(client.build_request("POST", url, json=body), stream=True)
+        left.append(answer)  # so that no collector closes it
+        yield next(answer.iter_lines())
+        raise RuntimeError("no more")
+
+    with pytest.raises(StreamInterrupted):
+        list(careless())
+    connections = routes.targets["gpt"].provider.connection.pool.connections()
+    assert len(left) == 1 and not connections.busy
+
+
+def test_what_an_async_function_leaves_open_is_closed(routes):
+    left = []
+
+    @failover(routes.route("chat"))
+    async def careless(*, target):
+        client = target.ahttp_client()
+        url = target.api_base + "/chat/completions"
+        body = {"model": target.model, "messages": HELLO, "stream": True}
+        answer = await client.send(client.build_request("POST", url, json=body), stream=True)
+        left.append(answer)
+        yield await anext(answer.aiter_lines())
+        raise RuntimeError("no more")
+
+    async def main():
+        with pytest.raises(StreamInterrupted):
+            async for _ in careless():
+                pass
+        connections = await routes.targets["gpt"].provider.connection.pool.aconnections()
+        assert len(left) == 1 and not connections.busy
+
+    asyncio.run(main())

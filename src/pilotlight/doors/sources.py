@@ -100,9 +100,12 @@ class Source(_Items):
         return self._note(item)
 
     def close(self) -> None:
-        """Let the function's own `finally` run."""
-        with self._scene:
-            self._items.close()
+        """Let the function's own `finally` run; what an SDK has left open is closed."""
+        try:
+            with self._scene:
+                self._items.close()
+        finally:
+            self._handle.tap.close()
 
 
 class AsyncSource(_Items):
@@ -123,8 +126,11 @@ class AsyncSource(_Items):
         return self._note(item)
 
     async def aclose(self) -> None:
-        """Let the function's own `finally` run."""
+        """Let the function's own `finally` run; what an SDK has left open is closed."""
         if self._alarm is not None:
             self._alarm.stop()
-        with self._scene:
-            await self._items.aclose()
+        try:
+            with self._scene:
+                await self._items.aclose()
+        finally:
+            await self._handle.tap.aclose()
