@@ -28,7 +28,7 @@ chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARG
 	@$(BIN)/pilotlight chaos run --all --journals build/chaos --report build/chaos.html \
 		--report build/chaos.md --report build/chaos.xml $(ARGS)
 
-test: $(READY) lint types ## Lint, types, contracts, and the tests that need no other process (3 min)
+test: $(READY) lint types ## Lint, types, contracts, and the tests that need no other process (5 min)
 	@$(BIN)/pytest -q -n auto --dist=worksteal --hypothesis-profile=quick --budget $(ARGS)
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 
