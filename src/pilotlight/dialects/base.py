@@ -163,3 +163,7 @@ class Callers(Protocol):
 
     def write_refusal(self, refusal: Refusal) -> Json:
         """Write an error, in a body or as an event."""
+
+
+class Spoken(Dialect, Callers, Protocol):
+    """One API, both as a target and as what a caller speaks."""

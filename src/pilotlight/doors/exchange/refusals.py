@@ -84,8 +84,7 @@ def words_of(dialect: str, status: int, message: str) -> Json:
     """Return an error as the dialect says it."""
     kinds, otherwise = _KINDS[dialect]
     said = Words(message[:_LONGEST], kinds.get(status, otherwise), status)
-    found: Json = dialect_named(dialect).write_refusal(said)
-    return found
+    return dialect_named(dialect).write_refusal(said)
 
 
 def refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.vocabulary.receipt import Receipt
@@ -139,7 +139,10 @@ class AsyncPieces(_Pieces):
         await self._chunks.aclose()
 
 
-class _Reply:
+P = TypeVar("P", Pieces, AsyncPieces)
+
+
+class _Reply(Generic[P]):
     """What the two colours share.
 
     `status` and `headers` are HTTP's; names are lower-case.  `body` is that of a reply that is
@@ -147,12 +150,23 @@ class _Reply:
     """
 
     def __init__(
-        self, status: int, headers: Mapping[str, str], body: bytes, recorder: CallRecorder | None
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        pieces: P | None = None,
+        recorder: CallRecorder | None = None,
     ) -> None:
         self.status = status
         self.headers = {**passed(headers), **told(recorder)}
         self.body = body
         self.recorder = recorder
+        self._pieces: P | None = pieces
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it comes in pieces."""
+        return self._pieces is not None
 
     @property
     def receipt(self) -> Receipt | None:
@@ -160,24 +174,8 @@ class _Reply:
         return None if self.recorder is None else self.recorder.receipt()
 
 
-class Reply(_Reply):
+class Reply(_Reply[Pieces]):
     """An answer, whole or as a stream of pieces; close it where you may stop half-way."""
-
-    def __init__(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        pieces: Pieces | None = None,
-        recorder: CallRecorder | None = None,
-    ) -> None:
-        super().__init__(status, headers, body, recorder)
-        self._pieces = pieces
-
-    @property
-    def streamed(self) -> bool:
-        """Whether it comes in pieces."""
-        return self._pieces is not None
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes; raises BrokenStream where a stream can't be ended."""
@@ -195,24 +193,8 @@ class Reply(_Reply):
         self.close()
 
 
-class AsyncReply(_Reply):
+class AsyncReply(_Reply[AsyncPieces]):
     """The same for async."""
-
-    def __init__(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-        pieces: AsyncPieces | None = None,
-        recorder: CallRecorder | None = None,
-    ) -> None:
-        super().__init__(status, headers, body, recorder)
-        self._pieces = pieces
-
-    @property
-    def streamed(self) -> bool:
-        """Whether it comes in pieces."""
-        return self._pieces is not None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the bytes; raises BrokenStream where a stream can't be ended."""

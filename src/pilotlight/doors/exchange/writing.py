@@ -26,7 +26,7 @@ def whole(dialect: str, value: Any, call: Call) -> tuple[Mapping[str, str], byte
     """Return the headers and the body of a whole answer."""
     if isinstance(value, RelayedReply):
         return value.headers, value.body
-    said: Json = dialect_named(dialect).write_answer(_pivot(value, call))
+    said = dialect_named(dialect).write_answer(_pivot(value, call))
     if dialect == "openai_responses":
         said |= _echoes(call)
     elif dialect == "ollama":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -28,7 +28,7 @@ class Limits:
     def admit(self, name: str, key: Key) -> AbstractContextManager[None]:
         """Return what the call is made in; raises Refuse where the key has no more."""
         if key.per_minute is None and key.concurrency is None:
-            return _UNBOUND
+            return nullcontext()
         use = self._uses.get(name)
         if use is None:
             use = self._uses[name] = _Use(left=float(key.per_minute or 0), at=self._clock())
@@ -48,16 +48,6 @@ def _take(use: _Use, per_minute: int, now: float) -> None:
         wait = (1 - use.left) * each
         raise Refuse(429, f"this key may make {per_minute} calls a minute", retry_after=wait)
     use.left -= 1
-
-
-class _Unbound(AbstractContextManager[None]):
-    __slots__ = ()
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-_UNBOUND = _Unbound()
 
 
 class _Place(AbstractContextManager[None]):

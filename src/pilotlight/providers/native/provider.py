@@ -75,10 +75,11 @@ class NativeProvider(DirectProvider):
         if not call.messages:  # a decorated function asks for itself
             return ""
         options = {**self.connection.spec.options, **call.options}
-        if self._manners_for(options).tells(call.messages, options) or _is_litellms(call, options):
+        manners = self._manners_for(options)
+        if manners.tells(call.messages, options) or _is_litellms(call, options):
             return ""
         try:
-            self._written(call, plain(options), plain(call.messages))
+            self._written(manners, call, plain(options), plain(call.messages))
         except Unable as told:
             return str(told) if is_json(options, call.messages) else ""
         except (TypeError, ValueError, RecursionError):
@@ -88,7 +89,8 @@ class NativeProvider(DirectProvider):
     def asks_for_count(self, call: Call) -> bool:
         """Tell whether to ask for the tokens of a stream on our own behalf."""
         able = call.stream and self._manners.counts and self.counts is not False
-        return able and {**self.connection.spec.options, **call.options}.get(_COUNT) is None
+        configured = self.connection.spec.options.get(_COUNT)
+        return able and call.options.get(_COUNT, configured) is None
 
     def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
         """Return the request as it is sent; None if litellm is to send it."""
@@ -106,7 +108,8 @@ class NativeProvider(DirectProvider):
             written, body = self._dumped(call, options, manners)
         except (Unable, TypeError, ValueError, RecursionError):
             return None
-        return self._sent(place, body, written, _together(place, own, written), options)
+        headers = _together(place, own, written)
+        return self._sent(manners, place, body, written, headers, options)
 
     def _manners_for(self, options: Mapping[str, Any]) -> Manners:
         """Return the API that takes these options."""
@@ -123,21 +126,22 @@ class NativeProvider(DirectProvider):
         """Write the request; one that looks as it should is first tried without a copy."""
         if manners.tells(call.messages, options):
             try:
-                written = self._written(call, options, list(call.messages))
+                written = self._written(manners, call, options, list(call.messages))
                 return written, dumped(written.body)
             except TypeError:
                 pass  # it holds an SDK's own objects
-        written = self._written(call, plain(options), plain(call.messages))
+        written = self._written(manners, call, plain(options), plain(call.messages))
         return written, dumped(written.body)
 
-    def _written(self, call: Call, options: Json, messages: list[Any]) -> Written:
+    def _written(self, manners: Manners, call: Call, options: Json, messages: list[Any]) -> Written:
         request = {**options, "model": self.connection.spec.bare_model, "messages": messages}
         if call.stream:
             request["stream"] = True
-        return self._manners_for(options).write(request)
+        return manners.write(request)
 
     def _sent(
         self,
+        manners: Manners,
         place: Post,
         body: bytes,
         written: Written,
@@ -147,7 +151,7 @@ class NativeProvider(DirectProvider):
         told = written.asked
         made = f"chatcmpl-{os.urandom(12).hex()}"
         asked = Asked(told.model, made, int(time.time()), told.names, told.json_tool)
-        manners, alone = self._manners_for(options), options.get("n") in (None, 1)
+        alone = options.get("n") in (None, 1)
         return Prepared(
             place,
             body,

@@ -48,7 +48,7 @@ class Server(Protocol):
     def refusal(self, said: Said, url: str) -> Exception: ...
 
 
-class _Source:
+class StreamSource:
     """What the two colours of stream share: what has been read, and how it is judged."""
 
     def __init__(self, provider: Server, call: Call, attempt: Attempt, prepared: Prepared) -> None:
@@ -64,7 +64,7 @@ class _Source:
         self._notes = ChunkNotes(spec.bare_model, {**spec.options, **call.options})
         self._reader = prepared.reader()
         self._said_done = False  # the last word was read
-        self._ready: deque[bytes] = deque()  # data of events that have come but were not handed on
+        self._ready: deque[Any] = deque()  # events that have come but were not handed on
         options = call.options.get("stream_options") or {}
         self._wants_usage = attempt.gather or bool(options.get("include_usage"))
 
@@ -150,7 +150,7 @@ class _Source:
         return self._reader.uncounted(chunk)
 
 
-class DirectSource(_Source):
+class DirectSource(StreamSource):
     """A stream read from the server, in plain iteration."""
 
     _pieces: Iterator[bytes] | None = None
@@ -200,7 +200,7 @@ class DirectSource(_Source):
         self._tap.close()
 
 
-class AsyncDirectSource(_Source):
+class AsyncDirectSource(StreamSource):
     """A stream read from the server, in async iteration."""
 
     _pieces: AsyncIterator[bytes] | None = None

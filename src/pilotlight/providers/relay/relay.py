@@ -77,7 +77,7 @@ class Relay:
         self.counts: bool | None = None
         self.way = WAYS[dialect]
         self.wire: Wire = self.way.wire
-        self.dialect: Any = dialect_named(dialect)
+        self.dialect = dialect_named(dialect)
         self._posts: dict[str, Post] = {}
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:

@@ -14,6 +14,7 @@ from pilotlight.providers.native.stream import (
     AsyncDirectSource,
     DirectSource,
     Server,
+    StreamSource,
 )
 from pilotlight.providers.shapes import Shape
 from pilotlight.wire.raw_events import RawEvent
@@ -64,61 +65,56 @@ class Piece:
         return () if self.chunk is None else self.chunk.choices
 
 
-class _Relayed:
+class _Relayed(StreamSource):
     """What the two colours share, over what they share with other streams."""
 
-    _call: Call
-    _server: Watched
-    _tap: Tap
+    _provider: Watched
+    _hidden = False  # the last event brought what only we have asked for
     _over = False  # the API has said that this was all
 
     def _piece(self, event: RawEvent) -> Piece | None:
         """Judge an event; return it, or None for one that the caller is not to see."""
-        this: Any = self
         skipped, chunk = self._tap.skipped, None
         self._hidden = False
         for data in event.data:
-            self._over = self._over or self._server.is_last(data)
+            self._over = self._over or self._provider.is_last(data)
             if data == LAST_WORD:
-                this._said_done = True
+                self._said_done = True
                 continue
-            self._server.check(self._call, data)
-            chunk = this._take(data) or chunk
+            self._provider.check(self._call, data)
+            chunk = self._take(data) or chunk
         if self._hidden or self._tap.skipped > skipped:
             return None
         return Piece(event.raw, self._tap.headers, chunk, self._over)
 
     def _noted(self, made: dict[str, Any]) -> Shape:
         """Take note of a chunk; the tokens are hidden if nobody but us asked for them."""
-        this: Any = self
         chunk = Shape(made)
-        if this._notes.add_usual(made):
+        if self._notes.add_usual(made):
             return chunk
-        this._notes.add(chunk)
-        if this._notes.whole:
+        self._notes.add(chunk)
+        if self._notes.whole:
             self._tap.body.settle()
-        counted = this._asks and chunk.usage is not None
-        self._hidden = counted and this._reader.uncounted(chunk) is None
+        counted = self._asks and chunk.usage is not None
+        self._hidden = counted and self._reader.uncounted(chunk) is None
         return chunk
 
     def failed(self, error: Exception) -> Ended | Failed:
         """Diagnose what interrupted the stream; what comes after the last word did not."""
-        this: Any = self
-        notes = this._notes
+        notes = self._notes
         if notes.whole and not self._tap.in_band_error:
             return self.ended()
-        return self._server.failed(
-            self._call, this._attempt, self._tap, error, notes.text, notes.tool_calls
+        return self._provider.failed(
+            self._call, self._attempt, self._tap, error, notes.text, notes.tool_calls
         )
 
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out: complete, truncated, empty, or to half of the prompt."""
-        this: Any = self
-        found: Ended | Failed = super().ended()  # type: ignore[misc]
+        found = super().ended()
         if isinstance(found, Failed):
             return found
-        notes, read = this._notes, found.facts.prompt_tokens
-        half = self._server.half_read(self._call, this._attempt, self._tap, read, notes.text)
+        notes, read = self._notes, found.facts.prompt_tokens
+        half = self._provider.half_read(self._call, self._attempt, self._tap, read, notes.text)
         if half is not None:
             return replace(half, tool_begun=notes.tool_calls)
         original = self._call.original
@@ -128,12 +124,6 @@ class _Relayed:
 
 class RelaySource(_Relayed, DirectSource):
     """A stream of pieces, in plain iteration."""
-
-    _ready: Any
-
-    def __init__(self, provider: Watched, call: Call, attempt: Attempt, prepared: Prepared) -> None:
-        super().__init__(provider, call, attempt, prepared)
-        self._server = provider
 
     def __next__(self) -> Piece:
         if self._over:
@@ -152,18 +142,12 @@ class RelaySource(_Relayed, DirectSource):
 
     def _send(self, prepared: Prepared) -> Any:
         with listening(self._tap):
-            self._server.prove(self._call)
+            self._provider.prove(self._call)
         return super()._send(prepared)
 
 
 class AsyncRelaySource(_Relayed, AsyncDirectSource):
     """A stream of pieces, in async iteration."""
-
-    _ready: Any
-
-    def __init__(self, provider: Watched, call: Call, attempt: Attempt, prepared: Prepared) -> None:
-        super().__init__(provider, call, attempt, prepared)
-        self._server = provider
 
     async def __anext__(self) -> Piece:
         if self._over:
@@ -182,5 +166,5 @@ class AsyncRelaySource(_Relayed, AsyncDirectSource):
 
     async def _send(self, prepared: Prepared) -> Any:
         with listening(self._tap):
-            await self._server.aprove(self._call)
+            await self._provider.aprove(self._call)
         return await super()._send(prepared)

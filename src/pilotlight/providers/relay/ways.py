@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Final, cast
 
+from pilotlight.dialects.base import Spoken
 from pilotlight.wire.raw_events import Decoder, LineDecoder
 from pilotlight.wire.server_sent_events import EventDecoder, NamedEventDecoder
 from pilotlight.wire.tap import Wire
@@ -39,9 +40,9 @@ WAYS: Final[Mapping[str, Way]] = {
 
 
 @cache
-def dialect_named(name: str) -> Any:
+def dialect_named(name: str) -> Spoken:
     """Return a dialect by its name, both as a target and as what a caller speaks.
 
     Only those that are spoken are imported.
     """
-    return import_module(f"pilotlight.dialects.{name}")
+    return cast("Spoken", import_module(f"pilotlight.dialects.{name}"))
