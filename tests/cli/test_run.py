@@ -15,6 +15,8 @@ from kit_gateway import MODELS, config, written
 from pilotlight.doors.gateway.environment import environment_for
 from pilotlight_chaos import ChaosServer
 
+pytestmark = pytest.mark.processes
+
 CURL, NODE = shutil.which("curl"), shutil.which("node")
 
 

@@ -15,7 +15,10 @@ from kit_gateway import ASK, Process, config, serving, wait_for, written
 
 from pilotlight.doors.gateway.mount import asgi
 
-pytestmark = pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks at /proc")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not os.path.isdir("/proc"), reason="looks at /proc"),
+]
 
 
 def chat(url: str, model: str = "chat", **more) -> httpx.Response:

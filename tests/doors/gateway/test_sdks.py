@@ -210,6 +210,7 @@ def test_embeddings(keyed):
         assert google[1].values == pytest.approx(packed[1], rel=1e-6)
 
 
+@pytest.mark.processes  # seconds of it
 def test_two_hundred_callers_and_their_target_dies(keyed, chaos):
     """Whoever asks is answered, before and after."""
 
