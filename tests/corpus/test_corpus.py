@@ -196,7 +196,8 @@ def test_the_fault_is_told_for_what_it_is(
         receipt, text, raised, tries = again_with_receipt(entry, server, run, mode, via, policy)
     reached = (entry.get("transport") or {}).get("kind") not in ("refused", "dns", "tls")
     plainly = gathered and entry["id"] in REFUSES_STREAMS
-    assert server.requests[run] == (len(tries) + plainly if reached else 0), "hidden retries"
+    told = f"hidden retries: {tries}"
+    assert server.requests[run] == (len(tries) + plainly if reached else 0), told
     if expected in FINE:
         check_fine(entry, expected, text, raised, tries)
         return
