@@ -83,13 +83,6 @@ class Allowance(float):
         self.watch = watch
         return self
 
-    def left(self, *, connecting: bool = False) -> tuple[float | None, Clock | None]:
-        """Return the seconds for one operation, and the clock, if it is ours, that set them."""
-        seconds, clock = self.watch.left(connecting=connecting)
-        if self < seconds:
-            return float(self), None
-        return (None if seconds == inf else seconds), clock
-
 
 class Operation:
     """One socket operation; turns the clocks' end into the error that httpcore knows.
@@ -127,15 +120,20 @@ class Operation:
         self.late = 0.0
 
     def __enter__(self) -> float | None:
+        """Return the seconds that the operation may take; None without a limit."""
         if self._allowance is None:
             return self.seconds
-        self._allowance.watch.ledger.begin()
-        self.seconds, self.clock = self._allowance.left(connecting=self._connecting)
-        if self.clock is not None and self.seconds is not None and self.seconds <= 0:
-            self._expire(self._allowance.watch)
+        watch = self._allowance.watch
+        watch.ledger.begin()
+        seconds, self.clock = watch.left(connecting=self._connecting)
+        if self._allowance < seconds:  # the client's own limit is the nearer
+            seconds, self.clock = float(self._allowance), None
+        self.seconds = None if seconds == inf else seconds
+        if seconds <= 0 and self.clock is not None:
+            self._expire(watch)
             raise self._error(f"the {self.clock} clock ran out")
         if self._error is httpcore.WriteTimeout:
-            self._allowance.watch.wrote()
+            watch.wrote()
         if self._pulse is not None:
             self._lag = self._pulse.begin()
         return self.seconds
@@ -148,12 +146,13 @@ class Operation:
     ) -> None:
         if self._allowance is None:
             return
-        lag = 0.0 if self._pulse is None else self._pulse.end() - self._lag
-        self._allowance.watch.ledger.end(lag)
-        if kind is None and self._error is httpcore.ReadTimeout:
-            self._allowance.watch.ledger.heard()
-        if kind is not None and issubclass(kind, self._error):
-            self._expire(self._allowance.watch)
+        watch = self._allowance.watch
+        watch.ledger.end(0.0 if self._pulse is None else self._pulse.end() - self._lag)
+        if kind is None:
+            if self._error is httpcore.ReadTimeout:
+                watch.ledger.heard()
+        elif issubclass(kind, self._error):
+            self._expire(watch)
 
     def _expire(self, watch: Watch) -> None:
         if self.seconds is not None:

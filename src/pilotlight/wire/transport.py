@@ -151,8 +151,11 @@ class _Body:
         Else it would wait for the garbage collector: httpx's responses refer to themselves.
         """
         stream, self._stream = self._stream, None
-        if self._watch is not None and self._watch.tap.body is self:
-            self._watch.tap.body = None
+        if (watch := self._watch) is not None:
+            if watch.tap.body is self:
+                watch.tap.body = None
+            if watch.tap.complete:
+                self._watch = None
         return stream
 
     def _is_over(self) -> bool:
@@ -327,14 +330,15 @@ def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
     )
 
 
-_LIMITS: Final = ("connect", "read", "write")
-
-
 def limits(own: Mapping[str, float | None], watch: Watch) -> dict[str, float | None]:
     """Send the attempt's clocks along with the client's own limits."""
-    seconds = [own.get(name) for name in _LIMITS]
-    made = {each: Allowance(each, watch) for each in set(seconds)}  # mostly they are the same
-    return {name: made[each] for name, each in zip(_LIMITS, seconds, strict=True)}
+    connect, read, write = own.get("connect"), own.get("read"), own.get("write")
+    reading = Allowance(read, watch)
+    return {
+        "connect": reading if connect == read else Allowance(connect, watch),
+        "read": reading,
+        "write": reading if write == read else Allowance(write, watch),
+    }
 
 
 def _incoming(
