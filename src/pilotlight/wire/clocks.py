@@ -74,7 +74,7 @@ def dialect(path: str, wire: Wire) -> Wire:
     return next((spoken for end, spoken in _PATHS if path.endswith(end)), wire)
 
 
-class Watch:
+class RequestMonitor:
     """One request on its way: fills the tap and knows how long the attempt may still take.
 
     `streaming` tells whether it asks for its answer in pieces, `several` for several answers.
