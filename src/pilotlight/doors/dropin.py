@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from pilotlight.app import Pilotlight, default
 from pilotlight.catalog.litellm_module import litellm
 from pilotlight.config.targets import TargetConfig
+from pilotlight.doors.litellm_errors import as_litellms
 from pilotlight.errors import InvalidCall
 from pilotlight.privacy.residency import is_private
 from pilotlight.routes.call_rules import check_names
@@ -98,28 +99,20 @@ def completion(
     rank where it must queue.  `api_key` and `api_base` hold for this model alone and are never
     sent to another target.
 
-    Raises what `Route.complete` raises.
+    Raises what `Route.complete` raises.  An `AllTargetsFailed` in which a prompt was too long for
+    a target is `litellm.ContextWindowExceededError` as well.
     """
     route, rest = _route_for(default(), model, options)
-    if stream:
-        return CompletionStream(
-            route.stream(
-                messages,
-                private=private,
-                timeout=timeout,
-                total_timeout=total_timeout,
-                priority=priority,
-                **rest,
-            )
-        )
-    return route.complete(
-        messages,
-        private=private,
-        timeout=timeout,
-        total_timeout=total_timeout,
-        priority=priority,
-        **rest,
-    ).response
+    how: dict[str, Any] = {
+        "private": private,
+        "timeout": timeout,
+        "total_timeout": total_timeout,
+        "priority": priority,
+    }
+    with as_litellms():
+        if stream:
+            return CompletionStream(route.stream(messages, **how, **rest))
+        return route.complete(messages, **how, **rest).response
 
 
 @overload
@@ -183,9 +176,10 @@ def acompletion(
             "total_timeout": total_timeout,
             "priority": priority,
         }
-        if stream:
-            return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
-        return (await route.acomplete(messages, **how, **rest)).response
+        with as_litellms():
+            if stream:
+                return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
+            return (await route.acomplete(messages, **how, **rest)).response
 
     return completed()
 
@@ -211,7 +205,8 @@ def embedding(
         "total_timeout": total_timeout,
         "priority": priority,
     }
-    return route.embed(input, **how, **rest).response
+    with as_litellms():
+        return route.embed(input, **how, **rest).response
 
 
 def aembedding(
@@ -238,7 +233,8 @@ def aembedding(
             "total_timeout": total_timeout,
             "priority": priority,
         }
-        return (await route.aembed(input, **how, **rest)).response
+        with as_litellms():
+            return (await route.aembed(input, **how, **rest)).response
 
     return embedded()
 

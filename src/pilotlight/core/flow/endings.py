@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pilotlight.core.flow.context import CallContext
-from pilotlight.core.flow.decisions import NO_SPACE, may_fail_over
+from pilotlight.core.flow.decisions import NO_SPACE
+from pilotlight.core.flow.elsewhere import may_fail_over
 from pilotlight.core.provider import Report
 from pilotlight.core.target import Target
 from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
 from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.receipt import Receipt
 
 
 def raise_if_final(
@@ -52,6 +54,11 @@ def raise_all_failed(ctx: CallContext) -> NoReturn:
             f"; ask again in {retry_after:.1f} s, or give {' and '.join(full)} more "
             "`concurrency` or `queue` if the machine can carry it"
         )
+    if short := too_short(receipt):
+        mend += (
+            f"; the prompt is too long for {' and '.join(short)}: shorten it, set a "
+            "larger `context`, or name a model that takes more"
+        )
     for attempt in receipt.attempts:
         if attempt.fault == Fault.AUTH_FAILED and attempt.status is None and attempt.evidence:
             mend += f"; {attempt.target}: {attempt.evidence}"  # it was not asked: no key
@@ -66,3 +73,10 @@ def raise_all_failed(ctx: CallContext) -> NoReturn:
         receipt,
         retry_after,
     )
+
+
+def too_short(receipt: Receipt) -> list[str]:
+    """Return the targets, each once, into whose context the prompt does not fit."""
+    refused = [a.target for a in receipt.attempts if a.fault == Fault.CONTEXT_EXCEEDED]
+    passed = [skip.target for skip in receipt.skipped if skip.detail == "context"]
+    return list(dict.fromkeys([*refused, *passed]))
