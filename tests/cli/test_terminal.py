@@ -266,7 +266,7 @@ def test_the_model_that_init_takes_is_a_plain_name(run, folder, monkeypatch):
     from pilotlight.cli import found
 
     hostile = {'x"\nsensitive = "os:system': None, HOSTILE: None}
-    for models, taken in ((hostile, "llama3.2:3b"), (hostile | {"qwen3:8b": None}, "qwen3:8b")):
+    for models, taken in ((hostile, "llama3.2"), (hostile | {"qwen3:8b": None}, "qwen3:8b")):
         server = found.Ollama("http://127.0.0.1:1", "", HOSTILE, models)
         monkeypatch.setattr(found, "ollama", lambda server=server: server)
         result = run("init", "--force")

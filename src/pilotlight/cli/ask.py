@@ -50,7 +50,6 @@ def command(
     app = open_config(config)
     click.get_current_context().call_on_close(app.close)
     route = the_route(app, name)
-    _load_sdk(route, stream=not (as_json or no_stream))
     options: dict[str, Any] = {"private": private or None, "total_timeout": total_timeout}
     if as_json:
         _print_document(route, messages, options)
@@ -64,14 +63,6 @@ def _question(given: str) -> str:
     if not text.strip():
         raise click.UsageError("the question is empty")
     return text.strip()
-
-
-def _load_sdk(route: Route, *, stream: bool) -> None:
-    """Import litellm, where it will be needed, before the call's clock starts."""
-    from pilotlight.catalog.litellm_module import preload
-
-    if stream or not all(target.model.startswith("ollama") for target in route.targets):
-        preload().join()
 
 
 def _whole(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
@@ -132,8 +123,18 @@ def _plainly() -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _LIBRARIES:
             raise
-        said = str(error).splitlines() or [""]
-        raise click.ClickException(f"{type(error).__name__}: {said[0]}") from None
+        raise click.ClickException(_in_a_line(error)) from None
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return what a provider said of a call that it refused, in its own words where it has any."""
+    from pilotlight.wire.field_types import dict_in, text_in
+
+    body = getattr(error, "body", None)
+    own = text_in(dict_in(body, "error"), "message") or text_in(body, "error")
+    lines = (own or str(error)).splitlines() or [""]
+    status = getattr(error, "status", None)
+    return f"HTTP {status}: {lines[0]}" if own and status else f"{type(error).__name__}: {lines[0]}"
 
 
 _LIBRARIES = ("litellm", "openai", "ollama", "httpx")

@@ -34,7 +34,7 @@ def _hint(attempt: AttemptRecord) -> str:
         case Fault.CONNECTION_ERROR if local:
             return f"{attempt.target}: no Ollama answers; start it with `ollama serve`"
         case Fault.LOCAL_MODEL_MISSING:
-            return f"{attempt.target}: `ollama pull {model}`"
+            return f"{attempt.target}: {model} is not there; `pilotlight pull {attempt.target}`"
         case Fault.AUTH_FAILED:
             return f"{attempt.target}: {attempt.evidence}"
     return ""
