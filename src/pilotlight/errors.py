@@ -2,6 +2,7 @@
 
     PilotlightError
       ConfigError         (also ValueError)     a configuration that can't be used
+        MissingExtra      (also ImportError)    what it needs is not installed
       InvalidCall         (also ValueError)     a call that can't be sent to anybody
       TargetSkipped                             one target was not asked, and why
         CircuitOpen       (also pybreaker.CircuitBreakerError)
@@ -41,6 +42,23 @@ class PilotlightError(Exception):
 
 class ConfigError(PilotlightError, ValueError):
     """A configuration that can't be used; the message names the file, the key and the mend."""
+
+
+class MissingExtra(ConfigError, ImportError):
+    """A package that is installed only with an extra is needed, and is not there.
+
+    `extra` is the extra's name, `module` what is missing, `mend` the command that installs it.
+    """
+
+    def __init__(self, what: str, module: str, extra: str, mend: str) -> None:
+        super().__init__(f"{what} needs {module}, which is not installed: {mend}")
+        self.what = what
+        self.module = module
+        self.extra = extra
+        self.mend = mend
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, self.module, self.extra, self.mend)
 
 
 class InvalidCall(PilotlightError, ValueError):

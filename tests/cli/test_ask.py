@@ -97,7 +97,8 @@ def test_own_mistake_passes_through_as_one_line(run, write, server, primary):
     server.fault("primary", "bad_request")
     result = run("ask", "Why?")
     assert result.exit_code == 1
-    assert "BadRequestError" in result.stderr
+    assert "Invalid value for 'temperature'" in result.stderr
+    assert "HTTP 400" not in result.stderr  # the provider's own words, not its library's
     assert result.stderr.count("\n") == 1
     assert SECRET not in result.output
 
