@@ -64,7 +64,9 @@ def test_no_ollama_says_how_to_start_it(run, write):
     result = run("ask", "Why?")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert "no target of route 'chat' answered: local connection_error" in result.stderr
+    assert (
+        "no target of route 'chat' answered:\npilotlight:   local connection_error" in result.stderr
+    )
     assert "`ollama serve`" in result.stderr
     assert "Traceback" not in result.stderr
 

@@ -69,12 +69,9 @@ class Commands(click.Group):
 def _explain(error: PilotlightError) -> int:
     """Say what went wrong and what mends it; return the exit code."""
     from pilotlight.cli.screen import complain
-    from pilotlight.cli.words import hints, message_of
     from pilotlight.errors import ConfigError, InvalidCall, MissingExtra
 
-    complain(message_of(error))
-    for hint in hints(getattr(error, "receipt", None)):
-        complain(hint, mend=True)
+    complain(str(error))
     misused = isinstance(error, ConfigError | InvalidCall) and not isinstance(error, MissingExtra)
     return MISUSED if misused else FAILED
 

@@ -109,7 +109,6 @@ def _print_document(route: Route, messages: list[dict[str, str]], options: dict[
     """Print one document, for a call that nobody answered as well."""
     from pilotlight.cli.app import FAILED
     from pilotlight.cli.screen import print_json
-    from pilotlight.cli.words import message_of
     from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
 
     try:
@@ -117,7 +116,7 @@ def _print_document(route: Route, messages: list[dict[str, str]], options: dict[
             answer = route.complete(messages, **options)
     except (AllTargetsFailed, DeadlineExceeded) as error:
         receipt = error.receipt.to_dict() if error.receipt else None
-        print_json({"text": None, "receipt": receipt, "error": message_of(error)})
+        print_json({"text": None, "receipt": receipt, "error": str(error)})
         raise click.exceptions.Exit(FAILED) from None
     print_json({"text": answer.text, "receipt": answer.receipt.to_dict()})
 

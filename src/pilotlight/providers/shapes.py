@@ -192,7 +192,7 @@ def as_model_response(data: Mapping[str, Any], provider: str) -> ModelResponse:
     Where that is not installed the answer is a `Shape`, which reads the same; so are the others.
     """
     if litellm_module.absent():
-        return cast("Any", Shape(data))
+        return cast("ModelResponse", Shape(data))
     litellm_module.shut_network_traps()
     from litellm.types.utils import Choices, Message, ModelResponse  # takes seconds
 
@@ -210,7 +210,7 @@ def as_model_response(data: Mapping[str, Any], provider: str) -> ModelResponse:
 def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
     """Return the chunk as a `litellm.ModelResponseStream`; imports litellm if it must."""
     if litellm_module.absent():
-        return cast("Any", Shape(data))
+        return cast("ModelResponseStream", Shape(data))
     litellm_module.shut_network_traps()
     from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices  # takes seconds
 
@@ -270,7 +270,7 @@ def _taken(make: Any, sure: dict[str, Any], given: Mapping[str, Any]) -> dict[st
 def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
     """Return the answer as a `litellm.EmbeddingResponse`; imports litellm if it must."""
     if litellm_module.absent():
-        return cast("Any", Shape(data))
+        return cast("EmbeddingResponse", Shape(data))
     litellm_module.shut_network_traps()
     from litellm.types.utils import EmbeddingResponse  # takes seconds
 
@@ -280,7 +280,7 @@ def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
 def as_image_response(data: Mapping[str, Any]) -> ImageResponse:
     """Return the answer as a `litellm.ImageResponse`; imports litellm if it must."""
     if litellm_module.absent():
-        return cast("Any", Shape(data))
+        return cast("ImageResponse", Shape(data))
     litellm_module.shut_network_traps()
     from litellm.types.utils import ImageResponse  # takes seconds
 

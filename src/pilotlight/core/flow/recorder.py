@@ -69,7 +69,7 @@ class CallRecorder:
     served_model: str | None = None
     asked: str | None = None  # the target being asked just now
     relaying: bool = False  # the caller has been shown some of a stream
-    trail: list[str] = field(default_factory=list)
+    trail: list[tuple[str, str]] = field(default_factory=list)  # target, and why it did not answer
     interceptor: AttemptInterceptor = NULL_INTERCEPTOR  # what stands around the providers' code
     _began: float = field(init=False)
     _ended: float | None = None
@@ -138,7 +138,7 @@ class CallRecorder:
     ) -> None:
         """Note a try that failed; `moved`: the breaker moved by it."""
         self.errors.append(r.error)
-        self.trail.append(f"{target.name} {r.fault}{f' ({r.status})' if r.status else ''}")
+        self.trail.append((target.name, f"{r.fault}{f' ({r.status})' if r.status else ''}"))
         record = AttemptRecord(
             target=target.name,
             model=target.model,
@@ -162,7 +162,7 @@ class CallRecorder:
         self.errors.append(error)
         self.skipped.append(record)
         told = f" ({record.detail})" if record.reason in ("unsupported", "saturated") else ""
-        self.trail.append(f"{record.target} {record.reason}{told}")
+        self.trail.append((record.target, f"{record.reason}{told}"))
         if self._heard:
             self._tell(
                 events.TargetPassedOver(
@@ -190,7 +190,7 @@ class CallRecorder:
     @property
     def told(self) -> str:
         """What has happened so far, in a few words without content."""
-        return ", then ".join(self.trail) or "nothing was tried"
+        return ", then ".join(map(" ".join, self.trail)) or "nothing was tried"
 
     def finish(self, outcome: Outcome) -> None:
         """Close the receipt and hand it to whoever collects; only the first time counts."""

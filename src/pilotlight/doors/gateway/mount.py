@@ -26,10 +26,17 @@ def asgi(
 
     Raises ConfigError for a file of keys that can't be used.
     """
-    from pilotlight.app import default  # whoever only names this function pays for none of it
+    from pilotlight.app import (
+        Pilotlight,
+        default,
+    )  # whoever only names this function pays for none of it
     from pilotlight.doors.gateway.access import Access
     from pilotlight.doors.gateway.gateway import Gateway
     from pilotlight.doors.gateway.keys import KeyRing
+    from pilotlight.errors import ConfigError
 
+    if not isinstance(app, Pilotlight | None):
+        kind = type(app).__name__
+        raise ConfigError(f"asgi() takes what pilotlight.load() returns, not a {kind}")
     ring = None if keys is None else KeyRing(Path(keys))
     return Gateway(default() if app is None else app, Access(ring, public=public))
