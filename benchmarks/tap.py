@@ -21,7 +21,7 @@ from pilotlight.core.provider import Timeouts
 from pilotlight.wire.pool import HEADERS, TIMEOUT, Pool
 from pilotlight.wire.tap import Wire, listening, new_tap
 
-ROUNDS = 18  # a multiple of the kinds, so that each begins equally often
+ROUNDS = 60  # a multiple of the kinds, so that each begins equally often
 WARM = 3
 CALLS = 25
 STREAMS = 5

@@ -68,7 +68,7 @@ class RetryScheduled:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetPassedOver:
+class TargetSkipped:
     """A target was not asked; `reason` as in `TargetSkipped`."""
 
     call_id: str
@@ -82,7 +82,7 @@ class TargetPassedOver:
 class ResidencyRefused:
     """A prompt was kept from a target, or from where a connection led; `rule` says by what.
 
-    Told besides `TargetPassedOver` or `AttemptEnded`, and by itself for each target of a
+    Told besides `TargetSkipped` or `AttemptEnded`, and by itself for each target of a
     route that has no local one.
     """
 
@@ -208,7 +208,7 @@ CallEvent = (
     | StreamOpened
     | AttemptEnded
     | RetryScheduled
-    | TargetPassedOver
+    | TargetSkipped
     | ResidencyRefused
     | FailedOver
     | CallEnded

@@ -5,7 +5,7 @@
     route = Route("mine", (target, ...))
     reply, receipt = complete(route.journey(messages, options))
 
-The provider only asks, inside an `endpoint.hear(...)`, and hands the outcome up.  Retries,
+The provider only asks, inside an `endpoint.record(...)`, and hands the outcome up.  Retries,
 breakers (the process's own: endpoint + model + credential), deadlines, late commit, receipts,
 events and telemetry are the core's.
 """
@@ -62,13 +62,13 @@ __all__ = [
     "AnswerView",
     "Answered",
     "Attempt",
+    "AttemptRecord",
     "Call",
     "CallContext",
     "Ended",
     "Endpoint",
     "Facts",
     "Failed",
-    "Hearing",
     "RetryPolicy",
     "Target",
     "Timeouts",
@@ -167,12 +167,12 @@ class Endpoint:
             known.breaker.configure(breaker)
         return known
 
-    def hear(self, call: Call, attempt: Attempt) -> Hearing:
+    def record(self, call: Call, attempt: Attempt) -> AttemptRecord:
         """Return the record of an attempt that starts now."""
-        return Hearing(self._connection, self._proof, call, attempt, watched=self._wired)
+        return AttemptRecord(self._connection, self._proof, call, attempt, watched=self._wired)
 
 
-class Hearing:
+class AttemptRecord:
     """One attempt at an endpoint: what the wire said, and the verdict on it.
 
     A context manager, entered around every step into the SDK.  An SDK that does not use the
@@ -282,7 +282,7 @@ class Adapter:
     """The base of a plugin's provider: override the shapes that it can do.
 
     A failure of the endpoint is a value; only bugs are raised.  A stream makes its request
-    with its first `next`.  Each `Hearing` vouches for its own call.
+    with its first `next`.  Each `AttemptRecord` vouches for its own call.
     """
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy, Permit
-from pilotlight.core.breaker.policy import WORN
+from pilotlight.core.breaker.policy import CALLS_FAILED
 from pilotlight.errors import CircuitOpen
 from pilotlight.testing import FakeClock
 
@@ -133,7 +133,7 @@ class BreakerMachine(RuleBasedStateMachine):
             return self.acquire(lease)
         permit = self.breaker.last_resort(lease)
         free = self.resort is None or self.clock() >= self.resort.until
-        given = self.now == "open" and self.reason in WORN | {"health_check"} and free
+        given = self.now == "open" and self.reason in CALLS_FAILED | {"health_check"} and free
         assert (permit is not None) == given
         if permit is not None:
             assert permit.state == "open"

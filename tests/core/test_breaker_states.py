@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight.core.breaker.policy import WORN, BreakerPolicy
+from pilotlight.core.breaker.policy import CALLS_FAILED, BreakerPolicy
 from pilotlight.core.breaker.states import Closed, HalfOpen, Open, Transition
 
 POLICY = BreakerPolicy(
@@ -81,9 +81,13 @@ def test_open_is_due_exactly_when_it_refuses_no_more(began, seconds, later):
     assert refusal is None or refusal > 0
 
 
-@pytest.mark.parametrize("reason", [*sorted(WORN), "health_check", "quota_exhausted", "forced"])
+@pytest.mark.parametrize(
+    "reason", [*sorted(CALLS_FAILED), "health_check", "quota_exhausted", "forced"]
+)
 def test_a_last_resort_is_tried_only_where_calls_have_opened_it(reason):
-    assert Open(0.0, 10.0, reason).desperate(1.0) is (reason in WORN or reason == "health_check")
+    assert Open(0.0, 10.0, reason).admits_last_resort(1.0) is (
+        reason in CALLS_FAILED or reason == "health_check"
+    )
 
 
 def test_a_last_resort_that_went_well_is_the_first_trial():

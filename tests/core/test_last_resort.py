@@ -9,13 +9,13 @@ from kit import fails, flow, in_threads, opened, returned, target
 
 from pilotlight import events
 from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
-from pilotlight.core.breaker.policy import HEALTH_CHECK, WORN
+from pilotlight.core.breaker.policy import CALLS_FAILED, HEALTH_CHECK
 from pilotlight.core.drills.schedule import GameDay, GameDays
 from pilotlight.core.provider import Answered, Ended, Opened
 from pilotlight.errors import AllTargetsFailed, CircuitOpen, StreamInterrupted
 from pilotlight.vocabulary.faults import RULES, Effect, Fault
 
-BY_CALLS = sorted({*WORN, HEALTH_CHECK})
+BY_CALLS = sorted({*CALLS_FAILED, HEALTH_CHECK})
 BY_OTHERS = [
     *(str(fault) for fault, rule in RULES.items() if rule.breaker is Effect.OPENS),
     "forced",

@@ -124,7 +124,7 @@ def test_listeners_hear_the_whole_story_in_order(clock):
     talk.close()
     names = [type(each).__name__ for each in heard]
     assert names == [
-        "AttemptStarted", "AttemptEnded", "FailedOver", "TargetPassedOver", "FailedOver",
+        "AttemptStarted", "AttemptEnded", "FailedOver", "TargetSkipped", "FailedOver",
         "AttemptStarted", "StreamOpened", "CallEnded",
     ]  # fmt: skip
     moves = [

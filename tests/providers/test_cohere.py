@@ -21,7 +21,7 @@ from pilotlight.errors import ProviderFault
 from pilotlight.providers.cohere import translation
 from pilotlight.registry import Registry
 from pilotlight.vocabulary.faults import Fault
-from pilotlight.wire.clocks import Watch
+from pilotlight.wire.clocks import RequestMonitor
 from pilotlight.wire.field_types import choices_of
 from pilotlight.wire.server_sent_events import read_event
 from pilotlight.wire.tap import Tap
@@ -399,5 +399,5 @@ def test_a_stream_shows_its_tokens_only_to_who_asks() -> None:
 )
 def test_its_older_api_is_not_held_to_the_end_of_the_newer(path: str, wire: str) -> None:
     tap = Tap("cohere", Timeouts())
-    Watch(tap, path, streaming=True)
+    RequestMonitor(tap, path, streaming=True)
     assert tap.wire == wire

@@ -14,7 +14,7 @@ from pilotlight.core.provider import Timeouts
 from pilotlight.diagnosis.classify import classify
 from pilotlight.testing import FakeClock
 from pilotlight.vocabulary.faults import RULES, Effect, Fault
-from pilotlight.wire.clocks import LENIENCE, LOOKS, Watch
+from pilotlight.wire.clocks import LENIENCE, LOOKS, RequestMonitor
 from pilotlight.wire.network import AsyncStream, Stream
 from pilotlight.wire.socket_operation import PERIOD, Allowance, Pulse
 from pilotlight.wire.tap import Tap
@@ -75,8 +75,8 @@ class Attempt:
     def __init__(self, colour: str, clock: FakeClock, limits: Timeouts, **wire) -> None:
         self.clock, self.colour = clock, colour
         self.tap = Tap("openai", limits, clock)
-        self.watch = Watch(self.tap, "/v1/chat/completions", streaming=False)
-        self.allowed = Allowance(None, self.watch)
+        self.monitor = RequestMonitor(self.tap, "/v1/chat/completions", streaming=False)
+        self.allowed = Allowance(None, self.monitor)
         self.wire = Wire(clock, **wire)
         self.stream = Stream(self.wire)
 

@@ -12,7 +12,7 @@ from pilotlight.core.provider import Timeouts
 from pilotlight.diagnosis.classify import classify, judge_wire
 from pilotlight.providers.wire_only import judge_seen, sound
 from pilotlight.vocabulary.faults import Fault
-from pilotlight.wire.clocks import Watch
+from pilotlight.wire.clocks import RequestMonitor
 from pilotlight.wire.tap import Tap
 
 WIRES = ["openai", "anthropic", "gemini", "ollama", "stability", "other"]
@@ -39,13 +39,13 @@ chunks = st.lists(st.binary(max_size=40) | st.sampled_from(PIECES), max_size=8)
 
 def put_through(wire, path, status, raw_headers, pieces, ended) -> None:
     tap = Tap(wire, Timeouts())
-    watch = Watch(tap, path, streaming=True)
-    watch.answered(status, raw_headers, None)
+    monitor = RequestMonitor(tap, path, streaming=True)
+    monitor.answered(status, raw_headers, None)
     for piece in pieces:
-        watch.resume()
-        watch.saw(piece)
+        monitor.resume()
+        monitor.saw(piece)
     if ended:
-        watch.ended()
+        monitor.ended()
     assert tap.received == sum(map(len, pieces))
     verdict = classify(tap, None)
     assert isinstance(verdict.fault, Fault)

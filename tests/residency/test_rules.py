@@ -9,7 +9,7 @@ import pytest
 import pilotlight
 from pilotlight import load
 from pilotlight.errors import PilotlightError
-from pilotlight.events import Alert, AttemptEnded, ResidencyRefused, TargetPassedOver
+from pilotlight.events import Alert, AttemptEnded, ResidencyRefused, TargetSkipped
 from pilotlight.routes.route import Route
 from pilotlight.testing import ScriptedTarget
 from pilotlight.vocabulary.faults import Fault
@@ -78,7 +78,7 @@ def test_before_a_target_is_asked(server, told, target, rule):
         receipt = pilot.route("chat").complete(MESSAGES, private=True).receipt
     assert refusals(told) == [("t0", rule)]
     assert receipt.skipped[0].detail == rule
-    passed = next(each for each in told if isinstance(each, TargetPassedOver))
+    passed = next(each for each in told if isinstance(each, TargetSkipped))
     refused = next(each for each in told if isinstance(each, ResidencyRefused))
     assert (refused.call_id, refused.route) == (passed.call_id, passed.route)
 

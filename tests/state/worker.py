@@ -16,7 +16,7 @@ from pilotlight.events import (
     DrillStarted,
     Event,
     StateStore,
-    TargetPassedOver,
+    TargetSkipped,
 )
 
 ASK = [{"role": "user", "content": "hi"}]
@@ -37,7 +37,7 @@ def told(event: Event) -> None:
         say(event.state)
     elif isinstance(event, DrillStarted | DrillEnded):
         say(type(event).__name__)
-    elif isinstance(event, TargetPassedOver) and event.reason == "drill":
+    elif isinstance(event, TargetSkipped) and event.reason == "drill":
         say("drill")
 
 

@@ -28,11 +28,11 @@ from pilotlight.extension import (
     Adapter,
     Answered,
     Attempt,
+    AttemptRecord,
     Call,
     Ended,
     Endpoint,
     Failed,
-    Hearing,
 )
 
 
@@ -73,7 +73,7 @@ class ModelProvider(Adapter):
         found = astray(options, proven if self._primary else None)
         return None if found is None else NotAllowed.of_another_model(*found, proven)
 
-    def asked(self, call: Call, hearing: Hearing) -> tuple[BaseChatModel, dict[str, Any]]:
+    def asked(self, call: Call, record: AttemptRecord) -> tuple[BaseChatModel, dict[str, Any]]:
         """Return the model to ask, and with what."""
         model, given = self._model_for(call), dict(call.options)
         messages = portable(cast("Sequence[BaseMessage]", call.messages), self._provider)
@@ -87,8 +87,8 @@ class ModelProvider(Adapter):
             model = model.model_copy(update=settings) if settings else model
         if tools:
             given = _bound(model, tools, choice, given)
-        if hearing.timeouts.total is not None and _takes_timeout(model):
-            given.setdefault("timeout", hearing.timeouts.total)
+        if record.timeouts.total is not None and _takes_timeout(model):
+            given.setdefault("timeout", record.timeouts.total)
         return model, {"messages": messages, "stop": stop, **given}
 
     def _model_for(self, call: Call) -> BaseChatModel:
@@ -101,41 +101,41 @@ class ModelProvider(Adapter):
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once."""
         _wait_for_rate(self.model)
-        hearing = self._endpoint.hear(call, attempt)
-        if (away := hearing.verify_local()) is not None:
+        record = self._endpoint.record(call, attempt)
+        if (away := record.verify_local()) is not None:
             return away
         try:
-            with hearing:
-                model, asked = self.asked(call, hearing)
+            with record:
+                model, asked = self.asked(call, record)
                 result = model._generate(**asked)
         except Exception as error:
-            return _failed(hearing, error)
-        return _judged(hearing, result)
+            return _failed(record, error)
+        return _judged(record, result)
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once, without blocking the event loop."""
         import asyncio
 
         await _await_rate(self.model)
-        hearing = self._endpoint.hear(call, attempt)
-        if (away := await hearing.averify_local()) is not None:
+        record = self._endpoint.record(call, attempt)
+        if (away := await record.averify_local()) is not None:
             return away
         try:
-            with hearing:
-                model, asked = self.asked(call, hearing)
-                async with asyncio.timeout(hearing.timeouts.total):
+            with record:
+                model, asked = self.asked(call, record)
+                async with asyncio.timeout(record.timeouts.total):
                     result = await model._agenerate(**asked)
         except Exception as error:
-            return _failed(hearing, error)
-        return _judged(hearing, result)
+            return _failed(record, error)
+        return _judged(record, result)
 
     def stream(self, call: Call, attempt: Attempt) -> ModelSource:
         """Return the stream; the request is made by its first `next`."""
-        return ModelSource(self, call, self._endpoint.hear(call, attempt))
+        return ModelSource(self, call, self._endpoint.record(call, attempt))
 
     def astream(self, call: Call, attempt: Attempt) -> AsyncModelSource:
         """Return the stream; the request is made by its first `anext`."""
-        return AsyncModelSource(self, call, self._endpoint.hear(call, attempt))
+        return AsyncModelSource(self, call, self._endpoint.record(call, attempt))
 
 
 def _bound(
@@ -165,27 +165,27 @@ async def _await_rate(model: BaseChatModel) -> None:
         await model.rate_limiter.aacquire(blocking=True)
 
 
-def _failed(hearing: Hearing, error: Exception) -> Failed:
+def _failed(record: AttemptRecord, error: Exception) -> Failed:
     if is_signal(error):
         raise error
-    return hearing.failed(error)
+    return record.failed(error)
 
 
-def _judged(hearing: Hearing, result: ChatResult) -> Answered | Failed:
+def _judged(record: AttemptRecord, result: ChatResult) -> Answered | Failed:
     notes = Notes()
     for generation in result.generations[:1]:
         notes.add(generation)
         with_ids(cast("Any", generation.message))
-    return hearing.answered(result, notes.view, notes.facts)
+    return record.answered(result, notes.view, notes.facts)
 
 
 class _Source:
     """What the two colours of stream share."""
 
-    def __init__(self, provider: ModelProvider, call: Call, hearing: Hearing) -> None:
+    def __init__(self, provider: ModelProvider, call: Call, record: AttemptRecord) -> None:
         self._provider = provider
         self._call = call
-        self._hearing = hearing
+        self._record = record
         self._notes = Notes()
         self._chunks: Any = None
 
@@ -199,11 +199,11 @@ class _Source:
             return error.failure
         if is_signal(error):
             raise error
-        return self._hearing.broken_off(error, self._notes.view)
+        return self._record.broken_off(error, self._notes.view)
 
     def ended(self) -> Ended | Failed:
         """Judge a stream that ran out."""
-        return self._hearing.ended(self._notes.view, self._notes.facts)
+        return self._record.ended(self._notes.view, self._notes.facts)
 
     def _note(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
         self._notes.add(chunk)
@@ -227,21 +227,21 @@ class ModelSource(_Source):
     def __next__(self) -> ChatGenerationChunk:
         if self._chunks is None:
             _wait_for_rate(self._provider.model)
-            if (away := self._hearing.verify_local()) is not None:
+            if (away := self._record.verify_local()) is not None:
                 raise _Away(away)
-        with self._hearing:
+        with self._record:
             if self._chunks is None:
                 self._chunks = self._open()
             try:
                 chunk = next(self._chunks)
-                self._hearing.check()
+                self._record.check()
                 return self._note(chunk)
             except StopIteration:
-                self._hearing.drain()
+                self._record.drain()
                 raise
 
     def _open(self) -> Iterator[ChatGenerationChunk]:
-        model, asked = self._provider.asked(self._call, self._hearing)
+        model, asked = self._provider.asked(self._call, self._record)
         if type(model)._stream is not BaseChatModel._stream and not _whole(model):
             return model._stream(**asked)
         result = model._generate(**asked)
@@ -251,7 +251,7 @@ class ModelSource(_Source):
         """Give the connection back."""
         if (close := getattr(self._chunks, "close", None)) is not None:
             close()
-        self._hearing.close()
+        self._record.close()
 
 
 class AsyncModelSource(_Source):
@@ -263,21 +263,21 @@ class AsyncModelSource(_Source):
     async def __anext__(self) -> ChatGenerationChunk:
         if self._chunks is None:
             await _await_rate(self._provider.model)
-            if (away := await self._hearing.averify_local()) is not None:
+            if (away := await self._record.averify_local()) is not None:
                 raise _Away(away)
-        with self._hearing:
+        with self._record:
             if self._chunks is None:
                 self._chunks = self._open()
             try:
                 chunk = await anext(self._chunks)
-                self._hearing.check()
+                self._record.check()
                 return self._note(chunk)
             except StopAsyncIteration:
-                await self._hearing.adrain()
+                await self._record.adrain()
                 raise
 
     async def _open(self) -> AsyncIterator[ChatGenerationChunk]:
-        model, asked = self._provider.asked(self._call, self._hearing)
+        model, asked = self._provider.asked(self._call, self._record)
         kind = type(model)
         native = kind._astream is not BaseChatModel._astream
         if (native or kind._stream is not BaseChatModel._stream) and not _whole(model):
@@ -292,7 +292,7 @@ class AsyncModelSource(_Source):
         """Give the connection back."""
         if (close := getattr(self._chunks, "aclose", None)) is not None:
             await close()
-        await self._hearing.aclose()
+        await self._record.aclose()
 
 
 def _whole(model: BaseChatModel) -> bool:

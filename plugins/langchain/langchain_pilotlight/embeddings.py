@@ -182,34 +182,34 @@ class EmbeddingProvider(Adapter):
 
     def complete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once."""
-        hearing = self._endpoint.hear(call, attempt)
-        if (away := hearing.verify_local()) is not None:
+        record = self._endpoint.record(call, attempt)
+        if (away := record.verify_local()) is not None:
             return away
         try:
-            with hearing:
+            with record:
                 vectors = self._asked(call, "embed_query", "embed_documents")()
                 vectors = [vectors] if call.options["query"] else vectors
             self._check(call, vectors, attempt)
         except Exception as error:
-            return hearing.failed(error)
-        return hearing.answered(vectors, _THERE if vectors else _MISSING, Facts())
+            return record.failed(error)
+        return record.answered(vectors, _THERE if vectors else _MISSING, Facts())
 
     async def acomplete(self, call: Call, attempt: Attempt) -> Answered | Failed:
         """Ask once, without blocking the event loop."""
         import asyncio
 
-        hearing = self._endpoint.hear(call, attempt)
-        if (away := await hearing.averify_local()) is not None:
+        record = self._endpoint.record(call, attempt)
+        if (away := await record.averify_local()) is not None:
             return away
         try:
-            with hearing:
+            with record:
                 async with asyncio.timeout(attempt.timeouts.total):
                     vectors = await self._asked(call, "aembed_query", "aembed_documents")()
                 vectors = [vectors] if call.options["query"] else vectors
             self._check(call, vectors, attempt)
         except Exception as error:
-            return hearing.failed(error)
-        return hearing.answered(vectors, _THERE if vectors else _MISSING, Facts())
+            return record.failed(error)
+        return record.answered(vectors, _THERE if vectors else _MISSING, Facts())
 
     def _asked(self, call: Call, query: str, documents: str) -> Callable[[], Any]:
         texts = [message["content"] for message in call.messages]

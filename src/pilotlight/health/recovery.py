@@ -25,7 +25,7 @@ from contextlib import suppress
 from typing import Final, Literal
 
 from pilotlight.core.breaker.breaker import Breaker
-from pilotlight.core.breaker.policy import WORN
+from pilotlight.core.breaker.policy import CALLS_FAILED
 from pilotlight.core.breaker.states import Open
 from pilotlight.core.fork import GATE
 from pilotlight.core.target import Target
@@ -133,7 +133,7 @@ class Recovery:
 def _worn(breaker: Breaker) -> bool:
     """Tell whether calls of this process have opened it, and it is not tried just now."""
     state = breaker.state
-    return isinstance(state, Open) and state.reason in WORN and not state.learned
+    return isinstance(state, Open) and state.reason in CALLS_FAILED and not state.learned
 
 
 def sign_of(target: Target) -> Sign:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import events
 from pilotlight.core.breaker.breaker import Permit
-from pilotlight.core.breaker.policy import HEALTH_CHECK, WORN
+from pilotlight.core.breaker.policy import CALLS_FAILED, HEALTH_CHECK
 from pilotlight.core.fork import GATE
 from pilotlight.core.health.lifecycle import Notice
 from pilotlight.core.provider import Timeouts
@@ -98,7 +98,7 @@ def try_again(target: Target, check: Check) -> None:
     loaded, so that the trial can't be the load.
     """
     breaker, connection = target.health.breaker, connection_of(target)
-    if connection is None or check.state != "loaded" or breaker.reason not in WORN:
+    if connection is None or check.state != "loaded" or breaker.reason not in CALLS_FAILED:
         return
     if breaker.state.name != "open" or breaker.ask() is not None:  # its fleet hears of it
         return

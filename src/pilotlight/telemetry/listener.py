@@ -11,7 +11,7 @@ from pilotlight.core.flow.context import CallContext
 from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import NullInterceptor
 from pilotlight.telemetry import environment, targets
-from pilotlight.telemetry.watch import Watch
+from pilotlight.telemetry.call_trace import CallTrace
 
 if TYPE_CHECKING:
     from pilotlight.telemetry.signals import Signals
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 def attend(ctx: CallContext, signals: Signals | None) -> None:
     """Follow a call from here on; `signals` is None where only log lines are wanted."""
     if awaken():
-        ctx.recorder.interceptor = Watch(ctx, None) if signals is None else _traced()(ctx, signals)
+        ctx.recorder.interceptor = (
+            CallTrace(ctx, None) if signals is None else _traced()(ctx, signals)
+        )
 
 
 @cache
-def _traced() -> Callable[[CallContext, Signals], Watch]:
+def _traced() -> Callable[[CallContext, Signals], CallTrace]:
     """Return how to follow a call with spans, which loads OpenTelemetry."""
     from pilotlight.telemetry.spans import CallSpans
     from pilotlight.telemetry.tracing import TracedWatch

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from pilotlight.core.provider import Answered, AsyncSource, Attempt, Failed, Source
+from pilotlight.telemetry.call_trace import CallTrace
 from pilotlight.telemetry.interceptor import ShieldedAsyncSource, ShieldedSource, attached
 from pilotlight.telemetry.spans import LegSpan
-from pilotlight.telemetry.watch import Watch
 
 
-class TracedWatch(Watch):
+class TracedWatch(CallTrace):
     """The same, and the provider's code runs in the context of its leg."""
 
     __slots__ = ()

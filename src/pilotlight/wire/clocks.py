@@ -74,7 +74,7 @@ def dialect(path: str, wire: Wire) -> Wire:
     return next((spoken for end, spoken in _PATHS if path.endswith(end)), wire)
 
 
-class Watch:
+class RequestMonitor:
     """One request on its way: fills the tap and knows how long the attempt may still take.
 
     `streaming` tells whether it asks for its answer in pieces, `several` for several answers.
@@ -302,6 +302,8 @@ class Watch:
 def _start_afresh(tap: Tap) -> None:
     """Clear what an earlier request of the same attempt has left."""
     tap.requests += 1
+    if tap.requests == 1:
+        return
     tap.status = tap.first_byte_at = tap.last_content_at = None
     tap.headers = {}
     tap.head = tap.in_band_error = b""
@@ -318,6 +320,11 @@ def _lower(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return the headers by lower-case name, repeated ones joined."""
     found: dict[str, str] = {}
     for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        name, value = _lower_name(raw_name), raw_value.decode("latin-1")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
+
+
+@lru_cache(256)  # a server's names are always the same
+def _lower_name(raw: bytes) -> str:
+    return raw.decode("latin-1").lower()

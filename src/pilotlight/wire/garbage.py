@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import httpcore
 
-    from pilotlight.wire.clocks import Watch
+    from pilotlight.wire.clocks import RequestMonitor
     from pilotlight.wire.tap import Tap
 
 ERROR_BODY: Final = 64 * 1024  # bytes
 NO_JSON: Final = "the body is no JSON, or breaks off"
 
 
-def is_unasked(response: httpcore.Response, watch: Watch | None) -> bool:
+def is_unasked(response: httpcore.Response, monitor: RequestMonitor | None) -> bool:
     """Tell a stream that nobody asked for, from one that its reader could read."""
-    if watch is None or not watch.tap.json_only:
+    if monitor is None or not monitor.tap.json_only:
         return False
     names = ((name.lower(), value) for name, value in response.headers)
     return any(name == b"content-type" and b"event-stream" in value for name, value in names)

@@ -18,7 +18,7 @@ import httpx
 
 from pilotlight.errors import ProviderFault
 from pilotlight.wire import field_types
-from pilotlight.wire.clocks import Watch
+from pilotlight.wire.clocks import RequestMonitor
 from pilotlight.wire.tap import Tap, current_tap
 from pilotlight.wire.transport import (
     HTTPCORE_ERRORS,
@@ -115,47 +115,47 @@ class Post:
         self, body: bytes, tap: Tap | None, *, streaming: bool, more: Mapping[str, str] = _NONE
     ) -> Said:
         """Send a request, and return its answer with the body still to be read."""
-        watch = self._begin(tap, streaming)
+        monitor = self._begin(tap, streaming)
         try:
-            response = self._pool.connections().handle_request(self._request(body, watch, more))
+            response = self._pool.connections().handle_request(self._request(body, monitor, more))
         except HTTPCORE_ERRORS as error:
-            reraise(error, watch)
-        stream = Body(response, watch)
-        if watch is not None:
-            watch.answered(response.status, response.headers, stream)
+            reraise(error, monitor)
+        stream = Body(response, monitor)
+        if monitor is not None:
+            monitor.answered(response.status, response.headers, stream)
         return Said(response, stream)
 
     async def asend(
         self, body: bytes, tap: Tap | None, *, streaming: bool, more: Mapping[str, str] = _NONE
     ) -> Said:
         """The same for async."""
-        watch = self._begin(tap, streaming)
+        monitor = self._begin(tap, streaming)
         connections = await self._pool.aconnections()
         try:
-            response = await connections.handle_async_request(self._request(body, watch, more))
+            response = await connections.handle_async_request(self._request(body, monitor, more))
         except HTTPCORE_ERRORS as error:
-            reraise(error, watch)
-        stream = AsyncBody(response, watch)
-        if watch is not None:
-            watch.answered(response.status, response.headers, stream)
+            reraise(error, monitor)
+        stream = AsyncBody(response, monitor)
+        if monitor is not None:
+            monitor.answered(response.status, response.headers, stream)
         return Said(response, stream)
 
-    def _begin(self, tap: Tap | None, streaming: bool) -> Watch | None:
+    def _begin(self, tap: Tap | None, streaming: bool) -> RequestMonitor | None:
         if self._host not in self._pool.allowed_hosts:
             if tap is not None:
                 tap.refused_host = self._host
             raise HostRefused(f"{self._host} is not one of this target's hosts")
         if tap is None:
             return None
-        watch = Watch(tap, self._path, streaming=streaming)
-        watch.check()
-        return watch
+        monitor = RequestMonitor(tap, self._path, streaming=streaming)
+        monitor.check()
+        return monitor
 
     def _request(
-        self, body: bytes, watch: Watch | None, more: Mapping[str, str]
+        self, body: bytes, monitor: RequestMonitor | None, more: Mapping[str, str]
     ) -> httpcore.Request:
         length = (b"content-length", str(len(body)).encode("ascii"))
-        timeout = UNTAPPED if watch is None else limits(_NO_LIMIT, watch)
+        timeout = UNTAPPED if monitor is None else limits(_NO_LIMIT, monitor)
         headers = self._headers
         if not self.headers.keys().isdisjoint(more):
             headers = _raw({n: v for n, v in self.headers.items() if n not in more})

@@ -98,13 +98,13 @@ def pin_for(host: str, listed: Collection[str] = ()) -> Pin | None:
 
 def _begin(host: str, allowed: frozenset[str], timeout: float | None) -> None:
     """Refuse a foreign host; start the connect clock for a good one."""
-    watch = timeout.watch if isinstance(timeout, Allowance) else None
+    monitor = timeout.monitor if isinstance(timeout, Allowance) else None
     if host not in allowed:
-        if watch is not None:
-            watch.tap.refused_host = host
+        if monitor is not None:
+            monitor.tap.refused_host = host
         raise Refused(f"{host} is not one of this target's hosts")
-    if watch is not None:
-        watch.connecting()
+    if monitor is not None:
+        monitor.connecting()
 
 
 def _awaits_body(buffer: bytes) -> bool:
@@ -338,7 +338,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
                     inner = await self._inner.connect_tcp(address, port, seconds, *how)
                 return AsyncStream(inner, self._pulse)
             except httpcore.ConnectTimeout:
-                if not (isinstance(timeout, Allowance) and timeout.watch.reconnects()):
+                if not (isinstance(timeout, Allowance) and timeout.monitor.reconnects()):
                     raise
 
     async def connect_unix_socket(

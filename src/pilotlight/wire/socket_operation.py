@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import httpcore
 
-from pilotlight.wire.clocks import Watch
+from pilotlight.wire.clocks import RequestMonitor
 from pilotlight.wire.tap import Clock
 from pilotlight.wire.time_ledger import NOTICEABLE
 
@@ -74,21 +74,14 @@ class Allowance(float):
     to our network backend, and no context variable has to be set around each read.
     """
 
-    __slots__ = ("watch",)
-    watch: Watch
+    __slots__ = ("monitor",)
+    monitor: RequestMonitor
 
-    def __new__(cls, seconds: float | None, watch: Watch) -> Self:
+    def __new__(cls, seconds: float | None, monitor: RequestMonitor) -> Self:
         """Take None as no limit."""
         self = super().__new__(cls, inf if seconds is None else seconds)
-        self.watch = watch
+        self.monitor = monitor
         return self
-
-    def left(self, *, connecting: bool = False) -> tuple[float | None, Clock | None]:
-        """Return the seconds for one operation, and the clock, if it is ours, that set them."""
-        seconds, clock = self.watch.left(connecting=connecting)
-        if self < seconds:
-            return float(self), None
-        return (None if seconds == inf else seconds), clock
 
 
 class Operation:
@@ -127,15 +120,20 @@ class Operation:
         self.late = 0.0
 
     def __enter__(self) -> float | None:
+        """Return the seconds that the operation may take; None without a limit."""
         if self._allowance is None:
             return self.seconds
-        self._allowance.watch.ledger.begin()
-        self.seconds, self.clock = self._allowance.left(connecting=self._connecting)
-        if self.clock is not None and self.seconds is not None and self.seconds <= 0:
-            self._expire(self._allowance.watch)
+        monitor = self._allowance.monitor
+        monitor.ledger.begin()
+        seconds, self.clock = monitor.left(connecting=self._connecting)
+        if self._allowance < seconds:  # the client's own limit is the nearer
+            seconds, self.clock = float(self._allowance), None
+        self.seconds = None if seconds == inf else seconds
+        if seconds <= 0 and self.clock is not None:
+            self._expire(monitor)
             raise self._error(f"the {self.clock} clock ran out")
         if self._error is httpcore.WriteTimeout:
-            self._allowance.watch.wrote()
+            monitor.wrote()
         if self._pulse is not None:
             self._lag = self._pulse.begin()
         return self.seconds
@@ -148,29 +146,30 @@ class Operation:
     ) -> None:
         if self._allowance is None:
             return
-        lag = 0.0 if self._pulse is None else self._pulse.end() - self._lag
-        self._allowance.watch.ledger.end(lag)
-        if kind is None and self._error is httpcore.ReadTimeout:
-            self._allowance.watch.ledger.heard()
-        if kind is not None and issubclass(kind, self._error):
-            self._expire(self._allowance.watch)
+        monitor = self._allowance.monitor
+        monitor.ledger.end(0.0 if self._pulse is None else self._pulse.end() - self._lag)
+        if kind is None:
+            if self._error is httpcore.ReadTimeout:
+                monitor.ledger.heard()
+        elif issubclass(kind, self._error):
+            self._expire(monitor)
 
-    def _expire(self, watch: Watch) -> None:
+    def _expire(self, monitor: RequestMonitor) -> None:
         if self.seconds is not None:
             reading = self._error is httpcore.ReadTimeout
-            self.late = watch.expire(self.clock, self.seconds, reading=reading)
+            self.late = monitor.expire(self.clock, self.seconds, reading=reading)
 
     @contextmanager
     def again(self) -> Iterator[float]:
         """Look once more for what was waited for; a failure of another kind is an answer too."""
         assert self._allowance is not None
-        watch = self._allowance.watch
+        monitor = self._allowance.monitor
         try:
             yield GLANCE
         except httpcore.ReadTimeout:
-            watch.confirm()
+            monitor.confirm()
             raise
         except Exception:
-            watch.forgive(self.late)
+            monitor.forgive(self.late)
             raise
-        watch.forgive(self.late)
+        monitor.forgive(self.late)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
 import httpcore
 import httpx
 
-from pilotlight.wire.clocks import Watch, asks_for_several, asks_for_stream
+from pilotlight.wire.clocks import RequestMonitor, asks_for_several, asks_for_stream
 from pilotlight.wire.content_coding import (
     MAX_BODY,
     TOO_LARGE,
@@ -67,12 +67,12 @@ class WireTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and note the head of its response."""
-        watch = _begin(self._pool, request, self._tap)
+        monitor = _begin(self._pool, request, self._tap)
         try:
-            response = self._pool.connections().handle_request(_outgoing(request, watch))
+            response = self._pool.connections().handle_request(_outgoing(request, monitor))
         except HTTPCORE_ERRORS as error:
-            reraise(error, watch)
-        return _incoming(response, Body(response, watch), watch)
+            reraise(error, monitor)
+        return _incoming(response, Body(response, monitor), monitor)
 
 
 class AsyncWireTransport(httpx.AsyncBaseTransport):
@@ -84,27 +84,27 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and note the head of its response."""
-        watch = _begin(self._pool, request, self._tap)
+        monitor = _begin(self._pool, request, self._tap)
         connections = await self._pool.aconnections()
         try:
-            response = await connections.handle_async_request(_outgoing(request, watch))
+            response = await connections.handle_async_request(_outgoing(request, monitor))
         except HTTPCORE_ERRORS as error:
-            reraise(error, watch)
-        return _incoming(response, AsyncBody(response, watch), watch)
+            reraise(error, monitor)
+        return _incoming(response, AsyncBody(response, monitor), monitor)
 
 
 class _Body:
     """What the two colours of body share: how much may come, and what becomes of it."""
 
-    def __init__(self, response: httpcore.Response, watch: Watch | None) -> None:
+    def __init__(self, response: httpcore.Response, monitor: RequestMonitor | None) -> None:
         self._stream: Any = response.stream
-        self._watch = watch
+        self._monitor = monitor
         self._coding = coding_of(response.headers)
         self._inflater: Inflater | None = None
-        streamed = watch is not None and watch.streaming
-        self._useless = response.status >= 400 or (not streamed and is_unasked(response, watch))
+        streamed = monitor is not None and monitor.streaming
+        self._useless = response.status >= 400 or (not streamed and is_unasked(response, monitor))
         # Of a stream that is not gathered, nobody keeps the whole.
-        most = MAX_BODY if watch is None or not streamed or watch.tap.gathers else inf
+        most = MAX_BODY if monitor is None or not streamed or monitor.tap.gathers else inf
         self._room = ERROR_BODY if self._useless else most
         self._over = False  # more came than is read of what is no answer
 
@@ -133,17 +133,17 @@ class _Body:
         """Take note that the body ended as HTTP says it should."""
         if self._inflater is not None and self._inflater.cut:
             self._refuse("a compressed body that breaks off")
-        if self._watch is not None:
-            self._watch.ended()
-            if too_deep(self._watch.tap.whole):  # a parser of somebody else's would take seconds
+        if self._monitor is not None:
+            self._monitor.ended()
+            if too_deep(self._monitor.tap.whole):  # a parser of somebody else's would take seconds
                 self._refuse(TOO_DEEP)
-            if self._watch.tap.json_only and is_garbage(self._watch.tap):
+            if self._monitor.tap.json_only and is_garbage(self._monitor.tap):
                 self._refuse(NO_JSON)
 
     def settle(self) -> None:
         """Take note of the reader's word that the answer is over."""
-        if self._watch is not None and not self._watch.settled:
-            self._watch.settle()
+        if self._monitor is not None and not self._monitor.settled:
+            self._monitor.settle()
 
     def _let_go(self) -> Any:
         """Return the stream to close, None if it is; what a request has left is freed at once.
@@ -151,27 +151,30 @@ class _Body:
         Else it would wait for the garbage collector: httpx's responses refer to themselves.
         """
         stream, self._stream = self._stream, None
-        if self._watch is not None and self._watch.tap.body is self:
-            self._watch.tap.body = None
+        if (monitor := self._monitor) is not None:
+            if monitor.tap.body is self:
+                monitor.tap.body = None
+            if monitor.tap.complete:
+                self._monitor = None
         return stream
 
     def _is_over(self) -> bool:
         """Tell whether an error may end the body: after the end of the answer it says nothing."""
-        watch = self._watch
-        if watch is None or not watch.settled:
+        monitor = self._monitor
+        if monitor is None or not monitor.settled:
             return False
-        watch.tap.expired, watch.tap.starved = None, False
+        monitor.tap.expired, monitor.tap.starved = None, False
         return True
 
     def _broke(self, error: Exception) -> NoReturn:
-        if self._watch is not None:
-            self._watch.tap.broken = True
-        reraise(error, self._watch)
+        if self._monitor is not None:
+            self._monitor.tap.broken = True
+        reraise(error, self._monitor)
 
     def _refuse(self, why: str) -> NoReturn:
-        if self._watch is not None:
-            self._watch.tap.broken = True
-            self._watch.tap.unfit = why
+        if self._monitor is not None:
+            self._monitor.tap.broken = True
+            self._monitor.tap.unfit = why
         raise UnfitBody(why)
 
 
@@ -189,9 +192,9 @@ class Body(_Body, httpx.SyncByteStream):
         assert self._pieces is not None
         if self._over:
             raise StopIteration
-        watch = self._watch
-        if watch is not None:
-            watch.resume()
+        monitor = self._monitor
+        if monitor is not None:
+            monitor.resume()
         try:
             piece = self._count(next(self._pieces) if self._inflater is None else self._inflated())
         except StopIteration:
@@ -203,10 +206,10 @@ class Body(_Body, httpx.SyncByteStream):
             if self._is_over():
                 raise StopIteration from None
             self._broke(error)
-        if watch is not None:
-            watch.saw(piece)
-            if watch.kept is not None:
-                return watch.kept(piece)
+        if monitor is not None:
+            monitor.saw(piece)
+            if monitor.kept is not None:
+                return monitor.kept(piece)
         return piece
 
     def _inflated(self) -> bytes:
@@ -221,8 +224,8 @@ class Body(_Body, httpx.SyncByteStream):
 
         For so long at most, and a failure says nothing any more.
         """
-        if self._watch is not None:
-            self._watch.hurry(seconds)
+        if self._monitor is not None:
+            self._monitor.hurry(seconds)
         with suppress(Exception):
             while True:
                 next(self._pieces or iter(()))
@@ -248,9 +251,9 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
         assert self._pieces is not None
         if self._over:
             raise StopAsyncIteration
-        watch = self._watch
-        if watch is not None:
-            watch.resume()
+        monitor = self._monitor
+        if monitor is not None:
+            monitor.resume()
         try:
             if self._inflater is None:
                 piece = self._count(await anext(self._pieces))
@@ -265,10 +268,10 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
             if self._is_over():
                 raise StopAsyncIteration from None
             self._broke(error)
-        if watch is not None:
-            watch.saw(piece)
-            if watch.kept is not None:
-                return watch.kept(piece)
+        if monitor is not None:
+            monitor.saw(piece)
+            if monitor.kept is not None:
+                return monitor.kept(piece)
         return piece
 
     async def _inflated(self) -> bytes:
@@ -280,8 +283,8 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
 
     async def arest(self, seconds: float) -> None:
         """The same for async."""
-        if self._watch is not None:
-            self._watch.hurry(seconds)
+        if self._monitor is not None:
+            self._monitor.hurry(seconds)
         with suppress(Exception):
             while self._pieces is not None:
                 await anext(self._pieces)
@@ -293,7 +296,7 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
             await stream.aclose()
 
 
-def _begin(pool: Origin, request: httpx.Request, tap: Tap | None) -> Watch | None:
+def _begin(pool: Origin, request: httpx.Request, tap: Tap | None) -> RequestMonitor | None:
     """Refuse a foreign host before anything else; then open the attempt's record, if any."""
     tap = tap or current_tap.get()
     host = request.url.raw_host.decode("ascii")
@@ -306,16 +309,16 @@ def _begin(pool: Origin, request: httpx.Request, tap: Tap | None) -> Watch | Non
     path = request.url.path
     streaming = asks_for_stream(request, path, tap.wire)
     several = streaming and asks_for_several(request)
-    watch = Watch(tap, path, streaming=streaming, several=several)
-    watch.check()
-    return watch
+    monitor = RequestMonitor(tap, path, streaming=streaming, several=several)
+    monitor.check()
+    return monitor
 
 
-def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
+def _outgoing(request: httpx.Request, monitor: RequestMonitor | None) -> httpcore.Request:
     url = request.url
     extensions: dict[str, Any] = request.extensions
-    if watch is not None:
-        extensions = {**extensions, "timeout": limits(extensions.get("timeout") or {}, watch)}
+    if monitor is not None:
+        extensions = {**extensions, "timeout": limits(extensions.get("timeout") or {}, monitor)}
     return httpcore.Request(
         method=request.method,
         url=httpcore.URL(
@@ -327,21 +330,22 @@ def _outgoing(request: httpx.Request, watch: Watch | None) -> httpcore.Request:
     )
 
 
-_LIMITS: Final = ("connect", "read", "write")
-
-
-def limits(own: Mapping[str, float | None], watch: Watch) -> dict[str, float | None]:
+def limits(own: Mapping[str, float | None], monitor: RequestMonitor) -> dict[str, float | None]:
     """Send the attempt's clocks along with the client's own limits."""
-    seconds = [own.get(name) for name in _LIMITS]
-    made = {each: Allowance(each, watch) for each in set(seconds)}  # mostly they are the same
-    return {name: made[each] for name, each in zip(_LIMITS, seconds, strict=True)}
+    connect, read, write = own.get("connect"), own.get("read"), own.get("write")
+    reading = Allowance(read, monitor)
+    return {
+        "connect": reading if connect == read else Allowance(connect, monitor),
+        "read": reading,
+        "write": reading if write == read else Allowance(write, monitor),
+    }
 
 
 def _incoming(
-    response: httpcore.Response, body: Body | AsyncBody, watch: Watch | None
+    response: httpcore.Response, body: Body | AsyncBody, monitor: RequestMonitor | None
 ) -> httpx.Response:
-    if watch is not None:
-        watch.answered(response.status, response.headers, body)
+    if monitor is not None:
+        monitor.answered(response.status, response.headers, body)
     headers: Headers = response.headers
     return httpx.Response(
         status_code=response.status,
@@ -351,9 +355,9 @@ def _incoming(
     )
 
 
-def reraise(error: Exception, watch: Watch | None) -> NoReturn:
+def reraise(error: Exception, monitor: RequestMonitor | None) -> NoReturn:
     """Raise httpx's exception of the same name as httpcore's."""
-    if isinstance(error, AddressMismatch) and watch is not None:
-        watch.tap.address_mismatch = str(error)
+    if isinstance(error, AddressMismatch) and monitor is not None:
+        monitor.tap.address_mismatch = str(error)
     twin = HostRefused if isinstance(error, Refused) else getattr(httpx, type(error).__name__)
     raise twin(str(error)) from error

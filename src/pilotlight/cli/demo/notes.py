@@ -136,7 +136,7 @@ class Notes:
                 counts.in_flight -= 1
                 counts.served += record.fault is None
                 counts.failed += record.fault is not None
-            case events.TargetPassedOver(target=target):
+            case events.TargetSkipped(target=target):
                 self.counts[target].skipped += 1
             case events.FailedOver(from_target=left, to_target=to, reason=reason):
                 if reason not in self._seen:  # in each phase, the first of its kind

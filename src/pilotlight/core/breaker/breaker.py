@@ -31,7 +31,7 @@ from typing import Any, Final
 import pybreaker
 
 from pilotlight.core.breaker.permit import Permit
-from pilotlight.core.breaker.policy import DEAR, JITTER, WORN, BreakerPolicy
+from pilotlight.core.breaker.policy import CALLS_FAILED, DEAR, JITTER, BreakerPolicy
 from pilotlight.core.breaker.states import (
     CircuitState,
     Closed,
@@ -362,7 +362,11 @@ class Breaker(pybreaker.CircuitBreaker):
         """
         with self._guard:
             state, now = self._current(), self.clock()
-            if not isinstance(state, Open) or state.reason not in WORN or state.until <= now:
+            if (
+                not isinstance(state, Open)
+                or state.reason not in CALLS_FAILED
+                or state.until <= now
+            ):
                 return False
             state.until = now
             return True
@@ -430,15 +434,19 @@ class Breaker(pybreaker.CircuitBreaker):
             self._current()
             admitted = self._refusal(now) is None
             state = self._rules
-            desperate = isinstance(state, Open) and state.desperate(now)
-            return self._admit(now, lease) if admitted or desperate else None
+            admits_last_resort = isinstance(state, Open) and state.admits_last_resort(now)
+            return self._admit(now, lease) if admitted or admits_last_resort else None
 
     @property
-    def desperate(self) -> bool:
+    def admits_last_resort(self) -> bool:
         """Whether `last_resort` would give a permit just now."""
         with self._guard:
             state, now = self._current(), self.clock()
-            return state.desperate(now) if isinstance(state, Open) else self.retry_after is None
+            return (
+                state.admits_last_resort(now)
+                if isinstance(state, Open)
+                else self.retry_after is None
+            )
 
     def _move(self, to: Transition) -> None:
         """Carry out a transition; expects the lock."""

@@ -8,7 +8,9 @@ from typing import Final
 DEAR: Final = 16.0  # a trial may take its callers one second in so many
 JITTER: Final = 1 / 12  # of a break
 HEALTH_CHECK: Final = "health_check"
-WORN: Final = frozenset({"failure_rate", "consecutive_failures", "slow_call_rate", "trial_failed"})
+CALLS_FAILED: Final = frozenset(
+    {"failure_rate", "consecutive_failures", "slow_call_rate", "trial_failed"}
+)
 """Breaks after calls that failed: another call may find that it is over."""
 
 

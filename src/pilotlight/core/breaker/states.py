@@ -15,7 +15,7 @@ from typing import ClassVar, Literal, Protocol
 import pybreaker
 
 from pilotlight.core.breaker.permit import Permit
-from pilotlight.core.breaker.policy import HEALTH_CHECK, WORN, BreakerPolicy
+from pilotlight.core.breaker.policy import CALLS_FAILED, HEALTH_CHECK, BreakerPolicy
 from pilotlight.core.breaker.suspicion import Suspicion
 from pilotlight.core.breaker.turn import Turn
 from pilotlight.core.breaker.window import Window
@@ -195,10 +195,10 @@ class Open(CircuitState, pybreaker.CircuitOpenState):
         self.resort: Permit | None = None
         self.resort_ends = 0.0
 
-    def desperate(self, now: float) -> bool:
+    def admits_last_resort(self, now: float) -> bool:
         """Tell whether a last resort may be tried: if calls opened it, and no other is at it."""
         free = self.resort is None or now >= self.resort_ends
-        return free and (self.reason in WORN or self.reason == HEALTH_CHECK)
+        return free and (self.reason in CALLS_FAILED or self.reason == HEALTH_CHECK)
 
     def admitted(self, permit: Permit, now: float, policy: BreakerPolicy, lease: float) -> None:
         self.resort = permit

@@ -9,8 +9,8 @@ from typing import Final
 
 from pilotlight.core.breaker.breaker import SUSPECTED
 from pilotlight.core.breaker.permit import Permit
-from pilotlight.core.breaker.policy import HEALTH_CHECK, WORN
-from pilotlight.core.flow.context import Again, CallContext
+from pilotlight.core.breaker.policy import CALLS_FAILED, HEALTH_CHECK
+from pilotlight.core.flow.context import CallContext, SecondChance
 from pilotlight.core.flow.decisions import open_circuit, refusal
 from pilotlight.core.provider import Timeouts
 from pilotlight.core.target import Target
@@ -22,7 +22,7 @@ LONG: Final = 15.0  # seconds that none takes, unless the target is usually so s
 SILENT_AT_MOST: Final = 1 / 3  # of its limit, before a call of an unknown target is a bad sign
 
 
-def hope(refused: TargetSkipped) -> Again | None:
+def second_chance(refused: TargetSkipped) -> SecondChance | None:
     """Tell whether this target may be visited once more, when nobody else has answered."""
     if refused.reason == SUSPECTED:
         return "suspected"
@@ -32,7 +32,9 @@ def hope(refused: TargetSkipped) -> Again | None:
         return None
     if refused.cause == Fault.RATE_LIMITED:
         return "throttled"
-    return "worn" if refused.cause in WORN or refused.cause == HEALTH_CHECK else None
+    return (
+        "breaker_open" if refused.cause in CALLS_FAILED or refused.cause == HEALTH_CHECK else None
+    )
 
 
 def permit_for(
@@ -41,12 +43,12 @@ def permit_for(
     behind: Sequence[Target],
     allowed: Timeouts,
     *,
-    worn: bool,
+    last_resort: bool,
     streamed: bool,
 ) -> Permit | TargetSkipped:
-    """Return the breaker's permit, `worn` that of a last resort, or why there is none."""
+    """Return the breaker's permit, `last_resort` that of a last resort, or why there is none."""
     breaker, lease = target.health.breaker, allowed.total or 0.0
-    if worn:
+    if last_resort:
         return breaker.last_resort(lease) or open_circuit(target, breaker.retry_after)
     silence = usual_silence(target, allowed, streamed=streamed)
     try:
@@ -56,10 +58,12 @@ def permit_for(
     except TargetSkipped as suspected:
         if any_able(ctx, behind):
             return TargetSkipped(target.name, suspected.reason)
-    return permit_for(ctx, target, (), allowed, worn=worn, streamed=streamed)
+    return permit_for(ctx, target, (), allowed, last_resort=last_resort, streamed=streamed)
 
 
-def doubted(ctx: CallContext, target: Target, behind: Sequence[Target]) -> TargetSkipped | None:
+def suspected_refusal(
+    ctx: CallContext, target: Target, behind: Sequence[Target]
+) -> TargetSkipped | None:
     """Return the refusal, where it need not be waited for, of a target that seems to have died."""
     if behind and target.health.breaker.suspected and any_able(ctx, behind):
         return TargetSkipped(target.name, SUSPECTED)

@@ -53,11 +53,12 @@ class CallContext:
     unable: dict[Target, str] = field(default_factory=dict)  # what each said of the call
 
 
-Again: TypeAlias = Literal["suspected", "throttled", "worn"]
+SecondChance: TypeAlias = Literal["suspected", "throttled", "breaker_open"]
 """Why a target that was left may be visited once more, when nobody else has answered.
 
 `suspected`: it was left for others, lest too many ask it at once.  `throttled`: it is well,
-and says when to ask again.  `worn`: only its breaker refused it, for calls that failed before.
+and says when to ask again.  `breaker_open`: only its breaker refused it, for calls that failed
+before.
 """
 
 
@@ -69,15 +70,15 @@ class TargetOutcome:
     reason: str
     report: Report | None = None  # None: it was not asked
     shown: bool = False  # the caller has seen some of its text
-    again: Again | None = None
+    second_chance: SecondChance | None = None
     cost: float = 0.0  # seconds that the attempt took
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class PlannedVisit:
     """A visit as it is planned: to whom, who stands behind, and why and after what wait again."""
 
     target: Target
     behind: Sequence[Target]
-    again: Again | None = None
+    second_chance: SecondChance | None = None
     wait: float | None = None  # seconds

@@ -29,11 +29,11 @@ _log = logger("pilotlight")
 # Who may be asked.
 
 
-def refusal(ctx: CallContext, target: Target, *, worn: bool = False) -> TargetSkipped | None:
+def refusal(ctx: CallContext, target: Target, *, last_resort: bool = False) -> TargetSkipped | None:
     """Return why this target can't be asked; the first reason wins.
 
     It is also asked for plans, of targets that may never be called: it changes nothing.
-    `worn`: that its breaker is open does not count.
+    `last_resort`: that its breaker is open does not count.
     """
     if ctx.call.private and (rule := target.boundary_for(ctx.call.operation)) is not None:
         return TargetSkipped(target.name, "residency", detail=rule)
@@ -44,7 +44,7 @@ def refusal(ctx: CallContext, target: Target, *, worn: bool = False) -> TargetSk
         return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
     if (wait := target.health.asked_to_wait) is not None:  # who may not ask wants no trial
         return TargetSkipped(target.name, "asked_to_wait", wait)
-    if not worn and (wait := target.health.breaker.retry_after) is not None:
+    if not last_resort and (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
     return drilled(ctx, target)  # last: a game day refuses whoever would have been admitted
 

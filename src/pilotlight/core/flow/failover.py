@@ -19,8 +19,19 @@ from pilotlight import events
 from pilotlight.core.breaker.breaker import Permit
 from pilotlight.core.bulkhead.bulkhead import Ticket
 from pilotlight.core.drills import forced
-from pilotlight.core.flow.admission import doubted, hope, permit_for, trial_limits
-from pilotlight.core.flow.context import Again, CallContext, Policy, Stop, TargetOutcome
+from pilotlight.core.flow.admission import (
+    permit_for,
+    second_chance,
+    suspected_refusal,
+    trial_limits,
+)
+from pilotlight.core.flow.context import (
+    CallContext,
+    PlannedVisit,
+    Policy,
+    SecondChance,
+    TargetOutcome,
+)
 from pilotlight.core.flow.decisions import (
     allowance,
     bar_after,
@@ -56,13 +67,13 @@ def failover_flow(ctx: CallContext) -> Flow:
     provider's own exception when the mistake is the caller's.
     """
     recorder = ctx.recorder
-    hopes: list[TargetOutcome] = []
+    second_chances: list[TargetOutcome] = []
     restarted: StreamRestarted | None = None
     previous: TargetOutcome | None = None
     barred: Callable[[Target], TargetSkipped | None] = _nobody_is_barred
     try:
-        for stop in _itinerary(ctx, hopes):
-            target, behind = stop.target, stop.behind
+        for visit in _planned_visits(ctx, second_chances):
+            target, behind = visit.target, visit.behind
             if remaining(ctx) <= 0:
                 raise_deadline(ctx)
             if (refused := barred(target)) is not None:
@@ -72,11 +83,11 @@ def failover_flow(ctx: CallContext) -> Flow:
                 if previous.target is not target:
                     ctx.recorder.moving_on(previous.target.name, target.name, previous.reason)
                 restarted = restarted and replace(restarted, to_target=target.name)
-            if stop.wait is not None:
-                yield Pause(stop.wait)
+            if visit.wait is not None:
+                yield Pause(visit.wait)
                 if remaining(ctx) <= 0:
                     raise_deadline(ctx)
-            left = yield from _visit(ctx, target, behind, restarted, stop.again)
+            left = yield from _visit(ctx, target, behind, restarted, visit.second_chance)
             if not isinstance(left, TargetOutcome):
                 recorder.finish("primary" if target is ctx.targets[0] else "failover")
                 return left.value if isinstance(left, Answered) else None
@@ -85,8 +96,8 @@ def failover_flow(ctx: CallContext) -> Flow:
                 barred = bar_after(ctx, target, left.report.fault) or barred
             if left.shown:
                 restarted = StreamRestarted(target.name, "", left.reason)
-            if left.again is not None and stop.again != left.again:
-                hopes.append(left)
+            if left.second_chance is not None and visit.second_chance != left.second_chance:
+                second_chances.append(left)
             previous = left
         if remaining(ctx) <= 0:
             raise_deadline(ctx)
@@ -99,30 +110,32 @@ def failover_flow(ctx: CallContext) -> Flow:
         raise
 
 
-def _itinerary(ctx: CallContext, hopes: Sequence[TargetOutcome]) -> Generator[Stop]:
-    """Plan a visit to each target; then, once more, to whom there is hope for.
+def _planned_visits(
+    ctx: CallContext, second_chances: Sequence[TargetOutcome]
+) -> Generator[PlannedVisit]:
+    """Plan a visit to each target; then, once more, to those that get a second chance.
 
     That is the first at once, if the route would rather wait for it; at the end who was left
     under suspicion, the one whose wait ends soonest, and the last that only its breaker refused.
     """
     for position, target in enumerate(ctx.targets):
         behind = ctx.targets[position + 1 :]
-        yield Stop(target, behind)
-        asked = not position and any(left.again == "throttled" for left in hopes)
+        yield PlannedVisit(target, behind)
+        asked = not position and any(left.second_chance == "throttled" for left in second_chances)
         if asked and (wait := worth_sitting_out(ctx, behind)) is not None:
-            yield Stop(target, behind, "throttled", wait)
-    for left in tuple(hopes):
-        if left.again == "suspected":
-            yield Stop(left.target, (), "suspected")
+            yield PlannedVisit(target, behind, "throttled", wait)
+    for left in tuple(second_chances):
+        if left.second_chance == "suspected":
+            yield PlannedVisit(left.target, (), "suspected")
     longest = min(ctx.policy.rate_limit_wait, remaining(ctx))
-    throttled = (left.target for left in hopes if left.again == "throttled")
+    throttled = (left.target for left in second_chances if left.second_chance == "throttled")
     waits = {target: target.health.retry_after or 0.0 for target in throttled}
     soonest = min(waits, key=waits.__getitem__, default=None)
     if soonest is not None and waits[soonest] < longest:
-        yield Stop(soonest, (), "throttled", waits[soonest])
-    worn = [left.target for left in hopes if left.again == "worn"]
-    if worn and worn[-1].health.breaker.desperate:
-        yield Stop(worn[-1], (), "worn")
+        yield PlannedVisit(soonest, (), "throttled", waits[soonest])
+    refused = [left.target for left in second_chances if left.second_chance == "breaker_open"]
+    if refused and refused[-1].health.breaker.admits_last_resort:
+        yield PlannedVisit(refused[-1], (), "breaker_open")
 
 
 def _visit(
@@ -130,12 +143,13 @@ def _visit(
     target: Target,
     behind: Sequence[Target],
     restarted: StreamRestarted | None,
-    again: Again | None,
+    second_chance: SecondChance | None,
 ) -> TargetFlow:
     """Ask one target, and again where its fault, its budget and the time allow."""
     number = 0
+    last_resort = second_chance == "breaker_open"
     while True:
-        left = yield from _attempt(ctx, target, behind, number, restarted, worn=again == "worn")
+        left = yield from _attempt(ctx, target, behind, number, restarted, last_resort=last_resort)
         if not isinstance(left, TargetOutcome):
             target.health.budget.earn()
             return left
@@ -156,17 +170,19 @@ def _attempt(
     number: int,
     restarted: StreamRestarted | None,
     *,
-    worn: bool,
+    last_resort: bool,
 ) -> TargetFlow:
     """Admit, ask once, settle: the innermost step, and the only one that holds anything."""
-    if (refused := (yield from _door(ctx, target, behind, worn=worn))) is not None:
+    if (
+        refused := (yield from _refusal_at_the_door(ctx, target, behind, last_resort=last_resort))
+    ) is not None:
         return _skip(ctx, target, refused)
     ticket: Ticket | None = None
     permit: Permit | None = None
     began = ctx.clock()
     try:
         if (bulkhead := target.health.bulkhead) is not None:
-            if (refused := doubted(ctx, target, behind)) is not None:
+            if (refused := suspected_refusal(ctx, target, behind)) is not None:
                 return _skip(ctx, target, refused)
             ticket = bulkhead.enter(patience(ctx, target, behind), ctx.call.priority)
             if ticket.state == "waiting":
@@ -175,7 +191,9 @@ def _attempt(
                 return _skip(ctx, target, saturated(target, ticket))
         allowed = limits(ctx, target, behind)
         streamed = ctx.call.stream or gathers(ctx, target, behind)
-        admitted = permit_for(ctx, target, behind, allowed, worn=worn, streamed=streamed)
+        admitted = permit_for(
+            ctx, target, behind, allowed, last_resort=last_resort, streamed=streamed
+        )
         if isinstance(admitted, TargetSkipped):
             return _skip(ctx, target, admitted)
         permit = admitted
@@ -203,11 +221,11 @@ def _attempt(
             ticket.release()
 
 
-def _door(
-    ctx: CallContext, target: Target, behind: Sequence[Target], *, worn: bool
+def _refusal_at_the_door(
+    ctx: CallContext, target: Target, behind: Sequence[Target], *, last_resort: bool
 ) -> Generator[Step, Outcome | None, TargetSkipped | None]:
     """Return why the call is turned away, if it is; it may wait a moment for its fleet's trial."""
-    refused = refusal(ctx, target, worn=worn)
+    refused = refusal(ctx, target, last_resort=last_resort)
     if not isinstance(refused, CircuitOpen):
         return refused
     target.health.breaker.ask()  # its fleet hears that a trial is wanted here
@@ -223,7 +241,7 @@ def _door(
 def _skip(ctx: CallContext, target: Target, refused: TargetSkipped) -> TargetOutcome:
     record = SkipRecord(refused.target, refused.reason, refused.retry_after, refused.detail)
     ctx.recorder.passed_over(refused, record)
-    return TargetOutcome(target, refused.reason, again=hope(refused))
+    return TargetOutcome(target, refused.reason, second_chance=second_chance(refused))
 
 
 def _settle(
@@ -269,8 +287,9 @@ def _settle(
             target.name, report.fault, outcome.partial, ctx.recorder.receipt()
         ) from report.error
     throttled = report.fault is Fault.RATE_LIMITED or target.health.asked_to_wait is not None
-    again: Again | None = "throttled" if throttled else None
-    return TargetOutcome(target, report.fault, report, shown, again, ctx.clock() - began)
+    second_chance: SecondChance | None = "throttled" if throttled else None
+    cost = ctx.clock() - began
+    return TargetOutcome(target, report.fault, report, shown, second_chance, cost)
 
 
 def _watch_lifecycle(ctx: CallContext, target: Target, facts: Facts) -> None:

@@ -165,7 +165,7 @@ class CallRecorder:
         self.trail.append((record.target, f"{record.reason}{told}"))
         if self._heard:
             self._tell(
-                events.TargetPassedOver(
+                events.TargetSkipped(
                     self.call_id, self.route, record.target, record.reason, record.retry_after
                 )
             )

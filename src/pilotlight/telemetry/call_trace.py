@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pilotlight.telemetry.spans import CallSpans
 
 
-class Watch(NullInterceptor):
+class CallTrace(NullInterceptor):
     """One call, followed by its events; what its providers do is let be."""
 
     __slots__ = ("_ctx", "_failovers", "_leg", "_legs", "_spans")
@@ -85,7 +85,7 @@ class Watch(NullInterceptor):
             labels = {names.TARGET: event.target, names.ERROR: error}
             self._spans.signals.retries.add(1, labels)
 
-    def passed_over(self, event: events.TargetPassedOver) -> None:
+    def skipped(self, event: events.TargetSkipped) -> None:
         """Note that a target was not asked."""
         self._leave()
         reason = words.one_of(event.reason, words.SKIP_REASONS)
@@ -186,15 +186,15 @@ class Watch(NullInterceptor):
         logs.say(happening, keys | dict(told), level)
 
 
-_FOLLOW: Final[Mapping[type, Callable[[Watch, Any], None]]] = {
-    events.AttemptStarted: Watch.attempt_started,
-    events.StreamOpened: Watch.stream_opened,
-    events.AttemptEnded: Watch.attempt_ended,
-    events.RetryScheduled: Watch.retry_scheduled,
-    events.TargetPassedOver: Watch.passed_over,
-    events.ResidencyRefused: Watch.residency_refused,
-    events.FailedOver: Watch.failed_over,
-    events.CallEnded: Watch.ended,
+_FOLLOW: Final[Mapping[type, Callable[[CallTrace, Any], None]]] = {
+    events.AttemptStarted: CallTrace.attempt_started,
+    events.StreamOpened: CallTrace.stream_opened,
+    events.AttemptEnded: CallTrace.attempt_ended,
+    events.RetryScheduled: CallTrace.retry_scheduled,
+    events.TargetSkipped: CallTrace.skipped,
+    events.ResidencyRefused: CallTrace.residency_refused,
+    events.FailedOver: CallTrace.failed_over,
+    events.CallEnded: CallTrace.ended,
 }
 
 
