@@ -377,8 +377,9 @@ def load(
     Raises ConfigError, naming file, key, value and mend.
     """
     path = None
-    if not isinstance(source, str | os.PathLike | Mapping | None):
-        kind = type(source).__name__
+    given: Any = source
+    if not isinstance(given, str | os.PathLike | Mapping | None):
+        kind = type(given).__name__
         raise ConfigError(f"load() takes a path or a mapping, not a {kind}; or nothing, to look")
     if not isinstance(source, Mapping):
         path = find_config() if source is None else Path(source)

@@ -111,7 +111,7 @@ def failover(
     return decorate
 
 
-def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
+def _finder(targets: Sequence[Any]) -> Callable[[], Route]:
     """Return how to find the route; names are looked up at the first call, not at import."""
     if not targets or callable(targets[0]):
         raise TypeError(
@@ -124,7 +124,7 @@ def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
     names = [name for name in targets if isinstance(name, str)]
     if len(targets) == 1 and isinstance(targets[0], list | tuple):
         shown = ", ".join(map(repr, targets[0]))
-        raise TypeError(f"failover takes its targets one by one: @failover({shown})")
+        raise TypeError(f"failover is given a list; write @failover({shown})")
     if len(names) != len(targets):
         raise TypeError("failover takes one Route alone, or names and models as strings")
     if len(names) == 1 and "/" not in names[0]:

@@ -152,7 +152,7 @@ def _check_tools(name: str, tools: Any) -> None:
     """Refuse functions and classes where their descriptions are wanted; raises InvalidCall."""
     if callable(tools):
         raise InvalidCall(f"{name} is a {type(tools).__name__}; it should be a list of dicts")
-    for position, tool in enumerate(tools or ()):
+    for position, tool in enumerate(tools if isinstance(tools, list | tuple) else ()):
         if isinstance(tool, str) or (callable(tool) and not hasattr(tool, "model_dump")):
             given = "a class" if isinstance(tool, type) else f"a {type(tool).__name__}"
             raise InvalidCall(f"{name}[{position}] is {given}; it should be a dict: {_A_TOOL}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilotlight.app import Pilotlight
@@ -35,8 +35,9 @@ def asgi(
     from pilotlight.doors.gateway.keys import KeyRing
     from pilotlight.errors import ConfigError
 
-    if not isinstance(app, Pilotlight | None):
-        kind = type(app).__name__
-        raise ConfigError(f"asgi() takes what pilotlight.load() returns, not a {kind}")
+    given: Any = app
+    if not isinstance(given, Pilotlight | None):
+        kind = type(given).__name__
+        raise ConfigError(f"asgi({kind}): it should be what pilotlight.load() returns")
     ring = None if keys is None else KeyRing(Path(keys))
     return Gateway(default() if app is None else app, Access(ring, public=public))
