@@ -368,12 +368,13 @@ def reset() -> None:
 
     Routes that exist already keep theirs; receipts are kept in a file no more.
     """
-    from pilotlight import health
+    from pilotlight import health, notices
     from pilotlight.app import _default
     from pilotlight.records import log
     from pilotlight.state import fleet
 
     log.reset()
+    notices.reset()
     health.reset()
     fleet.reset()
     REGISTRY.reset()

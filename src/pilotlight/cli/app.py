@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pilotlight
+from pilotlight.plain import logger
 
 if TYPE_CHECKING:
     from pilotlight.errors import PilotlightError
@@ -90,4 +92,5 @@ def _explain(error: PilotlightError) -> int:
 @click.pass_context
 def cli(ctx: click.Context, config: Path | None) -> None:
     """LLM calls that survive their providers."""
+    logger("pilotlight").addHandler(logging.NullHandler())  # what is to be said, commands say
     ctx.obj = config

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pilotlight import events
+from pilotlight import events, notices
 from pilotlight.core.provider import NULL_INTERCEPTOR, AttemptInterceptor
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.operations import Operation
@@ -75,6 +75,7 @@ class CallRecorder:
     _ended: float | None = None
     _whole: Receipt | None = None  # once it has ended
     operation: Operation = "chat"
+    played: bool = False  # a call of a replay: nobody is told
     _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
 
     def __post_init__(self) -> None:
@@ -198,6 +199,8 @@ class CallRecorder:
             return
         self._ended = self.clock()
         self.outcome = outcome
+        if (outcome != "primary" or self.route in notices.away) and not self.played:
+            notices.call_ended(self.receipt(), self.first_target, self._ended)
         if self._collectors or self._heard:
             receipt = self._whole = self.receipt()
             for log in self._collectors:
