@@ -50,7 +50,7 @@ def command(
     app = open_config(config)
     click.get_current_context().call_on_close(app.close)
     route = the_route(app, name)
-    _load_sdk(route, stream=not (as_json or no_stream))
+    _load_sdk(route)
     options: dict[str, Any] = {"private": private or None, "total_timeout": total_timeout}
     if as_json:
         _print_document(route, messages, options)
@@ -66,12 +66,10 @@ def _question(given: str) -> str:
     return text.strip()
 
 
-def _load_sdk(route: Route, *, stream: bool) -> None:
-    """Import litellm, where it will be needed, before the call's clock starts."""
-    from pilotlight.catalog.litellm_module import preload
-
-    if stream or not all(target.model.startswith("ollama") for target in route.targets):
-        preload().join()
+def _load_sdk(route: Route) -> None:
+    """Import what a target needs before the call's clock starts."""
+    for target in route.targets:
+        target.provider.prepare()
 
 
 def _whole(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
@@ -111,7 +109,6 @@ def _print_document(route: Route, messages: list[dict[str, str]], options: dict[
     """Print one document, for a call that nobody answered as well."""
     from pilotlight.cli.app import FAILED
     from pilotlight.cli.screen import print_json
-    from pilotlight.cli.words import message_of
     from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
 
     try:
@@ -119,7 +116,7 @@ def _print_document(route: Route, messages: list[dict[str, str]], options: dict[
             answer = route.complete(messages, **options)
     except (AllTargetsFailed, DeadlineExceeded) as error:
         receipt = error.receipt.to_dict() if error.receipt else None
-        print_json({"text": None, "receipt": receipt, "error": message_of(error)})
+        print_json({"text": None, "receipt": receipt, "error": str(error)})
         raise click.exceptions.Exit(FAILED) from None
     print_json({"text": answer.text, "receipt": answer.receipt.to_dict()})
 
@@ -132,8 +129,17 @@ def _plainly() -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _LIBRARIES:
             raise
-        said = str(error).splitlines() or [""]
-        raise click.ClickException(f"{type(error).__name__}: {said[0]}") from None
+        raise click.ClickException(f"{type(error).__name__}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    """Return the first line of what a provider said, else of what its library did."""
+    from pilotlight.diagnosis.error_body import read_body
+    from pilotlight.errors import ProviderRefusal
+
+    told = read_body(error.content).message if isinstance(error, ProviderRefusal) else ""
+    lines = (told or str(error)).splitlines() or [""]
+    return lines[0]
 
 
 _LIBRARIES = ("litellm", "openai", "ollama", "httpx")
