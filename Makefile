@@ -7,13 +7,13 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions test-recipes lint types format bench bench-peers bench-docs soak docs constraints clean
+.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions test-recipes lint types format bench bench-peers bench-docs soak docs dist test-pythons constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One environment for everything, made with uv when it is there and with pip when it is not.
-$(READY): pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/langchain/pyproject.toml $(CONSTRAINTS)
+$(READY): pyproject.toml packages/pilotlight/pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/langchain/pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pilotlight needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) tools/setup_env.py --python $(PYTHON) $(VENV) $(CONSTRAINTS)
@@ -102,8 +102,17 @@ soak: $(READY) ## 50,000 calls under changing faults, and what is left of them (
 docs: $(READY) ## Write the generated tables of docs/ anew
 	@$(BIN)/python tools/docs_tables.py
 
+dist: $(READY) ## Build every distribution into dist/, and check what the package index would
+	@rm -rf dist
+	@for each in . ./packages/pilotlight ./chaos ./plugins/*/; do \
+		$(BIN)/python -m build --no-isolation --outdir dist $$each >/dev/null || exit 1; done
+	@$(BIN)/twine check --strict dist/*
+
+test-pythons: ## The tests with every supported Python that is here: 3.12, 3.13 (8 min each)
+	@$(PYTHON) tools/other_pythons.py $(CONSTRAINTS) $(ARGS)
+
 constraints: ## Renew constraints.txt from pyproject.toml (needs uv)
 	@$(PYTHON) tools/setup_env.py --renew $(VENV) $(CONSTRAINTS)
 
 clean: ## Remove the environment and every cache
-	@rm -rf $(VENV) .venv-langchain-oldest .venv-langchain-newest .venv-django-newest .venv-recipes .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build
+	@rm -rf $(VENV) .venv-langchain-oldest .venv-langchain-newest .venv-django-newest .venv-python* .venv-recipes .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build site

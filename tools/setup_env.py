@@ -16,7 +16,9 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MEMBERS = (".", "chaos", "plugins/django", "plugins/langchain")
+META = "packages/pilotlight"
+MEMBERS = (META, ".", "chaos", "plugins/django", "plugins/langchain")
+USUAL = ("cli", "litellm", "ollama", "otel")  # the extras that `pilotlight` has of the code's own
 BUILD = ("hatchling", "editables")  # so that editable installs need no isolated download
 
 
@@ -41,14 +43,20 @@ def requirements() -> list[str]:
     for member in MEMBERS:
         data = tomllib.loads((ROOT / member / "pyproject.toml").read_text("utf-8"))
         wanted += data["project"].get("dependencies", [])
+        extras = data["project"].get("optional-dependencies", {})
+        wanted += [each for usual in USUAL for each in extras.get(usual, ())]
         wanted += data.get("dependency-groups", {}).get("dev", [])
     return [each for each in wanted if not each.startswith("pilotlight")]
 
 
 def renew(constraints: Path) -> int:
-    """Resolve for every supported Python and write the file, without naming any index."""
+    """Resolve for every supported Python and write the file, without naming any index.
+
+    What is in the file already stays as it is, as long as it will do; delete it to have all anew.
+    """
     command = ["uv", "pip", "compile", "-", "--universal", "--python-version", "3.11"]
     command += ["--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url"]
+    command += ["--output-file", str(constraints)]  # whose pins are kept
     done = subprocess.run(
         command, input="\n".join(requirements()), text=True, capture_output=True, check=False
     )
@@ -56,7 +64,7 @@ def renew(constraints: Path) -> int:
         print(done.stderr, file=sys.stderr)
         return done.returncode
     header = "# What is installed, pinned and hashed; renew with `make constraints`.\n"
-    constraints.write_text(header + done.stdout, "utf-8")
+    constraints.write_text(header + constraints.read_text("utf-8"), "utf-8")
     return 0
 
 
@@ -72,8 +80,9 @@ def install(venv: Path, constraints: Path, python: str) -> None:
         else [interpreter, "-m", "pip", "install"]
     )
     run([*pip, "--quiet", "--require-hashes", "--no-deps", "-r", str(constraints)])
-    editable = [part for member in MEMBERS for part in ("-e", f"./{member}")]
-    run([*pip, "--quiet", "--no-deps", "--no-build-isolation", *editable])
+    here = [*pip, "--quiet", "--no-deps", "--no-build-isolation"]
+    run([*here, "-e", f"./{META}"])  # first: one that had the code takes its script away with it
+    run([*here, *(part for member in MEMBERS[1:] for part in ("-e", f"./{member}"))])
 
 
 def run(command: list[str]) -> None:

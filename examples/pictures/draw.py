@@ -10,6 +10,6 @@ for private in (False, True):
     answer = route.image("a lamp in a window at night", size="512x512", private=private)
     print(f"private={private}: drawn by {answer.served_by}")
     if answer.images[0].b64_json:
-        Path(f"/tmp/lamp-{answer.served_by}.png").write_bytes(
+        Path(f"lamp-{answer.served_by}.png").write_bytes(
             base64.b64decode(answer.images[0].b64_json)
         )

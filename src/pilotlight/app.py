@@ -136,6 +136,8 @@ class Pilotlight:
 
     def _named(self, name: str) -> Route:
         known = self.config.routes
+        if not isinstance(name, str):
+            raise ConfigError(f"route({name!r}): it should be the name of a route, a text")
         if name == "default" and name not in known and len(known) == 1:
             name = next(iter(known))
         if name not in known:
@@ -148,6 +150,7 @@ class Pilotlight:
     def target(self, name: str) -> Target:
         """Return a target by its name; raises ConfigError for an unknown one."""
         if name not in self.config.targets:
+            name = str(name)
             mend = nearest(name, self.config.targets) or f"add a table [targets.{name}]"
             raise ConfigError(f"unknown target {name!r}; {mend}")
         with self._lock:
@@ -374,6 +377,10 @@ def load(
     Raises ConfigError, naming file, key, value and mend.
     """
     path = None
+    given: Any = source
+    if not isinstance(given, str | os.PathLike | Mapping | None):
+        kind = type(given).__name__
+        raise ConfigError(f"load() takes a path or a mapping, not a {kind}; or nothing, to look")
     if not isinstance(source, Mapping):
         path = find_config() if source is None else Path(source)
     config = load_config(source if path is None else path)

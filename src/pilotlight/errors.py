@@ -2,6 +2,7 @@
 
     PilotlightError
       ConfigError         (also ValueError)     a configuration that can't be used
+        MissingExtra      (also ImportError)    what it needs is not installed
       InvalidCall         (also ValueError)     a call that can't be sent to anybody
       TargetSkipped                             one target was not asked, and why
         CircuitOpen       (also pybreaker.CircuitBreakerError)
@@ -41,6 +42,23 @@ class PilotlightError(Exception):
 
 class ConfigError(PilotlightError, ValueError):
     """A configuration that can't be used; the message names the file, the key and the mend."""
+
+
+class MissingExtra(ConfigError, ImportError):
+    """A package that is installed only with an extra is needed, and is not there.
+
+    `extra` is the extra's name, `module` what is missing, `mend` the command that installs it.
+    """
+
+    def __init__(self, what: str, module: str, extra: str, mend: str) -> None:
+        super().__init__(f"{what} needs {module}, which is not installed: {mend}")
+        self.what = what
+        self.module = module
+        self.extra = extra
+        self.mend = mend
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.what, self.module, self.extra, self.mend)
 
 
 class InvalidCall(PilotlightError, ValueError):
@@ -183,6 +201,9 @@ def _read(content: bytes) -> Any:
 class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
     """Every target was skipped or failed; `.exceptions` says why, in the order tried.
 
+    The message has a line for each target, with what mends it.  Each exception is without the
+    traceback that it came with, and what it was raised from is its `__context__`: printed, the
+    whole of it would be hundreds of lines.
     `retry_after` is the shortest wait in seconds that is known, of an open breaker, a
     provider's own word or a full queue (None when none is: nobody said when to come back);
     `receipt` has every attempt.
@@ -198,13 +219,17 @@ class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
         receipt: Receipt | None = None,
         retry_after: float | None = None,
     ) -> Self:
-        self = super().__new__(cls, message, list(errors))
+        self = super().__new__(cls, message, list(map(quiet, errors)))
         self.receipt = receipt
         self.retry_after = retry_after
         return self
 
     def __init__(self, message: str, errors: Sequence[Exception], *_: object) -> None:
         super().__init__(message, list(errors))
+
+    def __str__(self) -> str:
+        """Return the message as it is; the base would add how many exceptions there are."""
+        return self.message
 
     def __repr__(self) -> str:
         """Return our own words alone: those of the providers may quote a prompt."""
@@ -260,6 +285,17 @@ class PullFailed(PilotlightError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.model, self.reason)
+
+
+def quiet(error: Exception) -> Exception:
+    """Take off what would print many lines: the traceback and the causes; return the same error.
+
+    What it was raised from is its `__context__` from here on.
+    """
+    if error.__cause__ is not None:
+        error.__context__ = error.__cause__
+    error.__cause__ = None  # which has Python print no context either
+    return error.with_traceback(None)
 
 
 def _picklable(error: BaseException) -> BaseException:

@@ -10,7 +10,6 @@ that raises is logged and passed over.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pilotlight.vocabulary.residency_rules import ResidencyRule
 
 _log = logger("pilotlight")
-_log.addHandler(logging.NullHandler())  # silent until the application wants to hear it
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +239,7 @@ def emit(event: Event, *first: Callable[[Any], None]) -> None:
 
 def alert(target: str, reason: str, message: str) -> None:
     """Say that a person has to act: to the log, and to the listeners."""
-    told = {"target": target, "reason": reason}
+    told = {"event_name": "pilotlight.alert", "target": target, "reason": reason}
     _log.warning("%s: %s: %s", target, reason, message, extra=told)
     if listeners:
         emit(Alert(target, reason, message))

@@ -11,9 +11,9 @@ language or other entities are a function of your own, as short as these.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, Final
 
+from pilotlight import extras
 from pilotlight.errors import ConfigError
 
 MODELS: Final = ("en_core_web_lg", "en_core_web_md", "en_core_web_sm")  # the first that is here
@@ -138,8 +138,9 @@ def _anonymizer() -> Any:
     return AnonymizerEngine()
 
 
-if find_spec("presidio_analyzer") is None or find_spec("presidio_anonymizer") is None:
-    raise ConfigError("Presidio is not installed: pip install 'pilotlight[presidio]'")
+for _package in ("presidio_analyzer", "presidio_anonymizer"):
+    if not extras.installed(_package):
+        raise extras.missing(_package, "presidio", "pilotlight.presidio")
 _ANALYZER: Final = _analyzer()
 _ENTITIES: Final = sorted(set(_ANALYZER.get_supported_entities(LANGUAGE)) - NOT_SENSITIVE)
 _ANONYMIZER: Final = _anonymizer()

@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 
 import pybreaker
 
-from pilotlight import events
+from pilotlight import events, notices
 from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
 from pilotlight.core.bulkhead.bulkhead import Bulkhead
 from pilotlight.core.clock import Clock
@@ -67,8 +67,17 @@ class _Announcer(pybreaker.CircuitBreakerListener):
     """Turns a breaker's transitions into events."""
 
     def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+        reason = getattr(new_state, "reason", None) or cb._next_reason
+        notices.breaker_moved(
+            str(cb.name),
+            old_state.name,
+            new_state.name,
+            reason,
+            cb.retry_after,
+            new_state.learned,
+            cb.policy.consecutive_failures,
+        )
         if events.listeners:
-            reason = getattr(new_state, "reason", None) or cb._next_reason
             events.emit(
                 events.BreakerChanged(
                     str(cb.name),

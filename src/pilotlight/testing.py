@@ -26,6 +26,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pilotlight.config.messages import nearest
 from pilotlight.core.breaker.breaker import Breaker, BreakerPolicy
 from pilotlight.core.bulkhead.bulkhead import Bulkhead
 from pilotlight.core.clock import SYSTEM_CLOCK, Clock
@@ -356,6 +357,9 @@ def outage(
     (`openai`); it works for the client, the decorator and the drop-in alike.  The
     yielded object counts the attempts it answered (`.hits`).
     """
+    if fault not in {each.value for each in Fault}:
+        mend = nearest(str(fault), Fault) or f"a fault is one of {', '.join(Fault)}"
+        raise ValueError(f"outage(fault={fault!r}): {mend}")
     return drill(target, Fault(fault), retry_after)
 
 
@@ -364,12 +368,13 @@ def reset() -> None:
 
     Routes that exist already keep theirs; receipts are kept in a file no more.
     """
-    from pilotlight import health
+    from pilotlight import health, notices
     from pilotlight.app import _default
     from pilotlight.records import log
     from pilotlight.state import fleet
 
     log.reset()
+    notices.reset()
     health.reset()
     fleet.reset()
     REGISTRY.reset()

@@ -49,7 +49,7 @@ def test_without_pilotlight_chaos_says_what_to_install(run, monkeypatch):
     )
     result = run("demo")
     assert result.exit_code == 1
-    assert "pip install pilotlight-chaos" in result.stderr
+    assert "pip install 'pilotlight[chaos]'" in result.stderr
 
 
 def test_report_into_no_folder_is_refused_before_the_show(run):

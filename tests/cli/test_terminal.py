@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 import unicodedata
+from logging import WARNING
 from pathlib import Path
 
 import pytest
@@ -288,7 +289,7 @@ def test_init_makes_nothing_at_the_end_of_a_link(run, folder):
 def test_a_line_of_ours_is_one_line(caplog, text):
     caplog.clear()
     logger("pilotlight").warning("%s of %d: %s", text, 3, ValueError(text), extra={"target": text})
-    logs.say(FAILOVER, {"from_target": text, "to_target": text, "reason": text})
+    logs.say(FAILOVER, {"from_target": text, "to_target": text, "reason": text}, WARNING)
     for record in caplog.records:
         line = record.getMessage() + str(
             vars(record).get("target", vars(record).get("from_target"))

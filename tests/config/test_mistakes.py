@@ -6,6 +6,8 @@ import pytest
 
 import pilotlight
 from pilotlight import AllTargetsFailed, ConfigError, Pilotlight, load
+from pilotlight.catalog import providers
+from pilotlight.catalog.providers import CATALOG, meant
 from pilotlight.config.schema import load_config, parse
 from pilotlight.registry import Registry
 
@@ -52,6 +54,28 @@ MISTAKES = [
         "targets.gpt.model: 'gpt-4o' names no provider; write \"openai/gpt-4o\"",
     ),
     ("[targets.gpt]\nmodel = 'openai/'", "targets.gpt.model: 'openai/' is not `provider/model`"),
+    (
+        "[targets.gpt]\nmodel = 'opnai/gpt-4o'",
+        "targets.gpt.model: no provider is called 'opnai'; did you mean \"openai/gpt-4o\"?",
+    ),
+    (
+        "[targets.gpt]\nmodel = 'openai:gpt-4o'",
+        "targets.gpt.model: 'openai:gpt-4o' names no provider; write \"openai/gpt-4o\"",
+    ),
+    ("targets = ['openai/x']", "targets: should be a table, got ['openai/x']"),
+    ("[targets]\ngpt = 'openai/x'", "targets.gpt: should be a table, got 'openai/x'"),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\nconcurrency = true",
+        "targets.gpt.concurrency: should be a number, got true",
+    ),
+    (
+        "[targets.gpt]\nmodel = 'openai/x'\nabilities = 'tools'",
+        "targets.gpt.abilities: should be an array, got 'tools'",
+    ),
+    (
+        WELL + "[routes.chat]\ntargets = ['openai/gpt-4o']",
+        "routes.chat.targets: unknown target 'openai/gpt-4o'; name it in a table: [targets.NAME] ",
+    ),
     (
         "[targets.gpt]\nmodel = 'openai/x'\ntimeout = -5",
         "targets.gpt.timeout: should be greater than 0, got -5",
@@ -105,7 +129,7 @@ MISTAKES = [
     ),
     (
         WELL + CHAT + "total_timeout = true",
-        "routes.chat.total_timeout: a duration is a finite number of seconds, got True",
+        "routes.chat.total_timeout: a duration is a finite number of seconds, got true",
     ),
     (
         WELL + CHAT + "fail_over_on = ['content_block']",
@@ -188,8 +212,6 @@ def test_a_key_of_the_environment_is_found_by_its_usual_name(monkeypatch):
         ("openai/gpt-4o", None, "no API key: set OPENAI_API_KEY"),
         ("cohere/command-a", None, "no API key: set COHERE_API_KEY"),
         ("mistral/x", {"env": "A_KEY_OF_MINE"}, "no API key: set A_KEY_OF_MINE"),
-        ("opnai/gpt-4o", None, "did you mean openai/gpt-4o?"),
-        ("mistrall/x", None, "did you mean mistral/x?"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
@@ -198,7 +220,6 @@ def test_a_missing_key_is_told_with_its_mend(monkeypatch, model, key, told, stre
         "OPENAI_API_KEY",
         "COHERE_API_KEY",
         "CO_API_KEY",
-        "OPNAI_API_KEY",
         "MISTRAL_API_KEY",
     ):
         monkeypatch.delenv(name, raising=False)
@@ -209,3 +230,34 @@ def test_a_missing_key_is_told_with_its_mend(monkeypatch, model, key, told, stre
         with pytest.raises(AllTargetsFailed) as raised:
             list(app.route("r").stream(ask)) if stream else app.route("r").complete(ask)
     assert told in str(raised.value)
+
+
+# A provider's name is a slip of a known one, another name for it, or nobody's business of ours.
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG))
+@pytest.mark.parametrize("slip", ["case", "left out", "twice", "swapped"])
+def test_a_slip_in_a_providers_name_is_found(name, slip):
+    place = len(name) // 2
+    typed = {
+        "case": name.title(),
+        "left out": name[:place] + name[place + 1 :],
+        "twice": name[:place] + name[place] + name[place:],
+        "swapped": name[: place - 1] + name[place] + name[place - 1] + name[place + 1 :],
+    }[slip]
+    found = meant(typed)
+    if len(name) > 6 and typed not in CATALOG:
+        assert found == name
+    assert found is None or found in CATALOG or found in providers._OTHERS
+
+
+def test_no_provider_that_litellm_knows_is_taken_for_a_slip():
+    from litellm.types.utils import LlmProviders
+
+    assert [each.value for each in LlmProviders if meant(each.value)] == []
+
+
+@pytest.mark.parametrize("told", [["a"], 5, {"a"}, object()])
+def test_what_is_no_source_of_a_configuration_is_named(told):
+    with pytest.raises(ConfigError, match="load.. takes a path or a mapping"):
+        load(told)

@@ -17,6 +17,7 @@ from pilotlight.errors import (
     ConfigError,
     DeadlineExceeded,
     InvalidCall,
+    MissingExtra,
     PilotlightError,
     PromptTruncated,
     ProviderFault,
@@ -50,6 +51,7 @@ def every_error(clock) -> list[Exception]:
     return [
         PilotlightError("plain"),
         ConfigError("pilotlight.toml: targets.gpt: missing"),
+        MissingExtra("the command line", "click", "cli", "pip install 'pilotlight[cli]'"),
         InvalidCall("messages is empty"),
         TargetSkipped("gpt", "saturated", 1.5, "9 waiting"),
         CircuitOpen("gpt", 12.0, "rate_limited"),

@@ -204,7 +204,11 @@ def test_when_all_fail_the_group_says_why_in_order(clock):
     assert isinstance(group.exceptions[1], CircuitOpen)
     assert group.exceptions[1].target == "claude"
     assert group.retry_after == 12.0
-    assert "gpt rate_limited, then claude breaker_open, then local server_error" in str(group)
+    assert str(group).splitlines()[1:] == [
+        "  gpt rate_limited",
+        "  claude breaker_open",
+        "  local server_error",
+    ]
     assert group.receipt == recorder.receipt()
     assert group.receipt.outcome == "exhausted"
 

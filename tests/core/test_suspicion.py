@@ -446,5 +446,7 @@ def test_all_failed_says_so(clock):
     talk, _ = flow([gpt, local], clock)
     next(talk)
     talk.send(fails(Fault.SERVER_ERROR))
-    with pytest.raises(AllTargetsFailed, match="gpt suspected, then local server_error"):
+    with pytest.raises(
+        AllTargetsFailed, match="gpt suspected, then server_error\n  local server_error"
+    ):
         talk.send(fails(Fault.SERVER_ERROR))

@@ -24,7 +24,7 @@ BAD_MESSAGES = [
     ([{"content": "hi"}], 'messages[0] has no role; add "role": "user"'),
     ([{"role": "user"}, {"role": ""}], "messages[1] has no role"),
     ([{"role": 3}], "messages[0] has no role"),
-    (["hi"], "messages[0] has no role"),
+    (["hi"], "messages[0] is a str; it should be a dict"),
 ]
 
 

@@ -69,7 +69,7 @@ def test_a_shed_call_says_when_to_come_back_and_what_would_mend_it(full, route, 
     assert caught.value.retry_after == 8.0
     assert pickle.loads(pickle.dumps(caught.value)).retry_after == 8.0
     assert str(caught.value).startswith(
-        "no target of route 'chat' answered: local saturated (local_overloaded: queue full); ask "
+        "no target of route 'chat' answered:\n  local saturated (local_overloaded: queue full)\n  mend: ask "
         "again in 8.0 s, or give local more `concurrency` or `queue` if the machine can carry it"
     )
     (skipped,) = log[0].skipped

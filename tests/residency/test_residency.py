@@ -280,7 +280,7 @@ def test_a_remote_ollama_host_is_not_home(hostile, door, shape):
     assert guard.address_mismatch == []
     assert guard.lookups == []
     line, _arguments, event, measured = written.lines  # no span
-    assert "pilotlight.residency.refused" in line
+    assert "a private prompt is kept from local (not_local)" in line
     assert "ResidencyRefused(" in event
     assert "rule=<ResidencyRule.NOT_LOCAL" in event
     assert "pilotlight.call.duration" not in measured

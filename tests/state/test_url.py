@@ -28,7 +28,7 @@ def test_by_default_nothing_is_shared():
     ],
 )
 def test_an_address_is_shown_without_its_secrets(given, shown, monkeypatch):
-    monkeypatch.setattr("pilotlight.state.url.find_spec", lambda name: object())
+    monkeypatch.setattr("pilotlight.extras.installed", lambda name: True)
     url = parse_state(given)
     assert (url.kind, url.place, str(url)) == ("redis", given, shown)
     config = Config(state=given)
@@ -58,7 +58,7 @@ def test_a_file_from_here_and_from_the_root(tmp_path, monkeypatch):
     ],
 )
 def test_what_is_wrong_is_said_with_the_mend_and_without_secrets(given, mend, monkeypatch):
-    monkeypatch.setattr("pilotlight.state.url.find_spec", lambda name: object())
+    monkeypatch.setattr("pilotlight.extras.installed", lambda name: True)
     with pytest.raises(pilotlight.ConfigError) as raised:
         load_config({"state": given})
     told = str(raised.value)
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_said_with_the_mend_and_without_secrets(given, mend, mo
 
 
 def test_a_missing_extra_is_named(monkeypatch):
-    monkeypatch.setattr("pilotlight.state.url.find_spec", lambda name: None)
+    monkeypatch.setattr("pilotlight.extras.installed", lambda name: False)
     with pytest.raises(pilotlight.ConfigError, match=r"pilotlight\[redis\]"):
         load_config({"state": "redis://cache"})
 

@@ -32,7 +32,7 @@ class Lines(logging.Handler):
         self.records.append(record)
 
     def named(self, name: str) -> list[logging.LogRecord]:
-        return [each for each in self.records if each.getMessage() == name]
+        return [each for each in self.records if each.event_name == name]
 
 
 class Spy:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from pilotlight import extras
 from pilotlight.plain import plain
 
 from .report.html import page
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from .lab.runner import Experiment
 
 FAILED, INTERRUPTED = 1, 130
-EXTRA = "the experiments are run by chaostoolkit: pip install 'pilotlight[chaos]'"
 
 
 def _runner() -> Any:
@@ -30,7 +30,7 @@ def _runner() -> Any:
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "chaoslib":
             raise
-        raise click.ClickException(EXTRA) from None
+        raise click.ClickException(str(extras.missing("chaostoolkit", "chaos", "this"))) from None
     return runner
 
 

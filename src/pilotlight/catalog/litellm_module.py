@@ -12,6 +12,8 @@ import threading
 from functools import cache
 from typing import Any, Final
 
+from pilotlight import extras
+
 # litellm has a copy of what it would fetch; these say that the copy will do.
 OFFLINE: Final = ("LITELLM_LOCAL_MODEL_COST_MAP", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS")
 
@@ -24,8 +26,25 @@ def shut_network_traps() -> None:
         os.environ.setdefault(name, "True")
 
 
+def need(what: str) -> None:
+    """Raise MissingExtra where litellm is not installed; it is not imported for that."""
+    if not extras.installed("litellm"):
+        raise extras.missing("litellm", "litellm", what)
+
+
+@cache
+def absent() -> str:
+    """Return what to tell of a call that only litellm could carry; empty where it is installed."""
+    if extras.installed("litellm"):
+        return ""
+    return f"litellm, which is not installed ({extras.mend('litellm')})"
+
+
 def litellm() -> Any:
-    """Return the litellm module; the first time takes seconds."""
+    """Return the litellm module; the first time takes seconds.
+
+    Raises MissingExtra where it is not installed.
+    """
     return _imported()
 
 
@@ -38,8 +57,7 @@ def loaded() -> Any | None:
 def _imported() -> Any:
     with _lock:
         shut_network_traps()
-        import litellm
-
+        litellm = extras.need("litellm", "litellm", "this call")
         litellm.disable_hf_tokenizer_download = True
         litellm.suppress_debug_info = True
         litellm.telemetry = False
@@ -47,7 +65,11 @@ def _imported() -> Any:
 
 
 def preload() -> threading.Thread:
-    """Import litellm in a background thread, so that the first call need not wait for it."""
+    """Import litellm in a background thread, so that the first call need not wait for it.
+
+    Raises MissingExtra where it is not installed.
+    """
+    need("preload()")
     thread = threading.Thread(target=litellm, name="pilotlight-preload", daemon=True)
     thread.start()
     return thread

@@ -6,6 +6,7 @@ names of the environment variables.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -176,6 +177,39 @@ CATALOG: Mapping[str, ProviderInfo] = MappingProxyType(
 def info(provider: str) -> ProviderInfo:
     """Return what is known; for an unknown provider, the habits that all share."""
     return CATALOG.get(provider) or ProviderInfo(keys=(f"{provider.upper()}_API_KEY",))
+
+
+def meant(provider: str) -> str | None:
+    """Return the provider that was probably meant by a name that is none; None: no idea.
+
+    A name that only litellm knows is near to none of these.
+    """
+    lower = provider.lower()
+    if provider in CATALOG or lower in _OTHERS:
+        return None
+    if lower in CATALOG:
+        return lower
+    near = difflib.get_close_matches(lower, (*CATALOG, *_OTHERS), n=1, cutoff=0.8)
+    return _ALSO_CALLED.get(lower) or next(iter(near), None)
+
+
+# Those of litellm's that are typed most.
+_OTHERS: Final = ("bedrock", "vertex_ai", "huggingface", "sagemaker", "databricks", "watsonx")
+_ALSO_CALLED: Final = {
+    "aws": "bedrock",
+    "claude": "anthropic",
+    "fireworks": "fireworks_ai",
+    "google": "gemini",
+    "google_genai": "gemini",
+    "googleai": "gemini",
+    "gpt": "openai",
+    "grok": "xai",
+    "lmstudio": "lm_studio",
+    "nvidia": "nvidia_nim",
+    "together": "together_ai",
+    "vertex": "vertex_ai",
+    "x-ai": "xai",
+}
 
 
 def environment_key(provider: str) -> str | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import pilotlight
+from pilotlight.plain import logger
 
 if TYPE_CHECKING:
     from pilotlight.errors import PilotlightError
@@ -69,13 +71,11 @@ class Commands(click.Group):
 def _explain(error: PilotlightError) -> int:
     """Say what went wrong and what mends it; return the exit code."""
     from pilotlight.cli.screen import complain
-    from pilotlight.cli.words import hints, message_of
-    from pilotlight.errors import ConfigError, InvalidCall
+    from pilotlight.errors import ConfigError, InvalidCall, MissingExtra
 
-    complain(message_of(error))
-    for hint in hints(getattr(error, "receipt", None)):
-        complain(hint, mend=True)
-    return MISUSED if isinstance(error, ConfigError | InvalidCall) else FAILED
+    complain(str(error))
+    misused = isinstance(error, ConfigError | InvalidCall) and not isinstance(error, MissingExtra)
+    return MISUSED if misused else FAILED
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -92,4 +92,5 @@ def _explain(error: PilotlightError) -> int:
 @click.pass_context
 def cli(ctx: click.Context, config: Path | None) -> None:
     """LLM calls that survive their providers."""
+    logger("pilotlight").addHandler(logging.NullHandler())  # what is to be said, commands say
     ctx.obj = config

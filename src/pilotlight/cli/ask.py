@@ -50,6 +50,7 @@ def command(
     app = open_config(config)
     click.get_current_context().call_on_close(app.close)
     route = the_route(app, name)
+    _load_sdk(route)
     options: dict[str, Any] = {"private": private or None, "total_timeout": total_timeout}
     if as_json:
         _print_document(route, messages, options)
@@ -63,6 +64,12 @@ def _question(given: str) -> str:
     if not text.strip():
         raise click.UsageError("the question is empty")
     return text.strip()
+
+
+def _load_sdk(route: Route) -> None:
+    """Import what a target needs before the call's clock starts."""
+    for target in route.targets:
+        target.provider.prepare()
 
 
 def _whole(route: Route, messages: list[dict[str, str]], options: dict[str, Any]) -> Receipt:
@@ -102,7 +109,6 @@ def _print_document(route: Route, messages: list[dict[str, str]], options: dict[
     """Print one document, for a call that nobody answered as well."""
     from pilotlight.cli.app import FAILED
     from pilotlight.cli.screen import print_json
-    from pilotlight.cli.words import message_of
     from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
 
     try:
@@ -110,7 +116,7 @@ def _print_document(route: Route, messages: list[dict[str, str]], options: dict[
             answer = route.complete(messages, **options)
     except (AllTargetsFailed, DeadlineExceeded) as error:
         receipt = error.receipt.to_dict() if error.receipt else None
-        print_json({"text": None, "receipt": receipt, "error": message_of(error)})
+        print_json({"text": None, "receipt": receipt, "error": str(error)})
         raise click.exceptions.Exit(FAILED) from None
     print_json({"text": answer.text, "receipt": answer.receipt.to_dict()})
 
@@ -123,18 +129,17 @@ def _plainly() -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _LIBRARIES:
             raise
-        raise click.ClickException(_in_a_line(error)) from None
+        raise click.ClickException(f"{type(error).__name__}: {_said(error)}") from None
 
 
-def _in_a_line(error: Exception) -> str:
-    """Return what a provider said of a call that it refused, in its own words where it has any."""
-    from pilotlight.wire.field_types import dict_in, text_in
+def _said(error: Exception) -> str:
+    """Return the first line of what a provider said, else of what its library did."""
+    from pilotlight.diagnosis.error_body import read_body
+    from pilotlight.errors import ProviderRefusal
 
-    body = getattr(error, "body", None)
-    own = text_in(dict_in(body, "error"), "message") or text_in(body, "error")
-    lines = (own or str(error)).splitlines() or [""]
-    status = getattr(error, "status", None)
-    return f"HTTP {status}: {lines[0]}" if own and status else f"{type(error).__name__}: {lines[0]}"
+    told = read_body(error.content).message if isinstance(error, ProviderRefusal) else ""
+    lines = (told or str(error)).splitlines() or [""]
+    return lines[0]
 
 
 _LIBRARIES = ("litellm", "openai", "ollama", "httpx")

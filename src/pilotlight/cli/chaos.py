@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-EXTRA = "the experiments need the played providers: pip install 'pilotlight[chaos]'"
+from pilotlight import extras
 
 try:
     from pilotlight_chaos.commands import command
@@ -16,7 +16,7 @@ except ModuleNotFoundError as missing:
     @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
     def absent(rest: tuple[str, ...]) -> None:
         """Play outages against pilotlight and check what it promises."""
-        raise click.ClickException(EXTRA)
+        raise extras.missing("pilotlight_chaos", "chaos", "`pilotlight chaos`")
 
     command = absent  # type: ignore[assignment]
 

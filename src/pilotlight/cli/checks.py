@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from pilotlight import extras
 from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.facts import RouteFacts, State, Survey, TargetFacts
 from pilotlight.cli.found import DEFAULT_MODEL, ollama
@@ -95,6 +96,9 @@ def litellm_check(problem: str | None) -> Check:
     """Tell whether litellm, through which closed models are reached, can be used."""
     if problem is not None:
         return Check("fail", "litellm", problem, "pip install --upgrade litellm")
+    if not extras.installed("litellm"):
+        text = f"is not installed, and no target needs it (else {extras.mend('litellm')})"
+        return Check("ok", "litellm", text)
     from importlib.metadata import version
 
     return Check("ok", "litellm", f"{version('litellm')} loads")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pilotlight import extras
+
 if TYPE_CHECKING:
     from pilotlight.config.schema import Config
 
@@ -38,10 +40,10 @@ def command(config: Path | None, /, **given: Any) -> None:
     from pilotlight.cli.setting import config_path, no_config
     from pilotlight.config.schema import load_config
 
+    need_server()
     path = config_path(config)
     if path is None:
         raise no_config()
-    need_server()
     path = path.absolute()
     checked = load_config(path)
     _log(access=given["access_log"])
@@ -57,14 +59,9 @@ def command(config: Path | None, /, **given: Any) -> None:
 
 
 def need_server() -> None:
-    """Raise ClickException, with the mend, where the extra `serve` is not installed."""
-    try:
-        import httptools  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as missing:
-        raise click.ClickException(
-            f"the gateway needs {missing.name}: pip install 'pilotlight[serve]'"
-        ) from None
+    """Raise MissingExtra where the extra `serve` is not installed."""
+    for module in ("uvicorn", "httptools"):
+        extras.need(module, "serve", "the gateway")
 
 
 def _log(*, access: bool) -> None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pilotlight import extras
 from pilotlight.cli.drill import board_of, described
 from pilotlight.cli.facts import (
     Context,
@@ -135,7 +136,12 @@ def begin(run: Callable[[], T]) -> Future[T]:
 
 
 def litellm_problem(imported: Future[object] | None = None) -> str | None:
-    """Wait until litellm is imported, but not for ever; return why it can't be, if so."""
+    """Wait until litellm is imported, but not for ever; return why it can't be, if so.
+
+    Where it is not installed nothing here needs it: a target that does is refused when it is made.
+    """
+    if not extras.installed("litellm"):
+        return None
     try:
         (imported or begin(_import_litellm)).result(IMPORT_PATIENCE)
     except TimeoutError:
@@ -155,6 +161,8 @@ def _no_import() -> object:
 
 
 def _import_litellm() -> object:
+    if not extras.installed("litellm"):
+        return None
     from pilotlight.catalog.litellm_module import litellm
 
     return litellm()

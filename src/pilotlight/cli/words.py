@@ -2,42 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pilotlight.vocabulary.faults import Fault
-
 if TYPE_CHECKING:
-    from pilotlight.errors import PilotlightError
     from pilotlight.vocabulary.receipt import AttemptRecord, Receipt
-
-
-def message_of(error: PilotlightError) -> str:
-    """Return an error's own words; an exception group would add how many it holds."""
-    return str(getattr(error, "message", "") or error)
-
-
-def hints(receipt: Receipt | None) -> Iterator[str]:
-    """Yield what a person can do about the faults of a call."""
-    said = set()
-    for attempt in receipt.attempts if receipt else ():
-        hint = _hint(attempt)
-        if hint and hint not in said:
-            said.add(hint)
-            yield hint
-
-
-def _hint(attempt: AttemptRecord) -> str:
-    local = attempt.model.startswith("ollama")
-    model = attempt.model.partition("/")[2]
-    match attempt.fault:
-        case Fault.CONNECTION_ERROR if local:
-            return f"{attempt.target}: no Ollama answers; start it with `ollama serve`"
-        case Fault.LOCAL_MODEL_MISSING:
-            return f"{attempt.target}: {model} is not there; `pilotlight pull {attempt.target}`"
-        case Fault.AUTH_FAILED:
-            return f"{attempt.target}: {attempt.evidence}"
-    return ""
 
 
 def summary(receipt: Receipt) -> str:

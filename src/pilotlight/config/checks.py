@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from pilotlight.catalog.providers import CATALOG, info
+from pilotlight.catalog.providers import CATALOG, info, meant
 from pilotlight.config.messages import nearest
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.targets import TargetConfig
@@ -82,9 +82,13 @@ def bad_model(model: str) -> str | None:
     if not model.isprintable():
         return f"{model!r} holds a line end or another control character; a name has none"
     if slash and provider and name:
-        return None
+        known = meant(provider)
+        return known and f'no provider is called {provider!r}; did you mean "{known}/{name}"?'
     if slash:
         return f"{model!r} is not `provider/model`"
+    provider, colon, name = model.partition(":")
+    if colon and name and (provider in CATALOG or meant(provider)):  # as other libraries write it
+        return f'{model!r} names no provider; write "{meant(provider) or provider}/{name}"'
     guess = _guess_provider(model)
     return f'{model!r} names no provider; write "{guess}/{model}" (`provider/model`)'
 
@@ -109,7 +113,7 @@ def _bad_routes(
     for name, route in routes.items():
         for target in dict.fromkeys(route.targets):
             if target not in targets:
-                mend = nearest(target, targets) or f"add a table [targets.{target}]"
+                mend = nearest(target, targets) or _table(target)
                 yield f"routes.{name}.targets: unknown target {target!r}; {mend}"
             elif route.targets.count(target) > 1:
                 yield f"routes.{name}.targets: {target!r} stands there twice; name it once"
@@ -117,3 +121,10 @@ def _bad_routes(
             if fault not in policies:
                 mend = nearest(fault, policies) or f"one of {', '.join(policies)}"
                 yield f"routes.{name}.fail_over_on: {fault!r} is not left to policy; {mend}"
+
+
+def _table(target: str) -> str:
+    """Return the table that is missing; a model has to be given a name in one."""
+    if "/" in target:
+        return f'name it in a table: [targets.NAME] model = "{target}"'
+    return f"add a table [targets.{target}]"

@@ -63,10 +63,14 @@ def find_config() -> Path | None:
 
 
 def _say(line: str) -> None:
-    """Warn, also where the application has set up no log: its calls go elsewhere than it says."""
+    """Warn, also where the log is silenced: calls go elsewhere than the file says."""
     _log.warning("%s", line)
     listening = (*_log.handlers, *logging.getLogger().handlers)
-    if sys.stderr and all(isinstance(each, logging.NullHandler) for each in listening):
+    if (
+        sys.stderr
+        and listening
+        and all(isinstance(each, logging.NullHandler) for each in listening)
+    ):
         sys.stderr.write(f"pilotlight: {plain(line)}\n")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
 
@@ -22,8 +22,24 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def explain(error: ErrorDetails, data: Mapping[str, Any], model: type[BaseModel]) -> list[str]:
-    """Turn one of pydantic's errors into lines that a person can act on."""
+# What a value of a wrong kind should be, to whoever writes TOML and to whoever writes Python.
+_TABLE, _ARRAY = (
+    ("should be a table", "should be a dict"),
+    ("should be an array", "should be a list"),
+)
+_KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _TABLE),
+    **dict.fromkeys(("list_type", "tuple_type"), _ARRAY),
+}
+
+
+def explain(
+    error: ErrorDetails, data: Mapping[str, Any], model: type[BaseModel], *, toml: bool = False
+) -> list[str]:
+    """Turn one of pydantic's errors into lines that a person can act on.
+
+    `toml`: it stands in a file, so values and kinds are told as TOML has them.
+    """
     place = _written_place(list(error["loc"]), data, error["type"])
     key = ".".join(str(part) for part in place)
     if not key:  # from a validator of the whole: complete lines already
@@ -37,7 +53,9 @@ def explain(error: ErrorDetails, data: Mapping[str, Any], model: type[BaseModel]
     if error["type"] == "too_short":
         return [f"{key}: needs at least one entry"]
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    return [f"{key}: {message}{shown(place, data)}"]
+    if kinds := _KINDS.get(error["type"]):
+        message = kinds[not toml]
+    return [f"{key}: {message}{shown(place, data, toml=toml)}"]
 
 
 def _written_place(loc: list[Any], data: Any, kind: str) -> list[Any]:
@@ -52,7 +70,7 @@ def _written_place(loc: list[Any], data: Any, kind: str) -> list[Any]:
     return loc
 
 
-def shown(place: Sequence[Any], data: Any) -> str:
+def shown(place: Sequence[Any], data: Any, *, toml: bool = False) -> str:
     """Return the value in question, as it was written; never one that may be a secret."""
     for part in place:
         try:
@@ -63,16 +81,28 @@ def shown(place: Sequence[Any], data: Any) -> str:
     secret = any(word in name for name in names for word in _SECRET_WORDS)
     if secret or isinstance(data, Mapping):
         return ""
-    return f", got {_short(data)}"
+    return f", got {_short(data, toml)}"
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, toml: bool) -> str:
     """Return the value as it is written, but one line of it."""
     try:
-        told = repr(value)
+        told = _in_toml(value) if toml else repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits, for instance
         return f"a {type(value).__name__} that is too large to show"
     return told if len(told) <= LONGEST else f"{told[:LONGEST]}..."
+
+
+def _in_toml(value: Any) -> str:
+    """Return a value as TOML has it; a text in single quotes is one in both languages."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_toml, value))}]"
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{key} = {_in_toml(each)}" for key, each in value.items())
+        return f"{{ {inside} }}"
+    return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
 def _valid_keys(model: type[BaseModel], place: list[Any]) -> list[str]:

@@ -113,11 +113,15 @@ def parse(
     try:
         config = Config.model_validate(data, context=file)
     except ValidationError as error:
-        lines = [line for each in error.errors() for line in explain(each, data, Config)]
+        told = [explain(each, data, Config, toml=file is not None) for each in error.errors()]
+        lines = [line for lines in told for line in lines]
     else:
         idle = idle_keys(config.targets, config.routes, config.breaker, config.retry)
         refused = [each for each in idle if tried is None or each.place in tried]
-        lines = [f"{'.'.join(key)}: {why}{shown(key, data)}" for key, why in refused]
+        lines = [
+            f"{'.'.join(key)}: {why}{shown(key, data, toml=file is not None)}"
+            for key, why in refused
+        ]
         if not lines:
             return config
     raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None

@@ -88,9 +88,19 @@ def _log_path(value: str) -> str:
 
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=LONGEST)]
 Wait = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=LONGEST)]
-Rate = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=MOST)]
-Amount = Annotated[int, Field(ge=0, le=MOST)]
+
+
+def _no_truth(value: Any) -> Any:
+    """Refuse `true` where a number is wanted: Python would take it for 1."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number")  # noqa: TRY004 - pydantic's
+    return value
+
+
+_Number = BeforeValidator(_no_truth)
+Rate = Annotated[float, _Number, Field(gt=0, le=1)]
+Count = Annotated[int, _Number, Field(ge=1, le=MOST)]
+Amount = Annotated[int, _Number, Field(ge=0, le=MOST)]
 Ability = Annotated[str, BeforeValidator(_ability)]
 Options = Annotated[dict[str, Any], AfterValidator(_sendable)]
 Sensitive = Annotated[Hook | None, BeforeValidator(_hook)]

@@ -28,6 +28,14 @@ from pilotlight.vocabulary.operations import Priority
 
 F = TypeVar("F", bound=Callable[..., Any])
 PARAMETER = "target"
+_OURS = tuple(name for name in OURS if name != "timeout")
+_OF_CALLS = {
+    "timeout": "total_timeout= bounds a call with all its attempts, targets.<name>.timeout one",
+    "fallbacks": "name the models behind one another: @failover(first, second)",
+    "fallback": "name the models behind one another: @failover(first, second)",
+    "model": "name the models behind one another: @failover(first, second)",
+    "models": "name the models behind one another: @failover(first, second)",
+}
 
 
 @overload
@@ -77,10 +85,10 @@ def failover(
         def summarise(text: str) -> str: ...
     """
     for name in unknown:
-        meant = slip(name, (*OURS, "accept", "pass_target"))
-        raise TypeError(
-            f"failover() takes no {name}=" + (f"; did you mean {meant}=?" if meant else "")
-        )
+        mend = _OF_CALLS.get(name)
+        if mend is None and (meant := slip(name, (*_OURS, "accept", "pass_target"))):
+            mend = f"did you mean {meant}=?"
+        raise TypeError(f"failover() takes no {name}=" + (f"; {mend}" if mend else ""))
     for name, value in (("private", private), ("pass_target", pass_target)):
         if type(value) is not bool:
             raise TypeError(f"{name} is a {type(value).__name__}; it should be True or False")
@@ -103,7 +111,7 @@ def failover(
     return decorate
 
 
-def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
+def _finder(targets: Sequence[Any]) -> Callable[[], Route]:
     """Return how to find the route; names are looked up at the first call, not at import."""
     if not targets or callable(targets[0]):
         raise TypeError(
@@ -114,6 +122,9 @@ def _finder(targets: Sequence[str | Route]) -> Callable[[], Route]:
         route = targets[0]
         return lambda: route
     names = [name for name in targets if isinstance(name, str)]
+    if len(targets) == 1 and isinstance(targets[0], list | tuple):
+        shown = ", ".join(map(repr, targets[0]))
+        raise TypeError(f"failover is given a list; write @failover({shown})")
     if len(names) != len(targets):
         raise TypeError("failover takes one Route alone, or names and models as strings")
     if len(names) == 1 and "/" not in names[0]:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pilotlight.app import Pilotlight, default
-from pilotlight.catalog.litellm_module import litellm
+from pilotlight.catalog.litellm_module import litellm, need
 from pilotlight.config.targets import TargetConfig
 from pilotlight.doors.litellm_errors import as_litellms
 from pilotlight.errors import InvalidCall
@@ -347,6 +347,7 @@ def _route_for(
     pilot: Pilotlight, model: str, options: dict[str, Any], *, any_model: bool = True
 ) -> tuple[Route, dict[str, Any]]:
     """Return the route for a model, and the options less those that chose it."""
+    need("the drop-in")
     litellm()  # its classes are what is returned, and what a mistake raises
     if not isinstance(model, str):
         raise InvalidCall(f"model is a {type(model).__name__}; it should be a name")

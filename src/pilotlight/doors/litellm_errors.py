@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from pilotlight.core.flow.endings import too_short
 from pilotlight.errors import AllTargetsFailed
+from pilotlight.vocabulary.faults import Fault
+from pilotlight.vocabulary.receipt import Receipt
 
 
 @contextmanager
@@ -24,9 +25,15 @@ def as_litellms() -> Iterator[None]:
     except AllTargetsFailed as failed:
         litellm: Any = sys.modules.get("litellm")
         base = getattr(litellm, "ContextWindowExceededError", None)
-        if failed.receipt is not None and base is not None and too_short(failed.receipt):
+        if failed.receipt is not None and base is not None and _too_long(failed.receipt):
             _become(failed, base)
         raise
+
+
+def _too_long(receipt: Receipt) -> bool:
+    """Tell whether the prompt did not fit into a target's context."""
+    refused = any(each.fault == Fault.CONTEXT_EXCEEDED for each in receipt.attempts)
+    return refused or any(each.detail == "context" for each in receipt.skipped)
 
 
 def _become(failed: AllTargetsFailed, base: Any) -> None:

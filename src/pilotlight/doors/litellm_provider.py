@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Final
 
 from pilotlight.app import Pilotlight, default
-from pilotlight.catalog.litellm_module import litellm
+from pilotlight.catalog.litellm_module import litellm, need
 from pilotlight.errors import ConfigError
 from pilotlight.routes.call_rules import seconds_of
 from pilotlight.routes.route import Route
@@ -31,7 +31,10 @@ def register_litellm(app: Pilotlight | None = None) -> None:
     `app` is the configuration, by default the process's own.  Once more replaces it.  What a
     route raises becomes litellm's own exception of the same HTTP status.  A call is private by
     its route, or inside `private()` where it is awaited.
+
+    Raises MissingExtra where litellm is not installed.
     """
+    need("register_litellm()")
     module = litellm()
     handler = _handler_class()(lambda: default() if app is None else app)
     others = [each for each in module.custom_provider_map if each["provider"] != NAME]

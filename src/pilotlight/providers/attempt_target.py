@@ -146,6 +146,7 @@ class AttemptTarget:
         """
         from pilotlight.catalog.litellm_module import litellm
         from pilotlight.catalog.providers import NO_KEY_NEEDED
+        from pilotlight.providers.native.plain_values import own_copy
 
         if "litellm" not in sys.modules:
             litellm()
@@ -154,7 +155,7 @@ class AttemptTarget:
         litellm()  # shuts its network traps, whoever has imported it
         local = self._connection.wire == "ollama"
         kwargs: dict[str, Any] = {
-            **self._connection.spec.options,
+            **own_copy(dict(self._connection.spec.options)),
             "model": f"openai/{self.model}" if local else self._connection.spec.model,
             "api_key": self.api_key or NO_KEY_NEEDED,
             "timeout": self.timeout,

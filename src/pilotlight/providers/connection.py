@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -74,7 +73,7 @@ class Connection:
             return None
         if (named := self.spec.key_variable) is not None:
             return f"no API key: set {named}, which its api_key names"
-        return f"no API key: set {known.keys[0]}, or api_key = {{ env = ... }}{_meant(self.spec)}"
+        return f"no API key: set {known.keys[0]}, or api_key = {{ env = ... }}"
 
     @property
     def pool(self) -> Pool | None:
@@ -147,11 +146,3 @@ class Connection:
         """Return what the server gives: of any `num_ctx`, no more than the model was made for."""
         trained = self.training_context
         return min(asked, trained) if asked and trained else asked
-
-
-def _meant(spec: Spec) -> str:
-    """Return a hint at the provider whose name was probably meant."""
-    near = difflib.get_close_matches(spec.provider, providers.CATALOG, n=1, cutoff=0.8)
-    if spec.provider in providers.CATALOG or not near:
-        return ""
-    return f"; did you mean {near[0]}/{spec.bare_model}?"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pilotlight.catalog import litellm_module
 from pilotlight.core.provider import Provider
 from pilotlight.providers.connection import Connection
 
 
 def provider_for(connection: Connection) -> Provider:
-    """Return who asks this endpoint; nobody is contacted."""
+    """Return who asks this endpoint; nobody is contacted.
+
+    Raises MissingExtra for one that only litellm can ask, where it is not installed.
+    """
     if connection.wire == "ollama":
         from pilotlight.providers.ollama.provider import OllamaProvider
 
@@ -27,6 +31,7 @@ def provider_for(connection: Connection) -> Provider:
             from pilotlight.providers.native.provider import NativeProvider
 
             return NativeProvider(connection, manners)
+    litellm_module.need(f"target {connection.spec.name!r} ({connection.spec.model})")
     from pilotlight.providers.litellm.provider import LiteLLMProvider
 
     return LiteLLMProvider(connection)

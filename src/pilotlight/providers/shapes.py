@@ -22,7 +22,7 @@ from contextlib import suppress
 from operator import is_
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
-from pilotlight.catalog.litellm_module import shut_network_traps
+from pilotlight.catalog import litellm_module
 
 if TYPE_CHECKING:
     from litellm.types.utils import (
@@ -187,8 +187,13 @@ def litellm_loaded() -> bool:
 
 
 def as_model_response(data: Mapping[str, Any], provider: str) -> ModelResponse:
-    """Return the answer as a `litellm.ModelResponse`; imports litellm if it must."""
-    shut_network_traps()
+    """Return the answer as a `litellm.ModelResponse`; imports litellm if it must.
+
+    Where that is not installed the answer is a `Shape`, which reads the same; so are the others.
+    """
+    if litellm_module.absent():
+        return cast("ModelResponse", Shape(data))
+    litellm_module.shut_network_traps()
     from litellm.types.utils import Choices, Message, ModelResponse  # takes seconds
 
     plain = _dumped(data)
@@ -204,7 +209,9 @@ def as_model_response(data: Mapping[str, Any], provider: str) -> ModelResponse:
 
 def as_model_response_stream(data: Mapping[str, Any]) -> ModelResponseStream:
     """Return the chunk as a `litellm.ModelResponseStream`; imports litellm if it must."""
-    shut_network_traps()
+    if litellm_module.absent():
+        return cast("ModelResponseStream", Shape(data))
+    litellm_module.shut_network_traps()
     from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices  # takes seconds
 
     provider = "ollama" if data.get("system_fingerprint") == FINGERPRINT else None
@@ -262,7 +269,9 @@ def _taken(make: Any, sure: dict[str, Any], given: Mapping[str, Any]) -> dict[st
 
 def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
     """Return the answer as a `litellm.EmbeddingResponse`; imports litellm if it must."""
-    shut_network_traps()
+    if litellm_module.absent():
+        return cast("EmbeddingResponse", Shape(data))
+    litellm_module.shut_network_traps()
     from litellm.types.utils import EmbeddingResponse  # takes seconds
 
     return _marked(EmbeddingResponse(**data), "ollama")
@@ -270,7 +279,9 @@ def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
 
 def as_image_response(data: Mapping[str, Any]) -> ImageResponse:
     """Return the answer as a `litellm.ImageResponse`; imports litellm if it must."""
-    shut_network_traps()
+    if litellm_module.absent():
+        return cast("ImageResponse", Shape(data))
+    litellm_module.shut_network_traps()
     from litellm.types.utils import ImageResponse  # takes seconds
 
     return ImageResponse(**data)

@@ -6,16 +6,18 @@ import html
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from pilotlight.plain import plain
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from pilotlight.records.summary import RouteSums, Summary
 
 
 def lines(summary: Summary) -> Iterator[Text]:
-    """Yield what is to be said of each route."""
+    """Yield what is to be said of each route, for a terminal."""
+    from rich.text import Text
+
     if not summary.routes:
         yield Text("no calls")
     for name, route in summary.routes.items():

@@ -192,6 +192,7 @@ class _Theatre:
             *(receipt.route, targets[0].name, receipt.private, self.clock),
             *(receipt.call_id, receipt.started_at),
             operation=receipt.operation,
+            played=True,
         )
         left: dict[str, deque[AttemptRecord]] = {}
         for each in receipt.attempts:

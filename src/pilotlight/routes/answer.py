@@ -115,7 +115,10 @@ class Answer(_Served):
 
     @property
     def response(self) -> ModelResponse:
-        """The whole OpenAI-shaped reply, as `litellm.ModelResponse`."""
+        """The whole OpenAI-shaped reply, as `litellm.ModelResponse`.
+
+        Where litellm is not installed it is a dict that reads the same.
+        """
         return self.reply.response
 
     def __repr__(self) -> str:

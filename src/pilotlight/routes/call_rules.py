@@ -56,6 +56,8 @@ _KINDS: Final[Mapping[str, tuple[tuple[Any, str], ...]]] = {
     "dimensions": ((int, "a whole number"),),
 }
 _PLAIN: Final = (str, int, float, list, tuple, Mapping)  # objects of a library's are its affair
+_TOOLS: Final = ("tools", "functions")
+_A_TOOL: Final = '{"type": "function", "function": {"name": ..., "parameters": {...}}}'
 # What a route's call has another way for.  Some would lead it away from its own targets, or
 # make a good answer look like a bad one.
 _ELSEWHERE: Final[Mapping[str, str]] = {
@@ -79,6 +81,9 @@ def check_messages(messages: Any) -> None:
     if not messages:
         raise InvalidCall('messages is empty; say something, such as {"role": "user", ...}')
     for position, message in enumerate(messages):
+        if isinstance(message, str):
+            mend = '{"role": "user", "content": ...}'
+            raise InvalidCall(f"messages[{position}] is a str; it should be a dict: {mend}")
         if type(message) is dict or isinstance(message, Mapping):
             role = message.get("role")
         else:
@@ -139,6 +144,18 @@ def check_kinds(options: Mapping[str, Any]) -> None:
         if isinstance(value, _PLAIN) and not any(isinstance(value, kind) for kind, _ in kinds):
             wanted = " or ".join(called for _, called in kinds)
             raise InvalidCall(f"{name} is a {type(value).__name__}; it should be {wanted}")
+        if name in _TOOLS:
+            _check_tools(name, value)
+
+
+def _check_tools(name: str, tools: Any) -> None:
+    """Refuse functions and classes where their descriptions are wanted; raises InvalidCall."""
+    if callable(tools):
+        raise InvalidCall(f"{name} is a {type(tools).__name__}; it should be a list of dicts")
+    for position, tool in enumerate(tools if isinstance(tools, list | tuple) else ()):
+        if isinstance(tool, str) or (callable(tool) and not hasattr(tool, "model_dump")):
+            given = "a class" if isinstance(tool, type) else f"a {type(tool).__name__}"
+            raise InvalidCall(f"{name}[{position}] is {given}; it should be a dict: {_A_TOOL}")
 
 
 @lru_cache(maxsize=1024)

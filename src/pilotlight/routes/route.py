@@ -89,6 +89,10 @@ class Route(Modalities):
         `accept` is given what the target answered (`.text`, `.response`), before the
         caller is; streams are not judged, for their text is with the caller already.
         """
+        given: Any = accept
+        if not callable(given):
+            kind = type(given).__name__
+            raise ConfigError(f"accept= is a {kind}; it should be a function of an answer")
         return replace(self, policy=replace(self.policy, accept=cast("Any", accept)))
 
     def complete(

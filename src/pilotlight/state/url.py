@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import SplitResult, urlsplit
+
+from pilotlight import extras
 
 if TYPE_CHECKING:
     from pilotlight.state.board import Board
@@ -51,8 +52,8 @@ def parse_state(given: object) -> StateUrl:
         raise ValueError(f"not an address; a store is {FORMS}") from None
     if url.scheme == "sqlite":
         return _sqlite(url)
-    if url.scheme in (*_NETWORK, "unix") and find_spec("redis") is None:
-        raise ValueError('Redis needs an extra; pip install "pilotlight[redis]"')
+    if url.scheme in (*_NETWORK, "unix") and not extras.installed("redis"):
+        raise extras.missing("redis", "redis", f"a store at {url.scheme}://")
     if url.scheme in _NETWORK and url.hostname:
         at = f"{url.hostname}:{url.port or 6379}"
         return StateUrl("redis", given, f"{url.scheme}://{at}{url.path}")

@@ -8,10 +8,10 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from pilotlight.notices import SWITCH, switched_off
+
 if TYPE_CHECKING:
     from pilotlight.telemetry.signals import Signals
-
-SWITCH: Final = "PILOTLIGHT_TELEMETRY"  # in the environment; "off": no spans, metrics or lines
 
 # What opentelemetry-api has where no provider is set.
 IDLE: Final = frozenset(
@@ -23,12 +23,9 @@ _ASK: Final = (
 )
 
 
+__all__ = ["SWITCH", "heard", "signals", "switched_off"]
+
 _logger = logging.getLogger("pilotlight")
-
-
-def switched_off() -> bool:
-    """Tell whether the environment wants no telemetry."""
-    return os.environ.get(SWITCH, "").lower() in ("off", "0", "false", "no")
 
 
 def signals() -> Signals | None:

@@ -1,13 +1,14 @@
-"""Log lines: structlog over stdlib logging, so that they land where the application's do.
+"""Log lines by the standard library, so that they land where the application's do.
 
-Silent in an application that has set nothing up; event and `extra` for plain logging;
-all of it as JSON for structlog's `ProcessorFormatter`.  Nothing is configured here.
+The message has the facts in words; `extra` has them by name, the event's as `event_name`, and what
+the application has bound by structlog, if it uses that.  Nothing is configured here.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+import sys
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -22,8 +23,21 @@ def wanted(happening: Happening, level: int | None = None) -> bool:
 
 def say(happening: Happening, keys: Mapping[str, Any], level: int | None = None) -> None:
     """Write one line, if anybody reads that level (None: the happening's own)."""
-    if wanted(happening, level):
-        _logger(happening.logger).log(level or happening.level, happening.name, **keys)
+    if not wanted(happening, level):
+        return
+    shown = {key: f"{told:.1f}" if type(told) is float else told for key, told in keys.items()}
+    extra = {"event_name": happening.name, **_bound(), **keys}
+    for name in _TAKEN & extra.keys():
+        extra[f"{name}_"] = extra.pop(name)
+    message = happening.said.format_map(_Known(shown))
+    _plain(happening.logger).log(level or happening.level, "%s", message, extra=extra)
+
+
+class _Known(dict[str, Any]):
+    """The facts of a line; one that is not there is left out."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
 
 
 @cache
@@ -31,31 +45,11 @@ def _plain(name: str) -> logging.Logger:
     return logger(name)  # which takes a lock
 
 
-@cache
-def _logger(name: str) -> Any:
-    import structlog  # slow to import: not before the first line
-
-    return structlog.wrap_logger(
-        _plain(name),
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            _spare_the_record,
-            structlog.stdlib.render_to_log_kwargs,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        context_class=dict,
-    )
+def _bound() -> Mapping[str, Any]:
+    """Return what the application has bound to its context, where it uses structlog."""
+    structlog = sys.modules.get("structlog.contextvars")
+    return {} if structlog is None else structlog.get_contextvars()
 
 
 # What a record has of its own: stdlib raises KeyError for an `extra` of the same name.
 _TAKEN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-
-
-def _spare_the_record(
-    _logger: Any, _method: str, line: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """Rename what the application has bound under a name that stdlib keeps for itself."""
-    for name in _TAKEN & line.keys():
-        line[f"{name}_"] = line.pop(name)
-    return line

@@ -169,13 +169,15 @@ SPANS: Final = (
 class Happening:
     """An event: its name, the level of its log line, and the line's keys as attributes.
 
-    A happening without `on_span` is a log line only.
+    `said` is the line's message, with its keys in it.  A happening without `on_span` is a log
+    line only.
     """
 
     name: str
     level: int
     keys: Mapping[str, str]
     meaning: str
+    said: str
     on_span: bool = True
     logger: str = SCOPE
 
@@ -185,30 +187,35 @@ RETRY: Final = Happening(
     logging.INFO,
     {"error_type": ERROR, "delay_s": "pilotlight.retry.delay", "retries": RETRIES},
     "the same target is asked again",
+    "retry {route}: {target} is asked again in {delay_s} s ({error_type})",
 )
 ATTEMPT_FAILED: Final = Happening(
     "pilotlight.attempt.failed",
-    logging.WARNING,
+    logging.INFO,
     {"error_type": ERROR, "reason": REASON},
     "a target was left after its last try",
+    "{route}: {target} failed ({reason}, {error_type})",
 )
 SKIPPED: Final = Happening(
     "pilotlight.target.skipped",
     logging.INFO,
     {"target": TARGET, "reason": SKIP_REASON},
     "a target was not asked",
+    "{route}: {target} is not asked ({reason})",
 )
 REFUSED: Final = Happening(
     "pilotlight.residency.refused",
     logging.INFO,
     {"target": TARGET, "rule": RULE},
     "a private prompt was kept from a target",
+    "{route}: a private prompt is kept from {target} ({rule})",
 )
 FAILOVER: Final = Happening(
     "pilotlight.failover",
-    logging.WARNING,
+    logging.INFO,
     {"from_target": FROM, "to_target": TO, "reason": REASON},
     "the call moves on to the next target",
+    "{route}: {from_target} -> {to_target} ({reason})",
 )
 TRANSITION: Final = Happening(
     "pilotlight.breaker.transition",
@@ -220,13 +227,15 @@ TRANSITION: Final = Happening(
         "reason": STATE_REASON,
     },
     "a breaker moved",
+    "breaker {target}: {from_state} -> {to_state} ({reason})",
     logger="pilotlight.breaker",
 )
 INTERRUPTED: Final = Happening(
     "pilotlight.stream.interrupted",
-    logging.WARNING,
+    logging.INFO,
     {"error_type": ERROR, "reason": REASON},
     "a stream broke after its first text",
+    "{route}: the stream of {target} broke off ({reason})",
     on_span=False,
 )
 COMPLETED: Final = Happening(
@@ -234,13 +243,15 @@ COMPLETED: Final = Happening(
     logging.INFO,  # debug when the first target answered
     {"outcome": OUTCOME, "attempts": ATTEMPTS, "failovers": FAILOVERS, "duration_s": ""},
     "a call is over",
+    "{route}: {outcome}, targets asked: {attempts}, {duration_s} s",
     on_span=False,
 )
 EXHAUSTED: Final = Happening(
     "pilotlight.call.exhausted",
-    logging.ERROR,
+    logging.INFO,
     {"outcome": OUTCOME, "attempts": ATTEMPTS, "failovers": FAILOVERS, "duration_s": ""},
     "nobody answered, or the time ran out",
+    "{route}: {outcome}, targets asked: {attempts}, {duration_s} s",
     on_span=False,
 )
 CHECK_FAILED: Final = Happening(
@@ -248,6 +259,7 @@ CHECK_FAILED: Final = Happening(
     logging.WARNING,
     {"target": TARGET, "error_type": ERROR, "duration_s": ""},
     "a health check finds a target ill that was well",
+    "health of {target}: {error_type}",
     on_span=False,
     logger="pilotlight.health",
 )
@@ -256,6 +268,7 @@ CHECK_RECOVERED: Final = Happening(
     logging.INFO,
     {"target": TARGET, "duration_s": ""},
     "a health check finds it well again",
+    "health of {target}: well again",
     on_span=False,
     logger="pilotlight.health",
 )
@@ -264,6 +277,7 @@ WARM_UP: Final = Happening(
     logging.INFO,
     {"target": TARGET, "outcome": "", "duration_s": ""},
     "a local model is being loaded, is loaded, or is let go of",
+    "warm-up of {target}: {outcome} ({duration_s} s)",
     on_span=False,
     logger="pilotlight.health",
 )

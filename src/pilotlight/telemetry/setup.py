@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from pilotlight import extras
 from pilotlight.errors import ConfigError
 from pilotlight.telemetry import environment, listener, names, targets
 
@@ -108,6 +108,9 @@ def apply(settings: Settings) -> None:
         _applied.append(settings)
         return
     readers, exporters = _parts(settings)  # whatever is missing is said before anything is set
+    extras.need("opentelemetry.sdk", "otel", "telemetry")
+    if settings.json_logs:
+        extras.need("structlog", "otel", "json_logs")
     from opentelemetry import metrics, trace
     from opentelemetry.sdk.resources import Resource
 
@@ -177,13 +180,7 @@ def _address(endpoint: str) -> str:
 
 
 def _wanted(module: str, extra: str, key: str) -> Any:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ConfigError(
-            f"{key} needs an exporter that is not installed: pip install 'pilotlight[{extra}]' "
-            f"({error})"
-        ) from None
+    return extras.need(module, extra, key)
 
 
 def _periodic(exporter: Any) -> Any:

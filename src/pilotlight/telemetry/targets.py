@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 from pilotlight import events
@@ -13,15 +12,13 @@ _ill: Final[set[str]] = set()  # who failed the last check: a line is written wh
 
 
 def breaker_changed(event: events.BreakerChanged) -> None:
-    """Count and tell a breaker's move."""
+    """Count a breaker's move; `pilotlight.notices` has told it already."""
     told = {
         "target": event.target,
         "from_state": words.state(event.old),
         "to_state": words.state(event.new),
         "reason": words.transition_reason(event.old, event.new, event.reason),
     }
-    level = logging.WARNING if event.new == "open" else None
-    logs.say(names.TRANSITION, told, level)
     if (signals := environment.signals()) is not None:
         labels = {names.TRANSITION.keys[key]: value for key, value in told.items()}
         signals.transitions.add(1, labels)

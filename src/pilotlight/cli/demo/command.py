@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pilotlight import extras
 from pilotlight.cli.number import Finite
 
 if TYPE_CHECKING:
@@ -64,12 +65,9 @@ def command(seconds: float, report: Path | None, simulate: bool, seed: int, as_j
 
 
 def _require_chaos() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("pilotlight_chaos") is None:
-        raise click.ClickException(
-            "the demo needs the server that plays the closed API: pip install pilotlight-chaos"
-        )
+    """Raise MissingExtra where the server that plays the closed API is not installed."""
+    if not extras.installed("pilotlight_chaos"):
+        raise extras.missing("pilotlight_chaos", "chaos", "the demo")
 
 
 def _check_writable(report: Path | None) -> None:

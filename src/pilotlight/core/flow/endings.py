@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from pilotlight.core.flow.context import CallContext
@@ -10,9 +10,9 @@ from pilotlight.core.flow.decisions import NO_SPACE
 from pilotlight.core.flow.elsewhere import may_fail_over
 from pilotlight.core.provider import Report
 from pilotlight.core.target import Target
-from pilotlight.errors import AllTargetsFailed, DeadlineExceeded
-from pilotlight.vocabulary.faults import Fault
-from pilotlight.vocabulary.receipt import Receipt
+from pilotlight.errors import AllTargetsFailed, DeadlineExceeded, quiet
+from pilotlight.vocabulary.mends import mend
+from pilotlight.vocabulary.receipt import AttemptRecord, Receipt, SkipRecord
 
 
 def raise_if_final(
@@ -31,7 +31,7 @@ def raise_deadline(ctx: CallContext) -> NoReturn:
     """Say that the time is over, and what it went on."""
     ctx.recorder.finish("exhausted")
     receipt = ctx.recorder.receipt()
-    cause = ctx.recorder.errors[-1] if ctx.recorder.errors else None
+    cause = quiet(ctx.recorder.errors[-1]) if ctx.recorder.errors else None
     raise DeadlineExceeded(
         f"the deadline of route {ctx.call.route!r} passed before an answer: {ctx.recorder.told}",
         receipt,
@@ -48,35 +48,30 @@ def raise_all_failed(ctx: CallContext) -> NoReturn:
     waits = [full.get(target.name) or target.health.retry_after for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)
     retry_after = None if soonest == float("inf") else soonest
-    mend = ""
+    said = [f"no target of route {ctx.call.route!r} answered:", *_lines(ctx, receipt)]
     if full and retry_after is not None:
-        mend = (
-            f"; ask again in {retry_after:.1f} s, or give {' and '.join(full)} more "
+        said.append(
+            f"  mend: ask again in {retry_after:.1f} s, or give {' and '.join(full)} more "
             "`concurrency` or `queue` if the machine can carry it"
         )
-    if short := too_short(receipt):
-        mend += (
-            f"; the prompt is too long for {' and '.join(short)}: shorten it, set a "
-            "larger `context`, or name a model that takes more"
-        )
-    for attempt in receipt.attempts:
-        if attempt.fault == Fault.AUTH_FAILED and attempt.status is None and attempt.evidence:
-            mend += f"; {attempt.target}: {attempt.evidence}"  # it was not asked: no key
     if any(skip.detail == NO_SPACE for skip in receipt.skipped):
-        mend += (
-            "; for embeddings a target stands in for the first only where both declare the same "
-            "`space`, as the same model does at two places"
+        said.append(
+            "  mend: for embeddings a target stands in for the first only where both declare the "
+            "same `space`, as the same model does at two places"
         )
-    raise AllTargetsFailed(
-        f"no target of route {ctx.call.route!r} answered: {ctx.recorder.told}{mend}",
-        ctx.recorder.errors,
-        receipt,
-        retry_after,
-    )
+    raise AllTargetsFailed("\n".join(said), ctx.recorder.errors, receipt, retry_after)
 
 
-def too_short(receipt: Receipt) -> list[str]:
-    """Return the targets, each once, into whose context the prompt does not fit."""
-    refused = [a.target for a in receipt.attempts if a.fault == Fault.CONTEXT_EXCEEDED]
-    passed = [skip.target for skip in receipt.skipped if skip.detail == "context"]
-    return list(dict.fromkeys([*refused, *passed]))
+def _lines(ctx: CallContext, receipt: Receipt) -> Iterator[str]:
+    """Yield a line for each target, in the order in which they were tried: why, and the mend."""
+    mends: dict[str, dict[str, None]] = {}
+    tried_or_not: list[AttemptRecord | SkipRecord] = [*receipt.attempts, *receipt.skipped]
+    for record in tried_or_not:
+        if found := mend(record):
+            mends.setdefault(record.target, {})[found] = None
+    tried: dict[str, list[str]] = {}
+    for target, why in ctx.recorder.trail:
+        tried.setdefault(target, []).append(why)
+    for name, reasons in tried.items():
+        told = f"  {name} {', then '.join(reasons)}"
+        yield "; ".join([told, *mends.get(name, ())])

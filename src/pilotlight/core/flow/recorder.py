@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pilotlight import events
+from pilotlight import events, notices
 from pilotlight.core.provider import NULL_INTERCEPTOR, AttemptInterceptor
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.operations import Operation
@@ -69,12 +69,13 @@ class CallRecorder:
     served_model: str | None = None
     asked: str | None = None  # the target being asked just now
     relaying: bool = False  # the caller has been shown some of a stream
-    trail: list[str] = field(default_factory=list)
+    trail: list[tuple[str, str]] = field(default_factory=list)  # target, and why it did not answer
     interceptor: AttemptInterceptor = NULL_INTERCEPTOR  # what stands around the providers' code
     _began: float = field(init=False)
     _ended: float | None = None
     _whole: Receipt | None = None  # once it has ended
     operation: Operation = "chat"
+    played: bool = False  # a call of a replay: nobody is told
     _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
 
     def __post_init__(self) -> None:
@@ -138,7 +139,7 @@ class CallRecorder:
     ) -> None:
         """Note a try that failed; `moved`: the breaker moved by it."""
         self.errors.append(r.error)
-        self.trail.append(f"{target.name} {r.fault}{f' ({r.status})' if r.status else ''}")
+        self.trail.append((target.name, f"{r.fault}{f' ({r.status})' if r.status else ''}"))
         record = AttemptRecord(
             target=target.name,
             model=target.model,
@@ -162,7 +163,7 @@ class CallRecorder:
         self.errors.append(error)
         self.skipped.append(record)
         told = f" ({record.detail})" if record.reason in ("unsupported", "saturated") else ""
-        self.trail.append(f"{record.target} {record.reason}{told}")
+        self.trail.append((record.target, f"{record.reason}{told}"))
         if self._heard:
             self._tell(
                 events.TargetSkipped(
@@ -190,7 +191,7 @@ class CallRecorder:
     @property
     def told(self) -> str:
         """What has happened so far, in a few words without content."""
-        return ", then ".join(self.trail) or "nothing was tried"
+        return ", then ".join(map(" ".join, self.trail)) or "nothing was tried"
 
     def finish(self, outcome: Outcome) -> None:
         """Close the receipt and hand it to whoever collects; only the first time counts."""
@@ -198,6 +199,8 @@ class CallRecorder:
             return
         self._ended = self.clock()
         self.outcome = outcome
+        if (outcome != "primary" or self.route in notices.away) and not self.played:
+            notices.call_ended(self.receipt(), self.first_target, self._ended)
         if self._collectors or self._heard:
             receipt = self._whole = self.receipt()
             for log in self._collectors:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from pilotlight import extras
 from pilotlight.doors.gateway.refuse import Refuse
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,9 +26,8 @@ def own() -> str:
     try:
         from prometheus_client import REGISTRY, generate_latest
     except ImportError:
-        raise Refuse(
-            404, "no metrics: they need pip install 'pilotlight[serve]' (or [prometheus])"
-        ) from None
+        told = extras.missing("prometheus_client", "prometheus", "/metrics")
+        raise Refuse(404, str(told)) from None
     return generate_latest(REGISTRY).decode()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pilotlight.app import Pilotlight
@@ -26,10 +26,18 @@ def asgi(
 
     Raises ConfigError for a file of keys that can't be used.
     """
-    from pilotlight.app import default  # whoever only names this function pays for none of it
+    from pilotlight.app import (
+        Pilotlight,
+        default,
+    )  # whoever only names this function pays for none of it
     from pilotlight.doors.gateway.access import Access
     from pilotlight.doors.gateway.gateway import Gateway
     from pilotlight.doors.gateway.keys import KeyRing
+    from pilotlight.errors import ConfigError
 
+    given: Any = app
+    if not isinstance(given, Pilotlight | None):
+        kind = type(given).__name__
+        raise ConfigError(f"asgi({kind}): it should be what pilotlight.load() returns")
     ring = None if keys is None else KeyRing(Path(keys))
     return Gateway(default() if app is None else app, Access(ring, public=public))

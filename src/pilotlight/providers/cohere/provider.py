@@ -10,6 +10,7 @@ import time
 from functools import cached_property, partial
 from typing import Any
 
+from pilotlight.catalog import litellm_module
 from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.provider import Call
 from pilotlight.providers.cohere import translation
@@ -21,6 +22,11 @@ from pilotlight.wire.http import Post, dumped
 
 class CohereProvider(DirectProvider):
     """Asks Cohere by itself, in its own words."""
+
+    def unable(self, call: Call) -> str:
+        """Return what of a call only litellm could tell Cohere, where it is not installed."""
+        absent = litellm_module.absent()
+        return absent if absent and call.messages and self.prepared(call) is None else ""
 
     def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
         """Return the request as it is sent; None if litellm is to write it."""

@@ -22,6 +22,7 @@ from pilotlight.providers.attempt_target import AttemptTarget
 from pilotlight.providers.connection import Connection
 from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.litellm.operations import WORK
+from pilotlight.providers.native.plain_values import own_copy
 from pilotlight.providers.reread import shown
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.operations import Operation
@@ -134,10 +135,10 @@ class LiteLLMProvider:
         refuses the primary's `logit_bias` would be no fallback.
         """
         connection = self.connection
-        kwargs: dict[str, Any] = {"drop_params": True, **connection.spec.options, **call.options}
+        options = {"drop_params": True, **connection.spec.options, **call.options}
+        kwargs: dict[str, Any] = own_copy({**options, **WORK[call.operation].put(call)})
         kwargs |= {
             "model": connection.spec.model,
-            **WORK[call.operation].put(call),
             "api_key": connection.api_key or NO_KEY_NEEDED,
             "timeout": attempt.timeouts.total,
             "num_retries": 0,

@@ -25,6 +25,16 @@ def plain(value: Any) -> Any:
     return value if dump is None else plain(dump(exclude_none=True))
 
 
+def own_copy(value: Any) -> Any:
+    """Return a value with dicts and lists of its own, however deep; objects stay what they are.
+
+    litellm writes into what it is given: timings into `metadata`, for instance.
+    """
+    if type(value) is dict:
+        return {name: own_copy(each) for name, each in value.items()}
+    return list(map(own_copy, value)) if type(value) is list else value
+
+
 def is_json(*values: Any) -> bool:
     """Tell whether values can be sent at all; what can't is the caller's mistake."""
     try:

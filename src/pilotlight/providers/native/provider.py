@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import Any, Final
 
+from pilotlight.catalog import litellm_module
 from pilotlight.catalog.providers import NO_KEY_NEEDED
 from pilotlight.core.provider import Call
 from pilotlight.dialects import openai_chat
@@ -76,6 +77,8 @@ class NativeProvider(DirectProvider):
         if not call.messages:  # a decorated function asks for itself
             return ""
         options = {**self.connection.spec.options, **call.options}
+        if (absent := litellm_module.absent()) and _is_litellms(call, options):
+            return absent
         manners = self._manners_for(options)
         if manners.tells(call.messages, options) or _is_litellms(call, options):
             return ""
