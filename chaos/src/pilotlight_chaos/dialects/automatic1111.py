@@ -1,7 +1,7 @@
 """AUTOMATIC1111's web API: POST /sdapi/v1/txt2img, pictures alone, and the list of its models.
 
 It breaks and refuses as a server of OpenAI's kind does, in its own shape.
-Source: the web UI's `/docs`, and `modules/api/api.py`.
+Source: the interactive `/docs` of a web UI that runs with `--api`.
 """
 
 from __future__ import annotations
