@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -83,7 +84,9 @@ def _measured(app: Pilotlight, found: list[Place]) -> tuple[list[Sized], list[Ch
     return sized(app, found)
 
 
-def _print(console: Console, seen: Survey | None, found: list[Check], sizes: list[Sized]) -> None:
+def _print(
+    console: Console, seen: Survey | None, found: list[Check], sizes: Sequence[Sized] = ()
+) -> None:
     """Show the facts, then what is wrong; what is well is in the facts already."""
     from rich.text import Text
 
