@@ -18,7 +18,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 from pydantic import BaseModel, SecretStr
@@ -28,6 +29,7 @@ from pilotlight import events
 from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.app import cli
 from pilotlight.config import tables, values
+from pilotlight.config.budgets import BudgetTable, PriceTable
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.schema import Config
 from pilotlight.config.serve import ServeTable
@@ -122,8 +124,8 @@ def _type(hint: Any, *extras: Any) -> str:
         return " or ".join(f'`"{value}"`' for value in arguments)
     if any(getattr(each, "func", None) is values.seconds for each in extras):
         return _ranged("duration", extras)
-    if parts := [part for part in arguments if type(None) in arguments and part is not type(None)]:
-        return " or ".join(map(_type, parts))
+    if kind in (Union, UnionType):
+        return " or ".join(_type(part) for part in arguments if part is not NoneType)
     if kind in _TYPES:
         return _ranged(_TYPES[kind], extras)
     return "table" if issubclass(kind, BaseModel) else str(kind.__name__)
@@ -503,6 +505,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "receipts": lambda: _config_table(tables.ReceiptsTable),
     "telemetry": lambda: _config_table(tables.TelemetryConfig),
     "serve": lambda: _config_table(ServeTable),
+    "price": lambda: _config_table(PriceTable),
+    "budgets": lambda: _config_table(BudgetTable),
     "addresses": _addresses,
     "telemetry-spans": _spans,
     "telemetry-events": _happenings,

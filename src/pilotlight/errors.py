@@ -10,6 +10,7 @@
         PromptTruncated                         a target answered a part of the prompt
       AllTargetsFailed    (also ExceptionGroup) every target was skipped or failed
       DeadlineExceeded    (also TimeoutError)   the call's time ran out
+      BudgetSpent                               a budget refuses the call
       StreamInterrupted                         a stream broke after its first text
       PullFailed                                a local model could not be fetched
 
@@ -72,7 +73,7 @@ class TargetSkipped(PilotlightError):
     """A target was not asked.
 
     `reason` is one of `breaker_open suspected asked_to_wait saturated unsupported residency
-    retired drill`;
+    retired drill budget`;
     `retry_after` is in seconds, None when waiting does not help.
     """
 
@@ -253,6 +254,25 @@ class DeadlineExceeded(PilotlightError, TimeoutError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.receipt)
+
+
+class BudgetSpent(PilotlightError):
+    """A budget has no money left for the call, and wants it refused; nobody was asked.
+
+    `budget` is its name, `renews_in` and `retry_after` the seconds until it has new money.
+    """
+
+    def __init__(self, budget: str, renews_in: float, receipt: Receipt | None = None) -> None:
+        super().__init__(
+            f"budget {budget} is spent, and renews in {renews_in:.0f} s; raise "
+            f'budgets.{budget}.usd, or have its targets skipped with then = "skip"'
+        )
+        self.budget = budget
+        self.renews_in = self.retry_after = renews_in
+        self.receipt = receipt
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.budget, self.renews_in, self.receipt)
 
 
 class StreamInterrupted(PilotlightError):

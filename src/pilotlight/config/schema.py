@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
+from pilotlight.config.budgets import BudgetTable, bad_budgets
 from pilotlight.config.checks import mistakes
 from pilotlight.config.idle import idle_keys
 from pilotlight.config.lookup import find_config, read_toml, table_in
@@ -55,6 +56,11 @@ class Config(Table):
         default=None,
         description="what [telemetry](telemetry.md) sends and where; not set: it is not set up",
     )
+    budgets: dict[str, BudgetTable] = Field(
+        default={},
+        description="what calls may cost, each in a table `[budgets.NAME]`; see "
+        "[spending.md](spending.md)",
+    )
     serve: ServeTable = Field(
         default=ServeTable(), description="where and how the [gateway](gateway.md) listens"
     )
@@ -66,7 +72,11 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:
-        problems = [*mistakes(self.targets, self.routes), *bad_models(self.serve, self.routes)]
+        problems = [
+            *mistakes(self.targets, self.routes),
+            *bad_models(self.serve, self.routes),
+            *bad_budgets(self.budgets, self.routes, self.targets),
+        ]
         if self.receipts.model_fields_set and self.receipts.path is None:
             problems.append('receipts.path: missing; add `path = "receipts.jsonl"`')
         if problems:

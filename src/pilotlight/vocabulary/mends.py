@@ -35,11 +35,16 @@ _ANY: Final[Mapping[Fault, str]] = MappingProxyType(
         Fault.PRIVACY_BOUNDARY: "name a model that runs at home",
     }
 )
+_SKIPPED: Final[Mapping[str, str]] = MappingProxyType(
+    {"budget": "raise the `usd` of the budget, or add a target that costs nothing"}
+)
 
 
 def mend(record: AttemptRecord | SkipRecord) -> str:
     """Return what can be done about one attempt, or one target that was not asked; empty: wait."""
-    if isinstance(record, SkipRecord) or record.fault is None:
+    if isinstance(record, SkipRecord):
+        return _SKIPPED.get(record.reason, "")
+    if record.fault is None:
         return ""
     if record.fault is Fault.AUTH_FAILED and record.status is None and record.evidence:
         return record.evidence  # it was not asked: there is no key
