@@ -173,7 +173,7 @@ def test_the_whole_distribution_is_slim_with_extras_of_its_own():
 # Who may import at the top of a file what is no part of slim: whoever is imported for it alone.
 OF_EXTRAS = re.compile(
     r"cli/.+|doors/gateway/server\.py|providers/litellm/(handlers|openai_clients)\.py"
-    r"|telemetry/openinference\.py"
+    r"|telemetry/openinference\.py|pytest_plugin\.py"
 )
 
 
