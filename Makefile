@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions lint types format bench bench-peers bench-docs soak docs dist test-pythons constraints clean
+.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions test-recipes lint types format bench bench-peers bench-docs soak docs dist test-pythons constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,11 +33,12 @@ test: $(READY) lint types ## Lint, types, contracts, and the tests that need no 
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 
 test-all: $(READY) lint types ## All that CI runs: every test with coverage, and the plugins' suites (12 min)
-	@$(BIN)/pytest -m "not live and not backends and not instrumentors" \
+	@$(BIN)/pytest -m "not live and not backends and not instrumentors and not recipes" \
 		--cov --cov-report=term:skip-covered -q -n auto --dist=worksteal
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 	@$(MAKE) test-langchain
 	@$(MAKE) test-django ARGS="-m processes"  # the others have run
+	@$(MAKE) test-recipes
 
 test-langchain: $(READY) ## LangChain's standard suites, all well and in an outage, and the plugin's own tests
 	@cd plugins/langchain && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q -n auto --dist=worksteal $(ARGS)
@@ -59,6 +60,10 @@ test-backends: $(READY) ## Telemetry at a real Prometheus and Phoenix, and besid
 
 test-django: $(READY) ## The Django plugin under gunicorn, uvicorn, Redis, PostgreSQL and Chromium, where they are
 	@cd plugins/django && ../../$(BIN)/pytest -m "processes or not processes" -q -p no:cacheprovider $(ARGS)
+
+test-recipes: $(READY) ## The recipes, with pydantic-ai, OpenAI Agents SDK, instructor, LlamaIndex, DSPy ...
+	@$(BIN)/python tools/recipes_env.py
+	@$(BIN)/pytest tests/recipes -m recipes -q -n 2 -p no:cacheprovider $(ARGS)
 
 test-django-newest: ## The plugin's own tests with the newest Django; it needs PYTHON=python3.12 or newer
 	@$(PYTHON) tools/setup_env.py --python $(PYTHON) .venv-django-newest $(CONSTRAINTS)
@@ -110,4 +115,4 @@ constraints: ## Renew constraints.txt from pyproject.toml (needs uv)
 	@$(PYTHON) tools/setup_env.py --renew $(VENV) $(CONSTRAINTS)
 
 clean: ## Remove the environment and every cache
-	@rm -rf $(VENV) .venv-langchain-oldest .venv-langchain-newest .venv-django-newest .venv-python* .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build site
+	@rm -rf $(VENV) .venv-langchain-oldest .venv-langchain-newest .venv-django-newest .venv-python* .venv-recipes .venv-peers .venv-phoenix .venv-instrumentors .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build site

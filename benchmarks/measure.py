@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import subprocess
 import sys
@@ -11,8 +12,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+
+import pilotlight
 
 T = TypeVar("T")
 OFFERED, QUICK = 3, 50_000  # rounds for each that counts; additions between two of them
@@ -255,6 +260,20 @@ def together(call: Callable[[], object], threads: int) -> float:
 def fresh(code: str, python: str = sys.executable) -> str:
     """Run code in a fresh interpreter and return what it printed."""
     done = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [python, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env=_as_installed(),
     )
     return done.stdout.strip()
+
+
+@cache
+def _as_installed() -> dict[str, str]:
+    """Compile this pilotlight, as pip compiles what it installs, and return the environment."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    package = Path(pilotlight.__file__).parent
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(package)], check=True, env=env)
+    return env

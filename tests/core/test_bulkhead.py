@@ -104,13 +104,13 @@ def test_whoever_could_not_be_served_in_time_is_refused_at_once(clock):
     bulkhead.enter(None)
     clock.advance(4)
     bulkhead.enter(None)
-    # The first place comes free in six seconds, then one every five; and serving takes ten.
+    # The first place comes free in six seconds, the second in ten; and serving takes ten.
     assert bulkhead.enter(15.9).state == "refused"
     first = bulkhead.enter(16.0)
     assert (first.state, first.patience) == ("waiting", 6.0)
-    refused = bulkhead.enter(20.9)
+    refused = bulkhead.enter(19.9)
     assert (refused.state, refused.refusal) == ("refused", "no time left")
-    assert refused.retry_after == 11.0
+    assert refused.retry_after == 10.0
     assert bulkhead.enter(None).state == "waiting"
 
 
@@ -118,11 +118,50 @@ def test_a_free_place_is_given_however_little_time_there_is(clock):
     assert measured(1, 9, clock, 10.0).enter(0.1).state == "granted"
 
 
-def test_a_call_that_is_overdue_may_still_take_a_while(clock):
+@pytest.mark.parametrize(("running", "left"), [(4, 6), (10, 0), (13, 3), (60, 10)])
+def test_a_call_that_is_overdue_may_take_as_much_again_but_hardly_more(clock, running, left):
     bulkhead = measured(2, 9, clock, 10.0)
     bulkhead.enter(None), bulkhead.enter(None)
-    clock.advance(60)
-    assert bulkhead.expected_wait() == 5.0
+    clock.advance(running)
+    assert bulkhead.expected_wait() == left
+
+
+def test_a_load_is_no_service(clock):
+    bulkhead = Bulkhead(1, 9, clock)
+    ticket = bulkhead.enter(None)
+    clock.advance(30)
+    ticket.served(loading=29.5)
+    assert service_time(bulkhead) == 0.5
+
+
+def test_nobody_is_served_while_a_load_is_under_way(clock):
+    """Its end is estimated by the last one's; what it delays is not held against the service."""
+    bulkhead = measured(1, 9, clock, 1.0)
+    bulkhead.load_began()
+    assert bulkhead.expected_wait() == 0.0  # who knows how long it will take
+    clock.advance(8)
+    bulkhead.load_ended(whole=True)
+    bulkhead.enter(None)
+    clock.advance(50)
+    bulkhead.load_began()
+    clock.advance(2)
+    assert bulkhead.expected_wait() == 7.0
+    refused, waiting = bulkhead.enter(7.9), bulkhead.enter(8.0)
+    assert states(refused, waiting) == ["refused", "waiting"]
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_what_a_load_delayed_is_not_held_against_the_service(clock, served):
+    bulkhead = measured(1, 9, clock, 1.0)
+    bulkhead.load_began()
+    ticket = bulkhead.enter(None)
+    clock.advance(20)
+    bulkhead.load_ended(whole=False)
+    clock.advance(1)
+    ticket.served() if served else ticket.release()
+    assert service_time(bulkhead) == 1.0
+    bulkhead.load_began()
+    assert bulkhead.expected_wait() == 0.0  # one that was broken off tells nothing of the next
 
 
 def test_who_is_refused_before_anything_was_measured_is_told_a_time_all_the_same(clock):
@@ -133,11 +172,11 @@ def test_who_is_refused_before_anything_was_measured_is_told_a_time_all_the_same
 
 def test_the_service_time_follows_the_newest(clock):
     bulkhead = Bulkhead(1, 9, clock)
-    for seconds in (10.0, 20.0):
+    for seconds in (10.0, 20.0, 15.0, 15.0, 15.0, 20.0):  # the first few count alike
         ticket = bulkhead.enter(None)
         clock.advance(seconds)
         ticket.served()
-    assert service_time(bulkhead) == pytest.approx(12.0)
+    assert service_time(bulkhead) == pytest.approx(16.0)
 
 
 def test_a_call_that_failed_at_once_or_was_cancelled_does_not_fool_the_measure(clock):
@@ -155,6 +194,10 @@ def test_a_call_that_was_broken_off_late_tells_that_serving_takes_longer(clock):
     clock.advance(20)
     ticket.release()
     assert service_time(bulkhead) == pytest.approx(12.0)
+    lost = bulkhead.enter(None)
+    clock.advance(1000)
+    lost.release()
+    assert service_time(bulkhead) == pytest.approx(14.4)  # one alone does not make it a hundred
 
 
 def test_without_an_answer_nothing_is_measured(clock):

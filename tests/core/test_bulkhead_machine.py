@@ -91,7 +91,7 @@ class BulkheadMachine(RuleBasedStateMachine):
     @rule(patience=st.floats(0, 30), priority=st.sampled_from(PRIORITIES))
     def hurry(self, patience: float, priority: Any) -> None:
         """Who can't be served in time changes nothing; who can is seen by `enter`."""
-        service = self.bulkhead._service
+        service = self.bulkhead._times.usual
         full = len(self.inside) >= self.room or self.line
         if (
             service is None

@@ -82,7 +82,7 @@ odd = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 names = st.sampled_from(["role", "content", "tool_calls", "type", "text", "reasoning_content"])
-odd_messages = st.lists(st.dictionaries(names, odd) | odd)
+odd_messages = st.lists(st.dictionaries(names, odd, max_size=4) | odd, max_size=4)
 odd_options = st.dictionaries(
     st.sampled_from(["tools", "functions", "response_format", "reasoning_effort", "thinking"]), odd
 )

@@ -7,8 +7,10 @@ import json
 
 import pytest
 
+import pilotlight
 from pilotlight import AllTargetsFailed, StreamInterrupted, failover, load, receipts
 from pilotlight_chaos import ChaosServer
+from tests.providers.loopback import Loopback, reply
 
 HELLO = [{"role": "user", "content": "hello there"}]
 
@@ -201,3 +203,31 @@ def test_what_an_async_function_leaves_open_is_closed(routes):
         assert len(left) == 1 and not connections.busy
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "end, whole", [("data: [DONE]\n\n", True), ("", False), ("data: {", False)]
+)
+def test_events_that_are_called_json_are_a_stream_if_they_are_whole(end, whole):
+    """Older servers say so of a text completion; only its end mark tells that it is whole."""
+    event = {"object": "text_completion", "choices": [{"text": "!", "index": 0}]}
+    events = f"data: {json.dumps(event)}\n\n" * 2 + end
+    with Loopback(lambda path, body: reply(events.encode())) as old:
+        config = {
+            "targets": {
+                "old": {"model": "openai/ada", "api_base": f"{old.url}/v1", "api_key": "k"},
+                "next": {"model": "openai/x", "api_base": f"{old.url}/v1", "api_key": "k"},
+            },
+            "routes": {"r": {"targets": ["old", "next"]}},
+        }
+        with pilotlight.load(config) as app, receipts() as log:
+
+            @failover(app.route("r"))
+            def ask(*, target):
+                if target.name == "next":
+                    return "from the next"
+                url = target.api_base + "/completions"
+                return target.http_client().post(url, json={"model": "ada"}).text
+
+            assert ask() == (events if whole else "from the next")
+    assert log[0].served_by == ("old" if whole else "next")

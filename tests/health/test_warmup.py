@@ -15,6 +15,7 @@ from pilotlight import events, load
 from pilotlight.core.breaker import breaker as breaker_module
 from pilotlight.core.breaker.breaker import BreakerPolicy
 from pilotlight.core.retry.policy import RetryPolicy
+from pilotlight.errors import TargetSkipped
 from pilotlight.health import attendance
 from pilotlight.health.prober import Prober
 from pilotlight.health.warmup import RELEASE_AFTER, Warmer
@@ -131,17 +132,61 @@ class TestWhen:
         ahead.acquire().success()
         assert later == []
 
-    def test_half_way_to_the_trip(self, clock, server, warmer, later):
-        ahead, _ = self.route(clock, server)
+    @pytest.mark.parametrize("looked", [False, True])
+    @pytest.mark.parametrize("successes", [0, 1, 9, 200])
+    def test_the_first_failure_if_the_model_is_cold(
+        self, clock, server, warmer, later, successes, looked
+    ):
+        ahead, _local = self.route(clock, server)
+        if looked:
+            attendance.PROBER.run_once()
+        for each in [ahead.acquire() for _number in range(successes)]:
+            each.success()
+        assert later == []
         ahead.acquire().failure()
         assert len(later) == 1
 
-    def test_less_than_half_way(self, clock, server, warmer, later):
-        ahead, _ = self.route(clock, server)
-        for _ in range(9):
-            ahead.acquire().success()
+    def test_half_way_to_the_trip_if_it_is_in_memory(self, clock, server, warmer, later):
+        ahead, _local = self.route(clock, server)
+        server.loaded = (8192, False)
+        attendance.PROBER.run_once()
+        for each in [ahead.acquire() for _number in range(5)]:
+            each.success()
         ahead.acquire().failure()
         assert later == []
+        ahead.acquire().failure()
+        assert len(later) == 1
+
+    def test_suspicion_before_anything_has_failed(self, clock, server, warmer, later):
+        """Calls hang: others are turned away, and the first to come so lights the next."""
+        ahead, _local = self.route(clock, server)
+        hung = [ahead.acquire(patience=5.0, wary=True) for _number in range(8)]
+        clock.advance(6)
+        assert later == []
+        with pytest.raises(TargetSkipped):
+            ahead.acquire(patience=5.0, wary=True)
+        assert len(later) == 1
+        assert hung
+
+    def test_who_waits_for_a_place_is_told_of_the_load(self, clock, server, warmer, later):
+        ahead, local = self.route(clock, server, concurrency=1, queue=9)
+        bulkhead, waits = local.health.bulkhead, []
+        answer = server.answers["chat"]
+
+        def chat(request):
+            clock.advance(1.0)
+            inside = bulkhead.enter(None)
+            waits.append(bulkhead.expected_wait())
+            inside.release()
+            return answer(request)
+
+        server.answers["chat"] = chat
+        for _time in range(2):
+            ahead.acquire().failure()
+            do(later)
+            server.loaded = None
+            clock.advance(1000)
+        assert waits == [0.0, LOAD]  # of the first one nothing is known; a second has passed
 
     @pytest.mark.parametrize("reason", ["rate_limited", "quota_exhausted", "auth_failed"])
     def test_any_reason_to_open(self, clock, server, warmer, later, reason):

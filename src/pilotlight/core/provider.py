@@ -127,6 +127,7 @@ class Facts:
     lost: tuple[str, ...] = ()  # what of the call its API could not be told
     relayed: bool = False  # it was asked in the caller's own words
     own: float = field(default=0.0, compare=False)  # seconds that this process took for itself
+    loading: float = field(default=0.0, compare=False)  # seconds until its server had the model
 
 
 # What came of it.

@@ -95,6 +95,7 @@ def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
         cached_tokens=_part(usage, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_part(usage, "completion_tokens_details", "reasoning_tokens"),
         own=tap.ledger.own,
+        loading=tap.loading,
     )
 
 

@@ -37,6 +37,7 @@ _REFUSAL: Final = re.compile(rb'(?<!\\)"refusal"\s*:\s*"[^"]')
 _ANSWER: Final = re.compile(rb'"(?:choices|candidates|content|done|output|embeddings?)"\s*:')
 _TROUBLE: Final = re.compile(rb'"(?:errors?|detail)"|"message"\s*:\s*"')
 _DONE: Final = re.compile(rb'(?<!\\)"done"\s*:\s*false')
+_EVENTS: Final = re.compile(rb"data: ?\{.*\ndata: ?\[DONE\]\s*\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,13 @@ def _judge_body(tap: Tap, said: Said | None, prompt_texts: Sequence[str] | None)
 
 
 def _is_no_json(tap: Tap) -> bool:
-    """Tell garbage from JSON, and from what is rightly none: audio and images."""
+    """Tell garbage from JSON, and from what is rightly none: audio and images.
+
+    Whole events up to their end mark are a stream, whatever the header calls them.
+    """
     kind = tap.headers.get("content-type", "json")
-    return any(mark in kind for mark in ("json", "text")) and is_broken_json(tap.head)
+    said_json = any(mark in kind for mark in ("json", "text"))
+    return said_json and is_broken_json(tap.head) and not _EVENTS.match(tap.head)
 
 
 def _suspect(tap: Tap) -> Said | None:

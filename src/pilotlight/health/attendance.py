@@ -10,7 +10,7 @@ from pilotlight.core.breaker.breaker import Breaker
 from pilotlight.core.target import Target
 from pilotlight.health.prober import PROBER
 from pilotlight.health.recovery import RECOVERY
-from pilotlight.health.warmup import HALF, WARMER
+from pilotlight.health.warmup import WARMER
 
 
 class HealthMonitor:
@@ -38,11 +38,11 @@ class HealthMonitor:
 
 
 def _trouble(failing: Breaker) -> None:
-    """A breaker counted a failure or changed its state: look early, and light the next in line."""
-    if failing.strain >= HALF:
+    """A breaker has a reason for doubt: look early, and light the next in line."""
+    if failing.strain > 0 or failing.suspected:
         WARMER.trouble(failing)
-        if failing.state.name == "open":
-            PROBER.wake()
+    if failing.state.name == "open":
+        PROBER.wake()
 
 
 def forget(targets: Iterable[Target]) -> None:

@@ -1,9 +1,11 @@
 """Warm-up: the local model is loaded before the first failover needs it.
 
 A cold model takes seconds to minutes to load, and the load belongs to the request that
-asked for it: a call that gives up starts it all over.  So when a target ahead in a route
-is half-way to its trip, a request without messages loads the model, with a time limit of
-its own.  Some time after all is well again, the server is told that it may let go.
+asked for it: a call that gives up starts it all over.  So at the first failure of a target
+ahead in a route that counts, or as soon as it is suspected to have died, a request without messages
+loads the model, with a time limit of its own: a sudden outage gives no earlier sign.  A model that
+the last check saw in memory is seen to from half-way to the trip on.  Some time after all is
+well again, the server is told that it may let go.
 """
 
 from __future__ import annotations
@@ -92,11 +94,12 @@ class Warmer:
                         behind.append(weakref.ref(target))
 
     def trouble(self, failing: Breaker) -> None:
-        """Warm whoever stands behind a breaker that is half-way to its trip.  Never waits."""
+        """Warm whoever stands behind a breaker that has a reason for doubt.  Never waits."""
         with self._lock:
             behind = tuple(self._behind.get(failing, ()))
+        near = failing.strain >= HALF
         for each in behind:
-            if (target := each()) is not None:
+            if (target := each()) is not None and (near or not _in_memory(target)):
                 self.warm(target)
 
     def warm(self, target: Target, *, again: bool = False) -> bool:
@@ -173,13 +176,31 @@ class Warmer:
             _log.exception("%s: the warm-up could not be released", target.name)
 
 
+def _in_memory(target: Target) -> bool:
+    """Tell whether the last check has seen its model loaded."""
+    check = target.health.check
+    return check is not None and check.state == "loaded"
+
+
 def _loaded(target: Target) -> str | None:
-    """Load the model if it is here; return why not, if not."""
+    """Load the model if it is here; return why not, if not.
+
+    Who waits for the target's places is told how long that takes.
+    """
     check = check_target(target)  # never load what would be loaded elsewhere
     if isinstance(check, LocalCheck) and check.state not in ("loaded", "installed"):
         return check.problem
     limits = Timeouts(5.0, None, None, target.care.warm_timeout)
-    return loading.load(target, loading.keep_alive(target), limits)
+    bulkhead = target.health.bulkhead
+    if bulkhead is None or (check is not None and check.state == "loaded"):
+        return loading.load(target, loading.keep_alive(target), limits)
+    bulkhead.load_began()
+    problem: str | None = "it broke off"
+    try:
+        problem = loading.load(target, loading.keep_alive(target), limits)
+    finally:
+        bulkhead.load_ended(whole=problem is None)
+    return problem
 
 
 def _tell(target: Target, phase: str, duration: float = 0.0, problem: str | None = None) -> None:

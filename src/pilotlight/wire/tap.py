@@ -69,6 +69,7 @@ class Tap:
     refused_host: str | None = None  # a host that was not the target's, and was not contacted
     address_mismatch: str = ""  # where the host's name led in place of home; nothing was sent there
     body: Any = None  # the response body being read, so that it can be let go of
+    loading: float = 0.0  # seconds until the server had the model, by its own word
     told: ProviderFault | None = None  # what our own reader finds wrong with an answer
     target: Callable[[], Any] | None = None  # what a decorated function is given; None when gone
 

@@ -94,7 +94,8 @@ class _Lock:
 
 
 observers: list[Callable[[Breaker], None]] = []
-"""Who is told of each breaker that counted a failure or changed its state.
+"""Who is told of each breaker that counted a failure, changed its state, or turned a call away
+under suspicion.
 
 For the background work (health checks, warm-ups): called in the thread of the call,
 outside the lock, so they must be quick.  A success costs nothing.
@@ -162,6 +163,7 @@ class Breaker(pybreaker.CircuitBreaker):
                 raise CircuitOpen(str(self.name), wait, self.reason)
             suspected = wary and self._rules.suspected(now, policy)
             if suspected and not self._rules.overruled(now, policy):
+                self._guard.later(partial(each, self) for each in observers)
                 raise TargetSkipped(str(self.name), SUSPECTED)
             permit = self._admit(now, lease, patience)
             permit.trial = permit.trial or suspected

@@ -3,22 +3,25 @@
     ticket = bulkhead.enter(patience, priority)     # never waits
     ticket.state                            # "granted" | "waiting" | "refused"
     ticket.when_settled(wake)               # the driver's way to wait
-    ticket.served()                         # after an answer: its time counts
+    ticket.served(loading)                  # after an answer: its time counts, but for a load
     ticket.release()                        # on every path, from any state
 
 The queue is shared by threads and tasks (`core/bulkhead/wait_queue.py` says who is next).  A call
-that by the measured service time can't be served within its patience is refused at
-once rather than kept waiting for nothing; so is one that a later call of a higher
-priority makes too late.  When the queue is full, a call takes the place of the newest
-one of a lower priority, which is then refused in its stead.
+that by the measured service time (`core/bulkhead/service_time.py`) can't be served within its
+patience is refused at once rather than kept waiting for nothing; so is one that a later call of a
+higher priority makes too late.  When the queue is full, a call takes the place of the newest one of
+a lower priority, which is then refused in its stead.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
+from itertools import islice
 from typing import Literal
 
+from pilotlight.core.bulkhead.service_time import ServiceTime
 from pilotlight.core.bulkhead.wait_queue import WaitQueue
 from pilotlight.core.fork import GATE
 from pilotlight.vocabulary.operations import Priority
@@ -26,18 +29,18 @@ from pilotlight.vocabulary.operations import Priority
 TicketState = Literal["granted", "waiting", "refused", "returned"]
 Refusal = Literal["queue full", "no time left", "displaced"]
 Wake = Callable[[], None]
-SMOOTHING = 0.2  # weight of the newest service time in the moving average
 UNMEASURED = 1.0  # seconds to come back after, while nothing has been served yet
 
 
 class Ticket:
     """One call's place in the bulkhead or in its queue.
 
-    `patience`: how many seconds it is worth waiting for the place; None: any time.
+    `patience`: how many seconds it is worth waiting for the place; None: any time.  `ends` is the
+    moment by which its answer must be there.
     `refusal` says why it was refused, or what a wait that ran out comes to.
     """
 
-    __slots__ = ("_bulkhead", "_wake", "patience", "priority", "refusal", "since", "state")
+    __slots__ = ("_bulkhead", "_wake", "ends", "patience", "priority", "refusal", "since", "state")
 
     def __init__(
         self,
@@ -46,12 +49,14 @@ class Ticket:
         priority: Priority,
         patience: float | None = None,
         refusal: Refusal = "no time left",
+        ends: float = math.inf,
     ) -> None:
         self._bulkhead = bulkhead
         self._wake: Wake | None = None
         self.state: TicketState = state
         self.priority: Priority = priority
         self.patience = patience
+        self.ends = ends
         self.refusal: Refusal = refusal
         self.since = bulkhead.clock()
 
@@ -68,9 +73,12 @@ class Ticket:
                 return
         wake()
 
-    def served(self) -> None:
-        """Give the place back after an answer: the time it took is measured."""
-        self._bulkhead._leave(self, served=True)
+    def served(self, loading: float = 0.0) -> None:
+        """Give the place back after an answer: the time it took is measured.
+
+        `loading`: how many seconds of it the model was being loaded, by the server's own word.
+        """
+        self._bulkhead._leave(self, served=True, loading=loading)
 
     def release(self) -> None:
         """Give the place back, or leave the queue; a second time does nothing."""
@@ -84,7 +92,7 @@ class Bulkhead:
         self.concurrency = concurrency
         self.queue = queue
         self.clock = clock
-        self._service: float | None = None  # moving average, seconds
+        self._times = ServiceTime()
         self._open()
         GATE.inherits(self)
 
@@ -95,9 +103,10 @@ class Bulkhead:
         self._line: WaitQueue[Ticket] = WaitQueue()
 
     def forked(self) -> None:
-        """In a child: the calls inside and in the queue are the parent's."""
+        """In a child: the calls inside and in the queue, and a load, are the parent's."""
         for ticket in (*self._inside, *self._line):
             ticket.state = "returned"  # a copy of such a call may end here too
+        self._times.load_ended(self.clock(), whole=False)
         self._open()
 
     @property
@@ -124,15 +133,16 @@ class Bulkhead:
         place is given whatever it says: only by serving is the average mended.
         """
         with self._lock:
+            ends = math.inf if patience is None else self.clock() + patience
             if len(self._inside) < self.concurrency and not self._line:
-                ticket = Ticket(self, "granted", priority)
+                ticket = Ticket(self, "granted", priority, ends=ends)
                 self._inside[ticket] = None
                 return ticket
             if patience is not None:
-                patience -= self._service or 0.0
-                if self.expected_wait(priority) > patience:
-                    return Ticket(self, "refused", priority, refusal="no time left")
-            ticket = Ticket(self, "waiting", priority, patience)
+                patience -= self._times.usual or 0.0
+                if self._wait(self._line.ahead(priority)) > patience:
+                    return Ticket(self, "refused", priority)
+            ticket = Ticket(self, "waiting", priority, patience, ends=ends)
             self._line.join(ticket, priority)
             displaced = self._too_late(priority)
             if not displaced and len(self._line) > self.queue:
@@ -150,27 +160,28 @@ class Bulkhead:
     def expected_wait(self, priority: Priority = "normal") -> float:
         """Seconds until a call that joins the queue now is let in; 0 while nothing is measured.
 
-        The one inside for the longest leaves first; then a place comes free every
-        `service time / concurrency`.
+        The one inside for the longest leaves first, and each is followed by one of the queue.
         """
         with self._lock:
             return self._wait(self._line.ahead(priority))
 
     def _wait(self, ahead: int) -> float:
-        if self._service is None or not self._inside:
-            return 0.0
-        running = self.clock() - next(iter(self._inside)).since
-        each = self._service / self.concurrency
-        return max(each, self._service - running) + ahead * each
+        rounds, place = divmod(ahead, self.concurrency)
+        place -= max(0, self.concurrency - len(self._inside))  # those places are free
+        first = next(islice(self._inside, place, None), None) if place >= 0 else None
+        now = self.clock()
+        left = 0.0
+        if first is not None:  # who can't be served in time leaves as well
+            left = min(self._times.left(first.since, now), max(0.0, first.ends - now))
+        return max(left, self._times.load_left(now)) + rounds * (self._times.usual or 0.0)
 
     def _too_late(self, priority: Priority) -> list[Ticket]:
         """Take out those whom a newcomer of this priority has made too late."""
-        now = self.clock()
+        latest = self.clock() + (self._times.usual or 0.0)
         late = [
             ticket
             for ticket, ahead in self._line.behind(priority)
-            if ticket.patience is not None
-            and ticket.since + ticket.patience < now + self._wait(ahead)
+            if ticket.ends < latest + self._wait(ahead)
         ]
         for ticket in late:
             self._line.leave(ticket, ticket.priority)
@@ -180,35 +191,43 @@ class Bulkhead:
         """Seconds after which it is worth coming back; never 0."""
         return self.expected_wait(priority) or UNMEASURED
 
-    def _leave(self, ticket: Ticket, *, served: bool) -> None:
-        admitted: list[Ticket] = []
+    def _leave(self, ticket: Ticket, *, served: bool, loading: float = 0.0) -> None:
+        settled: list[Ticket] = []
         with self._lock:
             state, ticket.state = ticket.state, "returned"
             if state == "granted":
-                self._note(self.clock() - ticket.since, served)
+                now = self.clock()
+                if served:
+                    self._times.served(ticket.since, now, loading)
+                else:
+                    self._times.broke_off(ticket.since, now)
                 del self._inside[ticket]
-                admitted = self._admit()
+                settled = self._admit()
             elif state == "waiting":
                 self._line.leave(ticket, ticket.priority)
-        _call(admitted)
+        _call(settled)
 
     def _admit(self) -> list[Ticket]:
         """Let in as many as fit; expects the lock; returns whom to wake after it."""
-        admitted = []
+        settled = []
         while self._line and len(self._inside) < self.concurrency:
             ticket = self._line.call()
             ticket.state, ticket.since = "granted", self.clock()
             self._inside[ticket] = None
-            admitted.append(ticket)
-        return admitted
+            settled.append(ticket)
+        return settled
 
-    def _note(self, seconds: float, served: bool) -> None:
-        """Keep the average.  A call that was not served tells only that a service takes longer."""
-        before = self._service
-        if served:
-            self._service = seconds if before is None else before + SMOOTHING * (seconds - before)
-        elif before is not None and seconds > before:
-            self._service = before + SMOOTHING * (seconds - before)
+    # A load that is under way.
+
+    def load_began(self) -> None:
+        """Take note that the target's model is being loaded: until its end nobody is served."""
+        with self._lock:
+            self._times.load_began(self.clock())
+
+    def load_ended(self, *, whole: bool) -> None:
+        """Take note that the load is over; `whole`: the model is there now."""
+        with self._lock:
+            self._times.load_ended(self.clock(), whole=whole)
 
 
 def _call(settled: list[Ticket]) -> None:

@@ -212,7 +212,7 @@ def _attempt(
             outcome = yield Relay(restarted)
         outcome = judged(ctx, target, outcome)
         if ticket is not None and not isinstance(outcome, Failed):
-            ticket.served()
+            ticket.served(outcome.facts.loading)
         return _settle(ctx, target, number, began, permit, outcome, shown, last=not behind)
     finally:
         if permit is not None:
@@ -258,7 +258,8 @@ def _settle(
     state = permit.state
     if not isinstance(outcome, Failed):
         target.health.answered_at = now = ctx.clock()
-        permit.success(seconds := max(0.0, now - began - outcome.facts.own))
+        elsewhere = outcome.facts.own + outcome.facts.loading
+        permit.success(seconds := max(0.0, now - began - elsewhere))
         if not shown:
             target.health.usual.answer.note(seconds)
         facts = with_losses(ctx, outcome.facts)

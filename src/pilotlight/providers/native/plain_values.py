@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 
@@ -18,6 +18,9 @@ def plain(value: Any) -> Any:
         return {name: plain(value[name]) for name in value}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
+    for base, made in _BASES:
+        if isinstance(value, base):  # the member of an enum, say: JSON has what it stands for
+            return made(value)
     dump = None if isinstance(value, type) else getattr(value, "model_dump", None)
     return value if dump is None else plain(dump(exclude_none=True))
 
@@ -41,4 +44,9 @@ def is_json(*values: Any) -> bool:
     return True
 
 
+_BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (str, str.__str__),  # not `str`, which an enum has made its own
+    (int, int.__int__),
+    (float, float.__float__),
+)
 _SCALARS: Final = frozenset((str, int, float, bool, type(None)))

@@ -26,6 +26,7 @@ __all__ = [
     "chat_request",
     "completion_from",
     "load_request",
+    "loading_in",
 ]
 
 Json = dict[str, Any]
@@ -82,6 +83,7 @@ class ChunkBuilder:
         self.done_reason: str | None = None
         self.finish_reason: str | None = None
         self.remote_host: str | None = None
+        self.loading = 0.0
         self.error: str | None = None
 
     @property
@@ -153,7 +155,16 @@ class ChunkBuilder:
         self.done = True
         self.done_reason = line.get("done_reason")
         self.finish_reason = _finish(line, self.tool_calls_seen > 0)
+        self.loading = loading_in(line)
         self._usage = _usage(line)
+
+
+def loading_in(said: Mapping[str, Any]) -> float:
+    """Return the seconds until the server had the model; 0.0 where it does not say.
+
+    From the arrival of the request, in nanoseconds: Ollama's API docs, `load_duration`.
+    """
+    return (count_in(said, "load_duration") or 0) / 1e9
 
 
 def _message(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ import httpx
 from pilotlight.core.provider import Attempt, Call, Failed
 from pilotlight.errors import InvalidCall, ProviderFault
 from pilotlight.providers.connection import Connection
-from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
+from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from, loading_in
 from pilotlight.providers.ollama.http import NdjsonDecoder
 from pilotlight.providers.ollama.request import ChatRequest
 from pilotlight.wire.http import dumped, parsed
@@ -77,6 +77,7 @@ class _Talk:
     def answer(self, body: bytes) -> httpx.Response:
         """Return a whole answer; raises what is wrong with it."""
         said = parsed(body)
+        self._tap.loading = loading_in(said)
         read = said.get("prompt_eval_count")
         self._check(read if type(read) is int else None)
         data = completion_from(said, model=self._provider.model, created=self._created, id=self._id)
@@ -102,6 +103,7 @@ class _Talk:
     def check_stream(self, built: ChunkBuilder) -> None:
         """Raise if the prompt of a stream that is over was read in part."""
         if built.done:
+            self._tap.loading = built.loading
             self._check(built.prompt_tokens, built.text)
 
     def _check(self, read: int | None, said: str = "") -> None:

@@ -31,7 +31,7 @@ from pilotlight.providers.gather import agather, gather
 from pilotlight.providers.native.manners import is_simple
 from pilotlight.providers.native.plain_values import is_json
 from pilotlight.providers.ollama import http
-from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from
+from pilotlight.providers.ollama.answer import ChunkBuilder, completion_from, loading_in
 from pilotlight.providers.ollama.context import cut
 from pilotlight.providers.ollama.embeddings import TOO_OLD, embed_request, embedding_from, too_old
 from pilotlight.providers.ollama.openai_door import AsyncOpenAIDoor, OpenAIDoor
@@ -279,6 +279,7 @@ class OllamaProvider:
             tap.status,
             flags,
             own=tap.ledger.own,
+            loading=loading_in(said),
         )
         return Answered(ChatReply(data, "ollama"), facts)
 
@@ -293,7 +294,7 @@ class OllamaProvider:
             return verdict_failure(attempt.target, verdict)
         flags = ("remote",) if said.get("remote_host") else ()
         tokens = data["usage"]["prompt_tokens"]
-        facts = Facts(self.model, tokens, None, None, tap.status, flags)
+        facts = Facts(self.model, tokens, None, None, tap.status, flags, loading=loading_in(said))
         return Answered(EmbeddingReply(vectors or [], data), facts)
 
 
@@ -423,6 +424,7 @@ class _Source:
                 (("remote",) if built.remote_host else ()) + skips_of(self._tap),
                 lost=self._lost,
                 own=self._tap.ledger.own,
+                loading=built.loading,
             )
         )
 
