@@ -26,7 +26,7 @@ def register_models(register: Callable[..., None]) -> None:
         register(Pilotlight(name), AsyncPilotlight(name))
 
 
-class Options(llm.Options):  # type: ignore[misc]  # llm's classes have no types for a checker
+class Options(llm.Options):
     """What `-o` takes."""
 
     private: bool = Field(default=False, description="Ask local targets only")
