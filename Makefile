@@ -13,7 +13,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One environment for everything, made with uv when it is there and with pip when it is not.
-$(READY): pyproject.toml packages/pilotlight/pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/langchain/pyproject.toml plugins/llm/pyproject.toml $(CONSTRAINTS)
+$(READY): pyproject.toml packages/pilotlight/pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/fastapi/pyproject.toml plugins/langchain/pyproject.toml plugins/llm/pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pilotlight needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) tools/setup_env.py --python $(PYTHON) $(VENV) $(CONSTRAINTS)
@@ -37,7 +37,8 @@ test-all: $(READY) lint types ## All that CI runs: every test with coverage, and
 		--cov --cov-report=term:skip-covered -q -n auto --dist=worksteal
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 	@$(MAKE) test-langchain
-	@cd plugins/llm && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q
+	@for each in fastapi llm; do \
+		(cd plugins/$$each && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q) || exit 1; done
 	@$(MAKE) test-django ARGS="-m processes"  # the others have run
 	@$(MAKE) site dist
 	@$(MAKE) test-recipes

@@ -103,6 +103,16 @@ def test_the_other_doors_say_it_too():
     default().close()
 
 
+def test_nothing_is_looked_after_in_the_background_of_a_test(monkeypatch):
+    """Whatever a check finds at a server that plays is not so; what it found before stays away."""
+    monkeypatch.delenv("PILOTLIGHT_BACKGROUND")
+    with outage("openai", answer=SAID), pilotlight.load(CONFIG) as app:
+        for _ in range(8):
+            assert app.route("chat").complete(HELLO).text == SAID
+        assert app.look("ollama").problem is None
+        assert app.target("ollama").health.breaker.state.name == "closed"
+
+
 def test_embeddings_depend_on_their_text_alone():
     config = {
         "targets": {"e": {"model": "ollama/nomic-embed-text"}},

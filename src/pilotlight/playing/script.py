@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from pilotlight.core.provider import Call
@@ -16,6 +16,7 @@ from pilotlight.doors.exchange.writing import whole
 from pilotlight.playing.server import Asked, Reply
 from pilotlight.providers.relay.ways import dialect_named
 from pilotlight.providers.replies import ChatReply
+from pilotlight.registry import REGISTRY
 
 _JSON: Final = {"content-type": "application/json"}
 _PATHS: Final = {
@@ -27,12 +28,19 @@ _PATHS: Final = {
     "/api/chat": "ollama",
 }
 # What an Ollama is asked besides: there is such a model, and it runs here.
-_HOUSE: Final[dict[str, Json]] = {
-    "/api/version": {"version": "0.33.0"},
-    "/api/show": {"details": {}, "model_info": {}, "capabilities": ["completion"]},
-    "/api/tags": {"models": []},
-    "/api/ps": {"models": []},
+_HOUSE: Final[dict[str, Callable[[], Json]]] = {
+    "/api/version": lambda: {"version": "0.33.0"},
+    "/api/show": lambda: {"details": {}, "model_info": {}, "capabilities": ["completion"]},
+    "/api/tags": lambda: {"models": [{"name": name, "model": name} for name in _installed()]},
+    "/api/ps": lambda: {"models": []},
 }
+
+
+def _installed() -> set[str]:
+    """Return the models of all Ollama targets of this process."""
+    names = {each.model for each in REGISTRY.records}
+    bare = {name.partition("/")[2] for name in names if name.startswith("ollama")}
+    return {name if ":" in name else f"{name}:latest" for name in bare}
 
 
 class Script:
@@ -73,7 +81,7 @@ class Script:
 def house_answer(asked: Asked) -> Reply | None:
     """Return what an Ollama says of itself; None for any other request."""
     found = _HOUSE.get(asked.path.partition("?")[0])
-    return None if found is None else json_reply(found)
+    return None if found is None else json_reply(found())
 
 
 def _read(body: bytes) -> Json:

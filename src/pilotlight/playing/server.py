@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from pilotlight.core import background
 from pilotlight.wire import played
 from pilotlight.wire.pool import close_idle
 
@@ -50,10 +51,12 @@ def playing(player: Player) -> Iterator[None]:
     close_idle()  # what is kept leads to the real ones
     stage = played.Stage(server.server_port, Handler.word)
     played.stages.append(stage)
+    background.holds.append(stage)
     try:
         yield
     finally:
         played.stages.remove(stage)
+        background.holds.remove(stage)
         close_idle()
         server.shutdown()
         server.server_close()
