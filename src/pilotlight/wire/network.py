@@ -20,7 +20,8 @@ from typing import Any, Final
 
 import httpcore
 
-from pilotlight.wire.played import AsyncPlayedStream, PlayedStream, stages
+from pilotlight.wire.played import stages
+from pilotlight.wire.played_streams import AsyncPlayedStream, PlayedStream
 from pilotlight.wire.socket_operation import Allowance, Operation, Pulse
 
 Options = Iterable[httpcore.SOCKET_OPTION] | None
