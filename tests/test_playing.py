@@ -123,6 +123,16 @@ def test_embeddings_depend_on_their_text_alone():
     assert one == again != two
 
 
+def test_an_image_has_the_text_as_its_address():
+    config = {
+        "targets": {"i": {"model": "openai/gpt-image-1"}},
+        "routes": {"i": {"targets": ["i"]}},
+    }
+    with answers("https://here.test/a.png"), pilotlight.load(config) as app:
+        (image,) = app.route("i").image("a flame").images
+    assert image.url == "https://here.test/a.png"
+
+
 @pytest.mark.parametrize("wrong", [[], 7, [7], ["a", None]])
 def test_an_answer_that_is_none_is_refused_at_once(wrong):
     with pytest.raises(ValueError, match="it should be a text"):

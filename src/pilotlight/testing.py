@@ -393,7 +393,8 @@ def answers(answer: str | Sequence[str]) -> AbstractContextManager[None]:
     Of several texts each call gets the next, and the last holds from then on.  It is said in the
     API that is asked for, whole or streamed, over a socket on loopback: so it works for routes,
     decorated functions that use the target's clients, the drop-in, guarded clients and the
-    gateway.  Embeddings are three numbers that depend on their text alone.
+    gateway.  Embeddings are three numbers that depend on their text alone, an image has the text
+    as its address.
 
     Raises ValueError for an answer that is none.
     """

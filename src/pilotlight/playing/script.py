@@ -62,6 +62,8 @@ class Script:
         if (house := house_answer(asked)) is not None:
             return house
         dialect = next((name for end, name in _PATHS.items() if path.endswith(end)), None)
+        if path.endswith("/images/generations"):
+            return json_reply({"created": 1, "data": [{"url": self._line()}]})
         if dialect is None:
             return _embedded(path, said) or json_reply(
                 {"error": {"message": f"{path} is not played"}}, 404
