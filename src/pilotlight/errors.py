@@ -29,7 +29,7 @@ import math
 import pickle
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import pybreaker
 
@@ -37,8 +37,18 @@ if TYPE_CHECKING:
     from pilotlight.vocabulary.receipt import Receipt
 
 
+DOCS: Final = "https://pilotlight.github.io/pilotlight/"
+"""Where the documentation is; each error has a section in it."""
+
+
 class PilotlightError(Exception):
     """The base of everything that pilotlight raises of its own."""
+
+    @property
+    def docs(self) -> str:
+        """Where this kind of error is described; a traceback of one that users meet says it."""
+        own = next(each for each in type(self).__mro__ if each.__module__ == __name__)
+        return f"{DOCS}errors/#{own.__name__.lower()}"
 
 
 class ConfigError(PilotlightError, ValueError):
@@ -223,6 +233,7 @@ class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
         self = super().__new__(cls, message, list(map(quiet, errors)))
         self.receipt = receipt
         self.retry_after = retry_after
+        self.add_note(f"see {self.docs}")
         return self
 
     def __init__(self, message: str, errors: Sequence[Exception], *_: object) -> None:
@@ -251,6 +262,7 @@ class DeadlineExceeded(PilotlightError, TimeoutError):
     def __init__(self, message: str, receipt: Receipt | None = None) -> None:
         super().__init__(message)
         self.receipt = receipt
+        self.add_note(f"see {self.docs}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.receipt)
@@ -290,6 +302,7 @@ class StreamInterrupted(PilotlightError):
         self.fault = fault
         self.partial_text = partial_text
         self.receipt = receipt
+        self.add_note(f"see {self.docs}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.target, self.fault, self.partial_text, self.receipt)

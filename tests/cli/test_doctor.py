@@ -119,7 +119,7 @@ def test_cloud_names_and_stubs_and_embedders_fail(run, write, server, model, sta
     assert json.loads(result.stdout)["targets"][0]["state"] == state
     found = _verdicts(result)
     assert said in found["fail", "local"]["text"]
-    assert found["fail", "local"]["mend"] == '[targets.local] model = "ollama/llama3.2:3b"'
+    assert found["fail", "local"]["mend"] == '[targets.local] model = "ollama/llama3.2"'
     assert ("ok", "route chat") not in found
 
 

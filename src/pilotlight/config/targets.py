@@ -104,7 +104,7 @@ class TargetConfig(Table):
     warm: Literal["never", "when-degraded", "always"] | None = Field(
         default=None,
         description="when the model is loaded ahead of its first call; Ollama only; not set: "
-        "`when-degraded`, as soon as the breaker of a target ahead is half-way to open",
+        "`when-degraded`, at the first failure of a target ahead that counts",
     )
     warm_timeout: Seconds = Field(
         default=600.0, description="seconds that such a load may take; Ollama only"

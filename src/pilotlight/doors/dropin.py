@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from pilotlight.app import Pilotlight, default
 from pilotlight.catalog.litellm_module import litellm, need
 from pilotlight.config.targets import TargetConfig
+from pilotlight.doors.litellm_errors import as_litellms
 from pilotlight.errors import InvalidCall
 from pilotlight.privacy.residency import is_private
 from pilotlight.routes.call_rules import check_names
@@ -99,28 +100,20 @@ def completion(
     rank where it must queue.  `api_key` and `api_base` hold for this model alone and are never
     sent to another target.
 
-    Raises what `Route.complete` raises.
+    Raises what `Route.complete` raises.  An `AllTargetsFailed` in which a prompt was too long for
+    a target is `litellm.ContextWindowExceededError` as well.
     """
     route, rest = _route_for(default(), model, options)
-    if stream:
-        return CompletionStream(
-            route.stream(
-                messages,
-                private=private,
-                timeout=timeout,
-                total_timeout=total_timeout,
-                priority=priority,
-                **rest,
-            )
-        )
-    return route.complete(
-        messages,
-        private=private,
-        timeout=timeout,
-        total_timeout=total_timeout,
-        priority=priority,
-        **rest,
-    ).response
+    how: dict[str, Any] = {
+        "private": private,
+        "timeout": timeout,
+        "total_timeout": total_timeout,
+        "priority": priority,
+    }
+    with as_litellms():
+        if stream:
+            return CompletionStream(route.stream(messages, **how, **rest))
+        return route.complete(messages, **how, **rest).response
 
 
 @overload
@@ -180,9 +173,10 @@ def acompletion(
     async def completed() -> ModelResponse | AsyncCompletionStream:
         route, rest = _route_for(default(), model, options)
         how = _terms(held, timeout, total_timeout, priority)
-        if stream:
-            return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
-        return (await route.acomplete(messages, **how, **rest)).response
+        with as_litellms():
+            if stream:
+                return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
+            return (await route.acomplete(messages, **how, **rest)).response
 
     return completed()
 
@@ -203,7 +197,8 @@ def embedding(
     """
     route, rest = _route_for(default(), model, options, any_model=False)
     how = _terms(private, timeout, total_timeout, priority)
-    return route.embed(input, **how, **rest).response
+    with as_litellms():
+        return route.embed(input, **how, **rest).response
 
 
 def aembedding(
@@ -226,7 +221,8 @@ def aembedding(
     async def embedded() -> EmbeddingResponse:
         route, rest = _route_for(default(), model, options, any_model=False)
         how = _terms(held, timeout, total_timeout, priority)
-        return (await route.aembed(input, **how, **rest)).response
+        with as_litellms():
+            return (await route.aembed(input, **how, **rest)).response
 
     return embedded()
 

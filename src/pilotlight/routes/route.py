@@ -320,8 +320,10 @@ class Route(Modalities):
         if asked_private:
             self._check_for_local(finding, operation)
         at_home = original is not None and original.home is not None  # an SDK is loaded already
-        if not at_home and not (asked_private and not self.targets[0].local):
-            self.targets[0].provider.prepare()  # not at the expense of the deadline
+        if not at_home:  # an import is not at the expense of the deadline, nor of one behind
+            for target in self.targets:
+                if target.local or not asked_private:
+                    target.provider.prepare()
         call = Call(
             route=self.name,
             messages=messages,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from pilotlight.core.flow.context import CallContext
-from pilotlight.core.flow.decisions import NO_SPACE, may_fail_over
+from pilotlight.core.flow.decisions import NO_SPACE
+from pilotlight.core.flow.elsewhere import may_fail_over
 from pilotlight.core.flow.spending import BUDGET
 from pilotlight.core.provider import Report
 from pilotlight.core.target import Target
@@ -67,8 +68,8 @@ def raise_all_failed(ctx: CallContext) -> NoReturn:
 def _lines(ctx: CallContext, receipt: Receipt) -> Iterator[str]:
     """Yield a line for each target, in the order in which they were tried: why, and the mend."""
     mends: dict[str, dict[str, None]] = {}
-    records: tuple[AttemptRecord | SkipRecord, ...] = (*receipt.attempts, *receipt.skipped)
-    for record in records:
+    tried_or_not: list[AttemptRecord | SkipRecord] = [*receipt.attempts, *receipt.skipped]
+    for record in tried_or_not:
         if found := mend(record):
             mends.setdefault(record.target, {})[found] = None
     tried: dict[str, list[str]] = {}

@@ -34,7 +34,6 @@ from pilotlight.core.flow.context import (
 )
 from pilotlight.core.flow.decisions import (
     allowance,
-    bar_after,
     break_for,
     judged,
     limits,
@@ -46,6 +45,7 @@ from pilotlight.core.flow.decisions import (
     with_losses,
     worth_sitting_out,
 )
+from pilotlight.core.flow.elsewhere import bar_after
 from pilotlight.core.flow.endings import raise_all_failed, raise_deadline, raise_if_final
 from pilotlight.core.flow.gather import asking, gathers, heard
 from pilotlight.core.flow.spending import ESTIMATED, cost_of, reserve, settle
