@@ -39,7 +39,7 @@ from pilotlight.diagnosis.classify import (
 from pilotlight.diagnosis.evidence import LIMIT, scrub
 from pilotlight.diagnosis.rows_faults import ROWS
 from pilotlight.vocabulary.faults import Fault
-from pilotlight.wire.scanner import BodyScanner, Scanner
+from pilotlight.wire.events.scanner import BodyScanner, Scanner
 from pilotlight.wire.tap import Tap
 
 CORPUS = json.loads((Path(__file__).parents[1] / "corpus.json").read_text("utf-8"))

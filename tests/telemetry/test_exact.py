@@ -140,7 +140,7 @@ def failed(target: str, shape: str, index: int = 0, fault: str = "timeout", **mo
     error = "timeout" if fault == "timeout" else "503"
     told = {"error.type": error, "pilotlight.failover.reason": fault}
     event = ("pilotlight.attempt.failed", told)
-    return leg(target, shape, index, **told, **more) | {
+    return leg(target, shape, index, **told, **{"pilotlight.cost": 0.0}, **more) | {
         "status": ("ERROR", FAILED),
         "events": [event],
     }

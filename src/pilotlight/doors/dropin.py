@@ -23,6 +23,7 @@ from pilotlight.errors import InvalidCall
 from pilotlight.privacy.residency import is_private
 from pilotlight.routes.call_rules import check_names
 from pilotlight.routes.route import Route
+from pilotlight.scopes.tags import tags_of
 from pilotlight.vocabulary.operations import Priority
 
 if TYPE_CHECKING:
@@ -167,15 +168,11 @@ def acompletion(
     Made inside `private()`, the call is private wherever it is awaited.
     """
     held = is_private() or private
+    options["tags"] = tags_of(options.get("tags"))
 
     async def completed() -> ModelResponse | AsyncCompletionStream:
         route, rest = _route_for(default(), model, options)
-        how: Any = {
-            "private": held,
-            "timeout": timeout,
-            "total_timeout": total_timeout,
-            "priority": priority,
-        }
+        how = _terms(held, timeout, total_timeout, priority)
         with as_litellms():
             if stream:
                 return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
@@ -199,12 +196,7 @@ def embedding(
     Raises what `Route.embed` raises.
     """
     route, rest = _route_for(default(), model, options, any_model=False)
-    how: Any = {
-        "private": private,
-        "timeout": timeout,
-        "total_timeout": total_timeout,
-        "priority": priority,
-    }
+    how = _terms(private, timeout, total_timeout, priority)
     with as_litellms():
         return route.embed(input, **how, **rest).response
 
@@ -224,15 +216,11 @@ def aembedding(
     Made inside `private()`, the call is private wherever it is awaited.
     """
     held = is_private() or private
+    options["tags"] = tags_of(options.get("tags"))
 
     async def embedded() -> EmbeddingResponse:
         route, rest = _route_for(default(), model, options, any_model=False)
-        how: Any = {
-            "private": held,
-            "timeout": timeout,
-            "total_timeout": total_timeout,
-            "priority": priority,
-        }
+        how = _terms(held, timeout, total_timeout, priority)
         with as_litellms():
             return (await route.aembed(input, **how, **rest)).response
 
@@ -254,12 +242,7 @@ def image_generation(
     Raises what `Route.image` raises.
     """
     route, rest = _route_for(default(), model, options)
-    how: Any = {
-        "private": private,
-        "timeout": timeout,
-        "total_timeout": total_timeout,
-        "priority": priority,
-    }
+    how = _terms(private, timeout, total_timeout, priority)
     return route.image(prompt, **how, **rest).response
 
 
@@ -278,18 +261,28 @@ def aimage_generation(
     Made inside `private()`, the call is private wherever it is awaited.
     """
     held = is_private() or private
+    options["tags"] = tags_of(options.get("tags"))
 
     async def pictured() -> ImageResponse:
         route, rest = _route_for(default(), model, options)
-        how: Any = {
-            "private": held,
-            "timeout": timeout,
-            "total_timeout": total_timeout,
-            "priority": priority,
-        }
+        how = _terms(held, timeout, total_timeout, priority)
         return (await route.aimage(prompt, **how, **rest)).response
 
     return pictured()
+
+
+def _terms(
+    private: bool | None,
+    timeout: float | None,
+    total_timeout: float | None,
+    priority: Priority | None,
+) -> Any:
+    return {
+        "private": private,
+        "timeout": timeout,
+        "total_timeout": total_timeout,
+        "priority": priority,
+    }
 
 
 class CompletionStream:

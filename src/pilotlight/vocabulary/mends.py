@@ -39,12 +39,15 @@ _ANY: Final[Mapping[Fault, str]] = MappingProxyType(
         Fault.PRIVACY_BOUNDARY: "name a model that runs at home",
     }
 )
+_SKIPPED: Final[Mapping[str, str]] = MappingProxyType(
+    {"budget": "raise the `usd` of the budget, or add a target that costs nothing"}
+)
 
 
 def mend(record: AttemptRecord | SkipRecord) -> str:
     """Return what can be done about one attempt, or one target that was not asked; empty: wait."""
     if isinstance(record, SkipRecord):
-        return TOO_LONG if record.detail == "context" else ""
+        return TOO_LONG if record.detail == "context" else _SKIPPED.get(record.reason, "")
     if record.fault is None:
         return ""
     if record.fault is Fault.AUTH_FAILED and record.status is None and record.evidence:

@@ -9,6 +9,7 @@ from typing import Any
 from pilotlight.core.bulkhead.bulkhead import Ticket
 from pilotlight.core.embedding_space import together
 from pilotlight.core.flow.context import CallContext, TargetOutcome
+from pilotlight.core.flow.spending import spent_budget
 from pilotlight.core.flow.steps import Outcome
 from pilotlight.core.provider import Answered, Ended, Facts, Failed, Report, Timeouts
 from pilotlight.core.retry import policy
@@ -45,7 +46,10 @@ def refusal(ctx: CallContext, target: Target, *, last_resort: bool = False) -> T
         return TargetSkipped(target.name, "asked_to_wait", wait)
     if not last_resort and (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
-    return drilled(ctx, target)  # last: a game day refuses whoever would have been admitted
+    spent = spent_budget(ctx, target) if ctx.budgets else None
+    return spent or drilled(
+        ctx, target
+    )  # last: a game day refuses whoever would have been admitted
 
 
 def drilled(ctx: CallContext, target: Target) -> TargetSkipped | None:
