@@ -67,7 +67,8 @@ def oracle(fault: Fault, position: str, lenient: bool) -> Expected:
         Elsewhere.LOCAL: True,  # who is not local is passed over
         Elsewhere.NO: False,
         Elsewhere.POLICY: lenient,
-        Elsewhere.LARGER: lenient and position not in ("second", "only"),
+        # Second is after an outage: the call ends in one, whoever it was too long for.
+        Elsewhere.LARGER: position == "second" or (lenient and position != "only"),
     }[rule.elsewhere]
     if not on:
         return Expected(tries, "raised", error="ProviderFault", slept=slept)

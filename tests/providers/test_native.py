@@ -369,11 +369,15 @@ def test_a_simple_call_is_written_once(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 @NAMES
-def test_embeddings_and_images_are_litellms(name: str) -> None:
+def test_embeddings_are_litellms_and_images_but_for_a_server_of_ones_own(name: str) -> None:
     with serving(name) as (_, route):
         provider: Any = route.targets[0].provider
         assert provider.prepared(Call("r", CHAT, operation="embeddings")) is None
-        assert provider.prepared(Call("r", CHAT, operation="image")) is None
+        image = provider.prepared(Call("r", CHAT, operation="image"))
+        own = provider.wire == "openai" and provider.connection.given_base
+        assert (image.place.url[-19:] if image else None) == (
+            "/images/generations" if own else None
+        )
 
 
 @NAMES

@@ -120,7 +120,8 @@ class NativeProvider(DirectProvider):
     def _picture(self, call: Call, options: Mapping[str, Any]) -> Prepared | None:
         """Return the request for a picture, of a server of the user's own."""
         connection = self.connection
-        own = connection.given_base and not is_openais(connection.base_url)
+        given = connection.wire == "openai" and connection.given_base
+        own = given and not is_openais(connection.base_url)
         if not own or _carried(options) or not is_json(options):
             return None
         if options.get("headers") or options.get("extra_headers"):
