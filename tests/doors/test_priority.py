@@ -66,7 +66,7 @@ def test_a_shed_call_says_when_to_come_back_and_what_would_mend_it(full, route, 
     full.health.bulkhead.enter(None)
     with receipts() as log, pytest.raises(AllTargetsFailed) as caught:
         run(door, shape, route)
-    assert caught.value.retry_after == 4.0
+    assert caught.value.retry_after == 4.0  # the one inside is due, and another waits
     assert pickle.loads(pickle.dumps(caught.value)).retry_after == 4.0
     assert str(caught.value).startswith(
         "no target of route 'chat' answered:\n  local saturated (local_overloaded: queue full)\n  mend: ask "

@@ -188,7 +188,7 @@ def test_tags_hold_from_where_a_call_is_made(app, way):
 def test_a_guarded_client_is_held_to_budgets():
     import openai
 
-    budget = {"usd": 0.01, "per": "day", "unknown": "refuse", "then": "refuse"}
+    budget = {"usd": 1.0, "per": "day", "unknown": "refuse", "then": "refuse"}
     with ChaosServer() as server:
         targets = {"gpt": {"model": "openai/gpt-4o", "price": {"input": 2.5, "output": 10.0},
                            "api_base": f"{server.base('openai')}/v1", "api_key": "k"}}  # fmt: skip
@@ -197,7 +197,7 @@ def test_a_guarded_client_is_held_to_budgets():
         client = guard(client, route=held.route("chat"))
         ask = client.chat.completions.with_raw_response.create
         assert ask(model="gpt-4o", messages=ASK).status_code == 200
-        held.ledgers["all"].reserve(0.009).settle(0.009)
+        held.ledgers["all"].reserve(0.995).settle(0.995)
         with pytest.raises(openai.RateLimitError, match="budget all is spent"):
             ask(model="gpt-4o", messages=ASK)
         held.close()

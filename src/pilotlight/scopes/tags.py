@@ -13,7 +13,7 @@ from pilotlight.scopes.blocks import Blocks, Entry
 MOST: Final = 16  # tags of a call
 LONGEST: Final = 128  # characters of a name, and of a value
 _NONE: Final[Mapping[str, str]] = {}
-_blocks: Final[Blocks[Mapping[str, str]]] = Blocks("pilotlight_tags")
+TAGS: Final[Blocks[Mapping[str, str]]] = Blocks("pilotlight_tags")
 
 
 class tagged:  # noqa: N801 - a context manager is named as a function
@@ -25,11 +25,11 @@ class tagged:  # noqa: N801 - a context manager is named as a function
     """
 
     def __init__(self, **tags: str) -> None:
-        self._tags = _checked(tags)
+        self._tags = checked_tags(tags)
         self._entries: list[Entry[Mapping[str, str]]] = []
 
     def __enter__(self) -> Self:
-        _blocks.enter(self._tags, self._entries, sys._getframe(1))
+        TAGS.enter(self._tags, self._entries, sys._getframe(1))
         return self
 
     def __exit__(
@@ -38,24 +38,25 @@ class tagged:  # noqa: N801 - a context manager is named as a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _blocks.leave(self._entries, sys._getframe(1))
+        TAGS.leave(self._entries, sys._getframe(1))
 
 
 def tags_of(given: Mapping[str, str] | None = None) -> Mapping[str, str]:
     """Return the tags of a call that is made here; `given` are its own.  Raises InvalidCall."""
-    if not _blocks and not given:
+    if not TAGS and not given:
         return _NONE
     found: dict[str, str] = {}
-    for tags in _blocks.values():
+    for tags in TAGS.values():
         found |= tags
     if given:
-        found |= _checked(given)
+        found |= checked_tags(given)
     if len(found) > MOST:
         raise InvalidCall(f"tags has {len(found)} entries; a call may have {MOST}")
     return found
 
 
-def _checked(tags: Any) -> Mapping[str, str]:
+def checked_tags(tags: Any) -> Mapping[str, str]:
+    """Return tags as they are kept; raises InvalidCall for what are no short texts."""
     if not isinstance(tags, Mapping):
         kind = type(tags).__name__
         raise InvalidCall(f'tags is a {kind}; it should be a dict, such as {{"team": "search"}}')
