@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions test-recipes lint types format bench bench-peers bench-docs soak docs dist test-pythons constraints clean
+.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions test-recipes lint types static format bench bench-peers bench-docs soak docs dist test-pythons constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,11 +28,11 @@ chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARG
 	@$(BIN)/pilotlight chaos run --all --journals build/chaos --report build/chaos.html \
 		--report build/chaos.md --report build/chaos.xml $(ARGS)
 
-test: $(READY) lint types ## Lint, types, contracts, and the tests that need no other process (5 min)
+test: $(READY) static ## Lint, types, contracts, and the tests that need no other process (5 min)
 	@$(BIN)/pytest -q -n auto --dist=worksteal --hypothesis-profile=quick --budget $(ARGS)
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 
-test-all: $(READY) lint types ## All that CI runs: every test with coverage, and the plugins' suites (12 min)
+test-all: $(READY) static ## All that CI runs: every test with coverage, and the plugins' suites (12 min)
 	@$(BIN)/pytest -m "not live and not backends and not instrumentors and not recipes" \
 		--cov --cov-report=term:skip-covered -q -n auto --dist=worksteal
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
@@ -74,6 +74,9 @@ lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+
+static: $(READY)  # both at once; what one says is not mixed with what the other says
+	@$(MAKE) --no-print-directory -j2 -O lint types
 
 types: $(READY) ## mypy --strict, and what users write by mypy and pyright
 	@$(BIN)/mypy
