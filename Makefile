@@ -7,13 +7,13 @@ READY := $(VENV)/.ready
 CONSTRAINTS := constraints.txt
 ARGS ?=
 
-.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions test-recipes lint types static format bench bench-peers bench-docs soak docs dist test-pythons constraints clean
+.PHONY: help setup demo chaos test test-all test-live test-backends test-django test-django-newest test-langchain test-langchain-versions test-recipes lint types format bench bench-peers bench-docs soak docs site dist test-pythons constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One environment for everything, made with uv when it is there and with pip when it is not.
-$(READY): pyproject.toml packages/pilotlight/pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/langchain/pyproject.toml $(CONSTRAINTS)
+$(READY): pyproject.toml packages/pilotlight/pyproject.toml chaos/pyproject.toml plugins/django/pyproject.toml plugins/fastapi/pyproject.toml plugins/langchain/pyproject.toml plugins/llm/pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "pilotlight needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) tools/setup_env.py --python $(PYTHON) $(VENV) $(CONSTRAINTS)
@@ -28,16 +28,19 @@ chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARG
 	@$(BIN)/pilotlight chaos run --all --journals build/chaos --report build/chaos.html \
 		--report build/chaos.md --report build/chaos.xml $(ARGS)
 
-test: $(READY) static ## Lint, types, contracts, and the tests that need no other process (5 min)
+test: $(READY) lint types ## Lint, types, contracts, and the tests that need no other process (5 min)
 	@$(BIN)/pytest -q -n auto --dist=worksteal --hypothesis-profile=quick --budget $(ARGS)
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 
-test-all: $(READY) static ## All that CI runs: every test with coverage, and the plugins' suites (12 min)
+test-all: $(READY) lint types ## All that CI runs: every test with coverage, and the plugins' suites (12 min)
 	@$(BIN)/pytest -m "not live and not backends and not instrumentors and not recipes" \
 		--cov --cov-report=term:skip-covered -q -n auto --dist=worksteal
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 	@$(MAKE) test-langchain
+	@for each in fastapi llm; do \
+		(cd plugins/$$each && ../../$(BIN)/mypy && ../../$(BIN)/pytest -q) || exit 1; done
 	@$(MAKE) test-django ARGS="-m processes"  # the others have run
+	@$(MAKE) site dist
 	@$(MAKE) test-recipes
 
 test-langchain: $(READY) ## LangChain's standard suites, all well and in an outage, and the plugin's own tests
@@ -75,9 +78,6 @@ lint: $(READY) ## ruff and the import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 
-static: $(READY)  # both at once; what one says is not mixed with what the other says
-	@$(MAKE) --no-print-directory -j2 -O lint types
-
 types: $(READY) ## mypy --strict, and what users write by mypy and pyright
 	@$(BIN)/mypy
 	@$(BIN)/mypy tools
@@ -102,13 +102,16 @@ bench-docs: $(READY) ## Run both, and write docs/performance.md and docs/compari
 soak: $(READY) ## 50,000 calls under changing faults, and what is left of them (10 min)
 	@$(BIN)/python -W ignore -m benchmarks.soak $(ARGS)
 
+site: $(READY) ## Build the documentation as a site into site/; a dead link or anchor fails it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 docs: $(READY) ## Write the generated tables of docs/ anew
 	@$(BIN)/python tools/docs_tables.py
 
 dist: $(READY) ## Build every distribution into dist/, and check what the package index would
 	@rm -rf dist
-	@for each in . ./packages/pilotlight ./chaos ./plugins/*/; do \
-		$(BIN)/python -m build --no-isolation --outdir dist $$each >/dev/null || exit 1; done
+	@for each in . ./packages/*/ ./chaos ./plugins/*/; do \
+		$(BIN)/python -m build --no-isolation --outdir dist $$each >/dev/null 2>&1 || exit 1; done
 	@$(BIN)/twine check --strict dist/*
 
 test-pythons: ## The tests with every supported Python that is here: 3.12, 3.13 (8 min each)

@@ -99,6 +99,8 @@ def settled_heap():
     gc.freeze()
 
 
+pytest_plugins = ["pytester"]
+
 FOREIGN = {"PILOTLIGHT_CONFIG", "OLLAMA_HOST"}
 FOREIGN |= {f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "ALL", "NO")}
 FOREIGN |= {f"{kind}_proxy" for kind in ("http", "https", "all", "no")}

@@ -173,7 +173,7 @@ def test_the_whole_distribution_is_slim_with_extras_of_its_own():
 # Who may import at the top of a file what is no part of slim: whoever is imported for it alone.
 OF_EXTRAS = re.compile(
     r"cli/.+|doors/gateway/server\.py|providers/litellm/(handlers|openai_clients)\.py"
-    r"|telemetry/openinference\.py"
+    r"|telemetry/openinference\.py|pytest_plugin\.py"
 )
 
 
@@ -254,3 +254,10 @@ for ask in (lambda: route.embed("x"), lambda: route.complete(hello, extra_query=
     told = done.stdout.splitlines()[3:]
     assert len(told) == 2
     assert all("gpt: unsupported" in each and "[litellm]" in each for each in told)
+
+
+def test_whoever_only_names_the_doors_pays_for_no_client():
+    """The first answer of a process is quick because nothing comes along that is not needed yet."""
+    code = "pilotlight.guard, pilotlight.failover, pilotlight.completion, pilotlight.load({})\n"
+    code += "print(sorted({'httpx', 'httpcore', 'http.server'} & set(sys.modules)))"
+    assert run(code).stdout == "[]\n"

@@ -18,16 +18,19 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from pilotlight import events
+from pilotlight import errors, events
 from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.app import cli
 from pilotlight.config import tables, values
+from pilotlight.config.budgets import BudgetTable, PriceTable
+from pilotlight.config.messages import anchor
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.schema import Config
 from pilotlight.config.serve import ServeTable
@@ -96,8 +99,11 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 # The configuration.
 
 
-def _config_table(model: type[BaseModel], *defaults: object) -> str:
-    """Return the keys of one table; `defaults` are what each kind of target has for None."""
+def _config_table(model: type[BaseModel], *defaults: object, of: str = "") -> str:
+    """Return the keys of one table; `defaults` are what each kind of target has for None.
+
+    Each key has an anchor, to which error messages lead; `of` is the name of the table.
+    """
     heads = ["key", "type", "default", "meaning"]
     if len(defaults) > 1:
         heads = ["key", "type", "closed models", "Ollama", "meaning"]
@@ -105,7 +111,8 @@ def _config_table(model: type[BaseModel], *defaults: object) -> str:
     for key, field in model.model_fields.items():
         shown = [_default(getattr(each, key)) for each in defaults] or [_default_of(field)]
         kind = _type(field.annotation, *field.metadata)
-        rows.append([f"`{key}`", kind, *shown, field.description or ""])
+        place = f'<a id="{anchor(of, key)}"></a>'
+        rows.append([f"`{key}`", kind, *shown, place + (field.description or "")])
     return table(heads, rows)
 
 
@@ -122,8 +129,8 @@ def _type(hint: Any, *extras: Any) -> str:
         return " or ".join(f'`"{value}"`' for value in arguments)
     if any(getattr(each, "func", None) is values.seconds for each in extras):
         return _ranged("duration", extras)
-    if parts := [part for part in arguments if type(None) in arguments and part is not type(None)]:
-        return " or ".join(map(_type, parts))
+    if kind in (Union, UnionType):
+        return " or ".join(_type(part) for part in arguments if part is not NoneType)
     if kind in _TYPES:
         return _ranged(_TYPES[kind], extras)
     return "table" if issubclass(kind, BaseModel) else str(kind.__name__)
@@ -441,6 +448,24 @@ def _first_line(each: type) -> str:
     return (inspect.getdoc(each) or "").partition("\n")[0]
 
 
+def _errors() -> str:
+    """Return a section for each class of error that users can meet."""
+    found = [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type)
+        and issubclass(each, Exception)
+        and each.__module__ == errors.__name__
+    ]
+    return "\n\n".join(map(_error, sorted(found, key=lambda each: each.__name__)))
+
+
+def _error(each: type) -> str:
+    bases = ", ".join(f"`{base.__name__}`" for base in each.__bases__ if base is not Exception)
+    told = inspect.cleandoc(each.__doc__ or "")
+    return f"### {each.__name__}\n\n" + (f"A {bases}. " if bases else "") + told
+
+
 # The command line.
 
 
@@ -494,15 +519,18 @@ def _addresses() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "configuration": lambda: _config_table(Config),
-    "targets": lambda: _config_table(TargetConfig),
-    "routes": lambda: _config_table(RouteConfig),
-    "timeout": lambda: _config_table(tables.TimeoutTable, Timeouts(), LOCAL_TIMEOUTS),
-    "api-key": lambda: _config_table(tables.ApiKey),
-    "breaker": lambda: _config_table(tables.BreakerTable),
-    "retry": lambda: _config_table(tables.RetryTable),
-    "receipts": lambda: _config_table(tables.ReceiptsTable),
-    "telemetry": lambda: _config_table(tables.TelemetryConfig),
-    "serve": lambda: _config_table(ServeTable),
+    "errors": _errors,
+    "targets": lambda: _config_table(TargetConfig, of="targets"),
+    "routes": lambda: _config_table(RouteConfig, of="routes"),
+    "timeout": lambda: _config_table(tables.TimeoutTable, Timeouts(), LOCAL_TIMEOUTS, of="timeout"),
+    "api-key": lambda: _config_table(tables.ApiKey, of="api_key"),
+    "breaker": lambda: _config_table(tables.BreakerTable, of="breaker"),
+    "retry": lambda: _config_table(tables.RetryTable, of="retry"),
+    "receipts": lambda: _config_table(tables.ReceiptsTable, of="receipts"),
+    "telemetry": lambda: _config_table(tables.TelemetryConfig, of="telemetry"),
+    "serve": lambda: _config_table(ServeTable, of="serve"),
+    "price": lambda: _config_table(PriceTable, of="price"),
+    "budgets": lambda: _config_table(BudgetTable, of="budgets"),
     "addresses": _addresses,
     "telemetry-spans": _spans,
     "telemetry-events": _happenings,

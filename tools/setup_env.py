@@ -17,7 +17,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 META = "packages/pilotlight"
-MEMBERS = (META, ".", "chaos", "plugins/django", "plugins/langchain")
+MEMBERS = (
+    META,
+    ".",
+    "chaos",
+    "plugins/django",
+    "plugins/fastapi",
+    "plugins/langchain",
+    "plugins/llm",
+)
 USUAL = ("cli", "litellm", "ollama", "otel")  # the extras that `pilotlight` has of the code's own
 BUILD = ("hatchling", "editables")  # so that editable installs need no isolated download
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pilotlight.doors.litellm_provider import register_litellm
     from pilotlight.errors import (
         AllTargetsFailed,
+        BudgetSpent,
         CircuitOpen,
         ConfigError,
         DeadlineExceeded,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         ImageAnswer,
     )
     from pilotlight.routes.route import Route
+    from pilotlight.scopes.tags import tagged
     from pilotlight.telemetry.setup import configure_telemetry
     from pilotlight.vocabulary.chunk import Chunk
     from pilotlight.vocabulary.faults import Fault
@@ -73,6 +75,7 @@ _HOMES = {
     "AttemptTarget": "providers.attempt_target",
     "Breaker": "core.breaker.breaker",
     "BreakerPolicy": "core.breaker.breaker",
+    "BudgetSpent": "errors",
     "Chunk": "vocabulary.chunk",
     "CircuitOpen": "errors",
     "ConfigError": "errors",
@@ -109,6 +112,7 @@ _HOMES = {
     "private": "privacy.residency",
     "receipts": "core.flow.recorder",
     "register_litellm": "doors.litellm_provider",
+    "tagged": "scopes.tags",
 }
 
 __all__ = [
@@ -119,6 +123,7 @@ __all__ = [
     "AttemptTarget",
     "Breaker",
     "BreakerPolicy",
+    "BudgetSpent",
     "Chunk",
     "CircuitOpen",
     "ConfigError",
@@ -155,6 +160,7 @@ __all__ = [
     "private",
     "receipts",
     "register_litellm",
+    "tagged",
 ]
 
 

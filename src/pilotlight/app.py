@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from weakref import WeakSet
 
+from pilotlight.catalog.prices import listed
 from pilotlight.config.checks import bad_model
 from pilotlight.config.lookup import find_config, working_folder
 from pilotlight.config.messages import nearest
@@ -22,6 +24,8 @@ from pilotlight.core.flow.failover import Policy
 from pilotlight.core.fork import GATE
 from pilotlight.core.health.lifecycle import Notice
 from pilotlight.core.recent import Recent
+from pilotlight.core.spending.budget import Ledger
+from pilotlight.core.spending.price import FREE, Price
 from pilotlight.core.target import Checked, Target
 from pilotlight.errors import ConfigError
 from pilotlight.privacy.residency import refusing_rule, unwatched
@@ -73,14 +77,19 @@ class Pilotlight:
         self._lent: Recent[object, _Lent] = Recent(LENT, IDLE, _let_go, clock)
         self._connections: WeakSet[Connection] = WeakSet()
         self._days = GameDays()
+        self.ledgers: Mapping[str, Ledger] = {
+            name: Ledger(table.budget(name), time.time) for name, table in config.budgets.items()
+        }
         self.forked()
         GATE.inherits(self)
         self._log = self._keep_receipts()
         self._fleet = None if not config.state.shared else _fleet_of(config.state)
 
     def forked(self) -> None:
-        """In a child: nobody holds the lock there."""
+        """In a child: nobody holds the lock there, and no call of its is in flight."""
         self._lock = threading.RLock()
+        for ledger in self.ledgers.values():
+            ledger.forked()
 
     def _keep_receipts(self) -> Log | None:
         """Begin the log of receipts, if one is wanted; it opens its file with the first of them."""
@@ -236,6 +245,7 @@ class Pilotlight:
             clock=self.clock,
             sensitive=self.config.sensitive,
             game_days=self.game_days,
+            budgets=tuple(self.ledgers.values()),
         )
 
     def _adhoc_target(self, model: str) -> Target:
@@ -269,6 +279,7 @@ class Pilotlight:
             config.priority,
             sensitive,
             self.game_days,
+            budgets=tuple(self.ledgers.values()),
         )
 
     @property
@@ -327,6 +338,7 @@ class Pilotlight:
                     call, even_so or "first_token" in config.timeout.model_fields_set
                 )
             ),
+            price=_price_of(config, local=rule is None),
             space=None if config.space is None else self.registry.space(config.space),
         )
 
@@ -404,3 +416,11 @@ def default() -> Pilotlight:
 @lru_cache(maxsize=8)
 def _default(named: str | None, folder: Path | None) -> Pilotlight:
     return load()
+
+
+def _price_of(config: TargetConfig, *, local: bool) -> Callable[[], Price]:
+    """Return what tells a target's price: its own, else that of litellm's table, read late."""
+    if config.price is not None:
+        price = config.price.price(local=local)
+        return lambda: price
+    return (lambda: FREE) if local else partial(listed, config.model)

@@ -10,6 +10,7 @@
         PromptTruncated                         a target answered a part of the prompt
       AllTargetsFailed    (also ExceptionGroup) every target was skipped or failed
       DeadlineExceeded    (also TimeoutError)   the call's time ran out
+      BudgetSpent                               a budget refuses the call
       StreamInterrupted                         a stream broke after its first text
       PullFailed                                a local model could not be fetched
 
@@ -28,7 +29,7 @@ import math
 import pickle
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import pybreaker
 
@@ -36,8 +37,18 @@ if TYPE_CHECKING:
     from pilotlight.vocabulary.receipt import Receipt
 
 
+DOCS: Final = "https://pilotlight.github.io/pilotlight/"
+"""Where the documentation is; each error has a section in it."""
+
+
 class PilotlightError(Exception):
     """The base of everything that pilotlight raises of its own."""
+
+    @property
+    def docs(self) -> str:
+        """Where this kind of error is described; a traceback of one that users meet says it."""
+        own = next(each for each in type(self).__mro__ if each.__module__ == __name__)
+        return f"{DOCS}errors/#{own.__name__.lower()}"
 
 
 class ConfigError(PilotlightError, ValueError):
@@ -72,7 +83,7 @@ class TargetSkipped(PilotlightError):
     """A target was not asked.
 
     `reason` is one of `breaker_open suspected asked_to_wait saturated unsupported residency
-    retired drill`;
+    retired drill budget`;
     `retry_after` is in seconds, None when waiting does not help.
     """
 
@@ -222,6 +233,7 @@ class AllTargetsFailed(PilotlightError, ExceptionGroup[Exception]):
         self = super().__new__(cls, message, list(map(quiet, errors)))
         self.receipt = receipt
         self.retry_after = retry_after
+        self.add_note(f"see {self.docs}")
         return self
 
     def __init__(self, message: str, errors: Sequence[Exception], *_: object) -> None:
@@ -250,9 +262,29 @@ class DeadlineExceeded(PilotlightError, TimeoutError):
     def __init__(self, message: str, receipt: Receipt | None = None) -> None:
         super().__init__(message)
         self.receipt = receipt
+        self.add_note(f"see {self.docs}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.receipt)
+
+
+class BudgetSpent(PilotlightError):
+    """A budget has no money left for the call, and wants it refused; nobody was asked.
+
+    `budget` is its name, `renews_in` and `retry_after` the seconds until it has new money.
+    """
+
+    def __init__(self, budget: str, renews_in: float, receipt: Receipt | None = None) -> None:
+        super().__init__(
+            f"budget {budget} is spent, and renews in {renews_in:.0f} s; raise "
+            f'budgets.{budget}.usd, or have its targets skipped with then = "skip"'
+        )
+        self.budget = budget
+        self.renews_in = self.retry_after = renews_in
+        self.receipt = receipt
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.budget, self.renews_in, self.receipt)
 
 
 class StreamInterrupted(PilotlightError):
@@ -270,6 +302,7 @@ class StreamInterrupted(PilotlightError):
         self.fault = fault
         self.partial_text = partial_text
         self.receipt = receipt
+        self.add_note(f"see {self.docs}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.target, self.fault, self.partial_text, self.receipt)

@@ -47,6 +47,7 @@ from pilotlight.providers.factory import provider_for
 from pilotlight.registry import REGISTRY
 from pilotlight.registry import Endpoint as _Key
 from pilotlight.routes.call_rules import slip
+from pilotlight.scopes.tags import TAGS, checked_tags
 from pilotlight.scopes.within import within
 from pilotlight.vocabulary.faults import RULES, Fault
 from pilotlight.vocabulary.receipt import Receipt
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PRIVATE",
+    "TAGS",
     "Adapter",
     "AnswerView",
     "Answered",
@@ -74,6 +76,7 @@ __all__ = [
     "Timeouts",
     "acomplete",
     "astream",
+    "checked_tags",
     "complete",
     "is_private",
     "slip",

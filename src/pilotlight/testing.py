@@ -5,8 +5,8 @@ An outage in your own suite:
     from pilotlight.testing import outage
 
     def test_the_app_survives_openai():
-        with outage("openai"):  # every attempt at it fails, nothing is sent
-            assert app.summarise("...") == "..."
+        with outage("openai", answer="Hello"):  # it fails, and whoever is next says this
+            assert app.summarise("...") == "Hello"
 
 A route without any network:
 
@@ -21,8 +21,16 @@ One file, a little long, so that a test imports from one place.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +54,7 @@ if TYPE_CHECKING:
     import asyncio
     import threading
 
-__all__ = ["Fails", "FakeClock", "ScriptedTarget", "outage", "reset"]
+__all__ = ["Fails", "FakeClock", "ScriptedTarget", "answers", "outage", "reset"]
 
 
 class FakeClock:
@@ -349,18 +357,51 @@ def _chunk(text: str) -> Any:
 
 
 def outage(
-    target: str, fault: Fault | str = Fault.SERVER_ERROR, retry_after: float | None = None
+    target: str,
+    fault: Fault | str = Fault.SERVER_ERROR,
+    retry_after: float | None = None,
+    *,
+    answer: str | Sequence[str] | None = None,
 ) -> AbstractContextManager[Drill]:
     """Force an outage: every attempt at `target` fails inside the block, and nothing is sent.
 
     `target` is a target's name, a model (`openai/gpt-4o`) or a provider
-    (`openai`); it works for the client, the decorator and the drop-in alike.  The
-    yielded object counts the attempts it answered (`.hits`).
+    (`openai`); it works for every door alike.  The yielded object counts the attempts it
+    answered (`.hits`).  With `answer` all other targets say that, and neither an Ollama nor a
+    key is needed; see `answers`.
+
+    Raises ValueError for a fault that is none.
     """
     if fault not in {each.value for each in Fault}:
         mend = nearest(str(fault), Fault) or f"a fault is one of {', '.join(Fault)}"
         raise ValueError(f"outage(fault={fault!r}): {mend}")
-    return drill(target, Fault(fault), retry_after)
+    forced = drill(target, Fault(fault), retry_after)
+    return forced if answer is None else _with_answers(forced, answers(answer))
+
+
+@contextmanager
+def _with_answers(
+    forced: AbstractContextManager[Drill], others: AbstractContextManager[None]
+) -> Iterator[Drill]:
+    with forced as one, others:
+        yield one
+
+
+def answers(answer: str | Sequence[str]) -> AbstractContextManager[None]:
+    """Have every target answer with this text inside the block; nothing leaves the process.
+
+    Of several texts each call gets the next, and the last holds from then on.  It is said in the
+    API that is asked for, whole or streamed, over a socket on loopback: so it works for routes,
+    decorated functions that use the target's clients, the drop-in, guarded clients and the
+    gateway.  Embeddings are three numbers that depend on their text alone, an image has the text
+    as its address.
+
+    Raises ValueError for an answer that is none.
+    """
+    from pilotlight.playing.script import Script
+    from pilotlight.playing.server import playing
+
+    return playing(Script(answer))
 
 
 def reset() -> None:

@@ -75,7 +75,7 @@ def test_missing_model_says_how_to_pull_it(run, write, server):
     write(local="ollama/mistral:7b")
     result = run("ask", "Why?")
     assert result.exit_code == 1
-    assert "`ollama pull mistral:7b`" in result.stderr
+    assert "mistral:7b is not there: `pilotlight pull local`" in result.stderr
 
 
 def test_missing_key_says_which(run, write, server):

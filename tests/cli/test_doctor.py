@@ -119,7 +119,7 @@ def test_cloud_names_and_stubs_and_embedders_fail(run, write, server, model, sta
     assert json.loads(result.stdout)["targets"][0]["state"] == state
     found = _verdicts(result)
     assert said in found["fail", "local"]["text"]
-    assert found["fail", "local"]["mend"] == '[targets.local] model = "ollama/llama3.2:3b"'
+    assert found["fail", "local"]["mend"] == '[targets.local] model = "ollama/llama3.2"'
     assert ("ok", "route chat") not in found
 
 
@@ -287,3 +287,24 @@ class TestLoadedOtherwise:
         assert text.startswith(said)
         assert mend.startswith("ollama ps")
         assert not rest
+
+
+def test_local_models_are_measured(run, write, server, primary):
+    table = {"model": "ollama/llama3.2:3b", "concurrency": 8, "queue": 2}
+    write(gpt=primary, local=table)
+    result = run("doctor", "--local")
+    assert result.exit_code == 0, result.output
+    for told in ("tokens/s alone", "of context", "a surge of", "concurrency = "):
+        assert told in result.stdout
+    document = json.loads(run("doctor", "--local", "--json").stdout)
+    (seen,) = document["local"]
+    assert seen["target"] == "local" and seen["measured"]["speed"] > 0
+    told = [check["text"] for check in document["checks"] if check["about"] == "local"]
+    assert any("concurrency = 8, but its server writes" in text for text in told)
+
+
+def test_one_that_is_missing_is_told_of_and_the_rest_measured(run, write, server):
+    write(gone="ollama/mistral:7b", local="ollama/llama3.2:3b")
+    document = json.loads(run("doctor", "--local", "--json").stdout)
+    assert [seen["target"] for seen in document["local"]] == ["local"]
+    assert any("was not measured" in check["text"] for check in document["checks"])

@@ -24,7 +24,7 @@ def test_without_anything_it_still_loads_and_says_what_to_do(run, folder):
     app = pilotlight.load(folder / "other.toml")
     assert list(app.config.routes["chat"].targets) == ["local"]
     assert "ollama serve" in result.stdout
-    assert "ollama pull llama3.2:3b" in result.stdout
+    assert "ollama pull llama3.2 " in result.stdout
 
 
 def test_keys_without_a_starter_model_are_mentioned(run, folder, monkeypatch):
@@ -56,3 +56,15 @@ def test_place_that_can_not_be_written(run):
     result = run("init", "--output", "no/such/folder.toml")
     assert result.exit_code == 1
     assert "can't be written" in result.stderr
+
+
+def test_what_the_local_model_carries_is_measured(run, server, folder):
+    result = run("init")
+    assert result.exit_code == 0, result.output
+    written = (folder / "pilotlight.toml").read_text("utf-8")
+    assert "concurrency = 4       # as measured" in written  # the server's slots
+    assert "measuring llama3.2:3b" in result.stderr
+    server.reset()
+    run("init", "--force", "--no-measure")
+    assert "as measured" not in (folder / "pilotlight.toml").read_text("utf-8")
+    assert not [each for each in server.requests("local") if each.path == "/api/chat"]

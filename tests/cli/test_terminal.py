@@ -267,7 +267,7 @@ def test_the_model_that_init_takes_is_a_plain_name(run, folder, monkeypatch):
     from pilotlight.cli import found
 
     hostile = {'x"\nsensitive = "os:system': None, HOSTILE: None}
-    for models, taken in ((hostile, "llama3.2:3b"), (hostile | {"qwen3:8b": None}, "qwen3:8b")):
+    for models, taken in ((hostile, "llama3.2"), (hostile | {"qwen3:8b": None}, "qwen3:8b")):
         server = found.Ollama("http://127.0.0.1:1", "", HOSTILE, models)
         monkeypatch.setattr(found, "ollama", lambda server=server: server)
         result = run("init", "--force")
@@ -313,7 +313,7 @@ def test_a_traceback_of_ours_has_harmless_words(caplog, text):
 def test_every_logger_of_ours_is_harmless():
     root = Path(__file__).parents[2]
     rooms = [Path(pilotlight.__file__).parent, *root.glob("plugins/*/*_pilotlight")]
-    assert len(rooms) == 3
+    assert len(rooms) == 5
     made = [
         path.name
         for room in rooms

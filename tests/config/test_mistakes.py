@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 import pilotlight
-from pilotlight import AllTargetsFailed, ConfigError, Pilotlight, load
+from pilotlight import AllTargetsFailed, ConfigError, DeadlineExceeded, Pilotlight, load
 from pilotlight.catalog import providers
 from pilotlight.catalog.providers import CATALOG, meant
-from pilotlight.config.schema import load_config, parse
+from pilotlight.config.schema import TABLES, load_config, parse
+from pilotlight.errors import DOCS
 from pilotlight.registry import Registry
+from tests.docs.pages import ROOT, anchors
 
 WELL = """
 [targets.gpt]
@@ -261,3 +263,36 @@ def test_no_provider_that_litellm_knows_is_taken_for_a_slip():
 def test_what_is_no_source_of_a_configuration_is_named(told):
     with pytest.raises(ConfigError, match="load.. takes a path or a mapping"):
         load(told)
+
+
+# Where the documentation of a key is.
+
+
+@pytest.mark.parametrize(
+    ("table", "key"), [(t, k) for t, m in TABLES.items() for k in m.model_fields]
+)
+def test_an_error_leads_to_the_documentation_of_its_key(table, key):
+    """Whatever is wrong with it: each key has a kind that this is not of."""
+    wrong = object()
+    inside: dict[str, object] = {key: wrong}
+    if table in ("timeout", "api_key"):
+        data = {"targets": {"t": {"model": "openai/x", table: inside}}}
+    elif table in ("targets", "routes"):
+        data = {table: {"t": {"model": "openai/x", **inside} if table == "targets" else inside}}
+    else:
+        data = {table: inside}
+    with pytest.raises(ConfigError) as caught:
+        parse(data, "test")
+    if f"{key}: " in str(caught.value):
+        pages = [note.removeprefix("see ") for note in caught.value.__notes__]
+        assert any(each.endswith(f"/#{table}-{key}") for each in pages)
+        for each in pages:
+            name, _, anchor = each.removeprefix(DOCS).partition("/#")
+            assert anchor in anchors(ROOT / "docs" / f"{name}.md")
+
+
+def test_each_error_leads_to_its_section():
+    for error in (ConfigError("x"), AllTargetsFailed("x", [OSError()]), DeadlineExceeded("x")):
+        name, _, anchor = error.docs.removeprefix(DOCS).partition("/#")
+        assert anchor in anchors(ROOT / "docs" / f"{name}.md")
+    assert AllTargetsFailed("x", [OSError()]).__notes__ == [f"see {DOCS}errors/#alltargetsfailed"]

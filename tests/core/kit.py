@@ -17,6 +17,7 @@ from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Call, Failed, Report, Timeouts
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
+from pilotlight.core.spending.budget import Ledger
 from pilotlight.core.target import Health, Target
 from pilotlight.testing import FakeClock
 from pilotlight.vocabulary.faults import Fault
@@ -102,14 +103,16 @@ def trip(
     policy: Policy | None = None,
     random: Callable[[], float] = lambda: 1.0,
     game_days: GameDays | None = None,
+    budgets: tuple[Ledger, ...] = (),
     **call: Any,
 ) -> CallContext:
     """A call on its way to these targets."""
     told = Call("chat", **call)
     recorder = CallRecorder("chat", targets[0].name, told.private, clock)
     return CallContext(
-        told, targets, policy or Policy(), clock, recorder, random, game_days=game_days
-    )
+        told, targets, policy or Policy(), clock, recorder, random,
+        game_days=game_days, budgets=budgets,
+    )  # fmt: skip
 
 
 def flow(targets: list[Target], clock: FakeClock, **more: Any) -> tuple[Any, CallRecorder]:

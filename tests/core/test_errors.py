@@ -13,6 +13,7 @@ from pilotlight import errors
 from pilotlight.core.provider import Answered
 from pilotlight.errors import (
     AllTargetsFailed,
+    BudgetSpent,
     CircuitOpen,
     ConfigError,
     DeadlineExceeded,
@@ -59,6 +60,7 @@ def every_error(clock) -> list[Exception]:
         PromptTruncated("local", 4090, 12_000),
         AllTargetsFailed("nobody answered", [OSError("a"), CircuitOpen("b", None)], told, 4.0),
         DeadlineExceeded("too late", told),
+        BudgetSpent("team", 60.0, told),
         StreamInterrupted("gpt", "stream_truncated", "Once upon", told),
         PullFailed("llama3.2:3b", "pull model manifest: file does not exist"),
         as_refusal(ProviderRefusal("no"), 400, {"request-id": "r1"}, b'{"error": "no"}'),

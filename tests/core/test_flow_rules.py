@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
-from kit import fails, flow, returned, target
+from dataclasses import replace
 
-from pilotlight.core.flow.failover import Policy
+import pytest
+from kit import fails, flow, returned, target, trip
+
+from pilotlight.core.flow.failover import Policy, failover_flow
 from pilotlight.core.flow.steps import Queue
 from pilotlight.core.provider import Answered, Attempt, Facts, Timeouts
+from pilotlight.core.requirements import PromptSize
 from pilotlight.errors import (
     AllTargetsFailed,
     DeadlineExceeded,
     ProviderFault,
     TargetSkipped,
 )
-from pilotlight.vocabulary.faults import RULES, Elsewhere, Fault
+from pilotlight.vocabulary.faults import RULES, Effect, Elsewhere, Fault
 
 
 def asked(talk) -> str:
@@ -193,6 +196,53 @@ def test_a_refused_prompt_is_raised_where_nobody_else_may_see_it(clock, private)
     next(talk)
     with pytest.raises((OSError, ProviderFault), match="context_exceeded"):
         talk.send(fails(Fault.CONTEXT_EXCEEDED))
+
+
+TOO_LONG = [f for f in Fault if RULES[f].elsewhere is Elsewhere.LARGER]
+OUTAGES = [
+    f for f in Fault if RULES[f].breaker is not Effect.IGNORES and f is not Fault.PRIVACY_BOUNDARY
+]
+
+
+@pytest.mark.parametrize("too_long", TOO_LONG)
+@pytest.mark.parametrize("outage", [*OUTAGES, "breaker_open", "asked_to_wait"])
+def test_an_outage_and_a_prompt_too_long_for_the_rest_is_an_outage(clock, outage, too_long):
+    """Both reasons are told, and when to come back; the mend where a context is too small."""
+    gpt, local = target("gpt", clock, window=128), target("local", clock, window=8)
+    if outage == "breaker_open":
+        gpt.health.breaker.trip(Fault.QUOTA_EXHAUSTED, 600.0)
+    elif outage == "asked_to_wait":
+        gpt.health.hold(600.0)
+    talk, _ = flow([gpt, local], clock)
+    step = next(talk)
+    while step.target is gpt:
+        step = talk.send(fails(outage, retry_after=600.0))
+    with pytest.raises(AllTargetsFailed, match=f"(?s)gpt {outage}.*local {too_long}") as caught:
+        talk.send(fails(too_long))
+    assert caught.value.retry_after == pytest.approx(600.0)
+    assert caught.value.receipt.outcome == "exhausted"
+    assert ("larger `context`" in str(caught.value)) is (too_long is Fault.CONTEXT_EXCEEDED)
+
+
+@pytest.mark.parametrize("too_long", TOO_LONG)
+@pytest.mark.parametrize("ahead", [*TOO_LONG, Fault.REJECTED])
+def test_it_is_the_callers_mistake_where_everybody_else_was_well(clock, ahead, too_long):
+    talk, _ = flow([target("gpt", clock), target("local", clock)], clock)
+    next(talk)
+    talk.send(fails(ahead))
+    with pytest.raises(OSError, match=too_long):
+        talk.send(fails(too_long))
+
+
+def test_a_target_passed_over_for_its_context_has_the_same_mend(clock):
+    gpt, local = target("gpt", clock), target("local", clock)
+    local.room = lambda _options: 8
+    context = trip([gpt, local], clock)
+    words = PromptSize([{"role": "user", "content": "word " * 900}])
+    talk = failover_flow(replace(context, prompt_size=words))
+    next(talk)
+    with pytest.raises(AllTargetsFailed, match="local unsupported .context.; .*larger `context`"):
+        talk.send(fails(Fault.AUTH_FAILED))
 
 
 def test_a_prompt_too_long_passes_over_windows_that_are_smaller(clock):

@@ -16,8 +16,8 @@ from pilotlight.dialects.base import Asked
 from pilotlight.doors.exchange import BrokenStream, CallerRequest, aask, ask
 from pilotlight.providers.relay.ways import dialect_named
 from pilotlight.registry import Registry
-from pilotlight.wire.raw_events import LineDecoder
-from pilotlight.wire.server_sent_events import EventDecoder
+from pilotlight.wire.events.raw import LineDecoder
+from pilotlight.wire.events.server_sent import EventDecoder
 from tests.providers.loopback import Loopback, Say, reply, said
 
 DIALECTS: Final = ("openai_chat", "openai_responses", "anthropic_messages", "gemini", "ollama")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 
 import pytest
 
@@ -108,3 +109,44 @@ def test_timeout_bounds_one_attempt_and_total_timeout_the_call(server, pilot, sh
     server.fault("local", "hang")
     with pytest.raises((pilotlight.AllTargetsFailed, pilotlight.DeadlineExceeded)):
         completion("openai/gpt-4o", HELLO, timeout=30, total_timeout=0.4)
+
+
+SHAPES = ("complete", "stream", "acomplete", "astream")
+
+
+def ask(shape: str, messages: list, **more) -> object:
+    if shape in ("complete", "stream"):
+        return completion("openai/gpt-4o", messages, stream=shape == "stream", **more)
+    return asyncio.run(
+        acompletion("openai/gpt-4o", messages, stream=shape == "astream", **more)  # type: ignore
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("outage", ["server_error", "rate_limit", "auth"])
+def test_an_outage_and_a_prompt_too_long_is_litellms_error_and_ours(server, pilot, shape, outage):
+    import litellm
+
+    server.fault("gpt", outage)
+    long = [{"role": "user", "content": "word " * 90_000}]
+    with pytest.raises(litellm.ContextWindowExceededError) as caught:
+        ask(shape, long)
+    error = caught.value
+    assert isinstance(error, pilotlight.AllTargetsFailed)
+    assert [each.target for each in error.receipt.attempts] == ["gpt"]
+    assert error.status_code == 400 and "larger `context`" in str(error) and repr(error)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is pilotlight.AllTargetsFailed
+    assert again.receipt == error.receipt
+    matched, rest = error.split(lambda each: True)
+    assert matched is not None and rest is None
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_another_outage_is_ours_alone(server, pilot, shape):
+    import litellm
+
+    server.fault("gpt", "server_error"), server.fault("local", "server_error")
+    with pytest.raises(pilotlight.AllTargetsFailed) as caught:
+        ask(shape, HELLO)
+    assert not isinstance(caught.value, litellm.ContextWindowExceededError)

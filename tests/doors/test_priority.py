@@ -66,11 +66,11 @@ def test_a_shed_call_says_when_to_come_back_and_what_would_mend_it(full, route, 
     full.health.bulkhead.enter(None)
     with receipts() as log, pytest.raises(AllTargetsFailed) as caught:
         run(door, shape, route)
-    assert caught.value.retry_after == 8.0
-    assert pickle.loads(pickle.dumps(caught.value)).retry_after == 8.0
+    assert caught.value.retry_after == 4.0  # the one inside is due, and another waits
+    assert pickle.loads(pickle.dumps(caught.value)).retry_after == 4.0
     assert str(caught.value).startswith(
         "no target of route 'chat' answered:\n  local saturated (local_overloaded: queue full)\n  mend: ask "
-        "again in 8.0 s, or give local more `concurrency` or `queue` if the machine can carry it"
+        "again in 4.0 s, or give local more `concurrency` or `queue` if the machine can carry it"
     )
     (skipped,) = log[0].skipped
     assert (skipped.reason, skipped.detail) == ("saturated", "local_overloaded: queue full")
@@ -104,9 +104,9 @@ def test_only_an_answer_is_measured(clock, shape):
 
     with pytest.raises(AllTargetsFailed):
         ask()
-    assert local.health.bulkhead._service is None
+    assert local.health.bulkhead._times.usual is None
     ask()
-    assert local.health.bulkhead._service == 0.0
+    assert local.health.bulkhead._times.usual == 0.0
 
 
 @pytest.mark.parametrize("priority", ["urgent", "", 1, True, ["high"]])

@@ -227,3 +227,21 @@ class TestOldAndOddServers:
 )
 def test_the_default_context_is_what_the_model_allows(training, sent):
     assert default_context(training) == sent
+
+
+@pytest.mark.parametrize(
+    ("asked", "here", "told"),
+    [
+        ("llama3.2", ["llama3.2:3b"], "llama3.2:latest is not installed; here is llama3.2:3b"),
+        ("llama3.2:1b", ["llama3.2", "llama3.2:3b"], "llama3.2:3b"),
+        ("llama3.2", ["llama3.1:8b"], "llama3.2:latest is not installed"),
+    ],
+)
+def test_a_model_that_is_missing_is_told_with_its_nearest(asked, here, told):
+    sham = Sham(tags={"models": [{"name": name} for name in here]})
+    with sham.client() as client:
+        found = check_local(client, "http://127.0.0.1:1", asked)
+    assert found.state == "missing" and told in found.problem
+    assert found.mend.startswith(f"pilotlight pull {asked}")
+    same = [name for name in here if name.partition(":")[0] == asked.partition(":")[0]]
+    assert ("# or model" in found.mend) is bool(same)

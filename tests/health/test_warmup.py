@@ -285,6 +285,16 @@ class TestTheLoad:
         clock.advance(31)
         assert warmer.warm(local)
 
+    def test_one_that_breaks_off_because_its_target_was_let_go_is_no_news(
+        self, clock, warmer, later, seen, caplog
+    ):
+        target = local_target(Sham(chat=httpx.ReadError("closed")), clock)
+        warmer.warm(target)
+        warmer.forget([target])
+        do(later)
+        assert [e.phase for e in seen if isinstance(e, events.WarmUp)] == ["started"]
+        assert "warm-up" not in caplog.text
+
     def test_a_missing_model_is_not_asked_for(self, clock, warmer, later, seen):
         sham = Sham(tags={"models": []})
         warmer.warm(local_target(sham, clock))

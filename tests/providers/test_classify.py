@@ -39,7 +39,7 @@ from pilotlight.diagnosis.classify import (
 from pilotlight.diagnosis.evidence import LIMIT, scrub
 from pilotlight.diagnosis.rows_faults import ROWS
 from pilotlight.vocabulary.faults import Fault
-from pilotlight.wire.scanner import BodyScanner, Scanner
+from pilotlight.wire.events.scanner import BodyScanner, Scanner
 from pilotlight.wire.tap import Tap
 
 CORPUS = json.loads((Path(__file__).parents[1] / "corpus.json").read_text("utf-8"))
@@ -541,7 +541,8 @@ def test_an_error_inside_a_stream(wire: str, event: Any, fault: Fault) -> None:
     assert verdict is not None
     assert verdict.fault is fault
     tap.contents = 1
-    assert classify(tap, None).fault is Fault.STREAM_INTERRUPTED
+    told = fault if fault is Fault.LOCAL_RUNNER_CRASHED else Fault.STREAM_INTERRUPTED
+    assert classify(tap, None).fault is told
 
 
 # Judging answers.
@@ -666,7 +667,8 @@ EXCEPTIONS: list[tuple[BaseException, Fault | None]] = [
     (google.genai.errors.ServerError(503, {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}), Fault.OVERLOADED),
     (google.genai.errors.ClientError(400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}), Fault.AUTH_FAILED),
     (ollama.ResponseError("model 'x' not found", 404), Fault.LOCAL_MODEL_MISSING),
-    (ollama.ResponseError("an error was encountered while running the model"), Fault.STREAM_INTERRUPTED),
+    (ollama.ResponseError("an error was encountered while running the model"), Fault.LOCAL_RUNNER_CRASHED),
+    (ollama.ResponseError("something else"), Fault.STREAM_INTERRUPTED),
     (httpx.HTTPStatusError("x", request=REQUEST, response=response(502)), Fault.SERVER_ERROR),
     (httpx.ConnectTimeout("x"), Fault.TIMEOUT),
     (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"), Fault.TLS_ERROR),

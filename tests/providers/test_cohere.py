@@ -22,8 +22,8 @@ from pilotlight.providers.cohere import translation
 from pilotlight.registry import Registry
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire.clocks import RequestMonitor
+from pilotlight.wire.events.server_sent import read_event
 from pilotlight.wire.field_types import choices_of
-from pilotlight.wire.server_sent_events import read_event
 from pilotlight.wire.tap import Tap
 from tests.providers.loopback import Loopback, reply, said
 

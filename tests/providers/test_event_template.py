@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pilotlight.wire import checked_scanner
-from pilotlight.wire.checked_scanner import CheckedScanner
-from pilotlight.wire.event_template import fits, template_of
+from pilotlight.wire.events import checked_scanner
+from pilotlight.wire.events.checked_scanner import CheckedScanner
+from pilotlight.wire.events.template import fits, template_of
 
 WORDS = st.one_of(
     st.text("ab {}[]:,'\\\"\n\x00\x7f\u00e9\u2028\U0001f600", max_size=6),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight.wire.server_sent_events import EventDecoder
+from pilotlight.wire.events.server_sent import EventDecoder
 
 ENDS = [b"\n", b"\r\n", b"\r"]
 LINES = st.sampled_from(

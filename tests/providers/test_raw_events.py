@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pilotlight.diagnosis.answer_view import ChunkNotes
 from pilotlight.providers.shapes import Shape
-from pilotlight.wire.raw_events import LineDecoder, RawEvents
-from pilotlight.wire.server_sent_events import EventDecoder
+from pilotlight.wire.events.raw import LineDecoder, RawEvents
+from pilotlight.wire.events.server_sent import EventDecoder
 
 ENDS = (b"\n", b"\r\n", b"\r")
 
@@ -69,7 +69,7 @@ def test_the_usual_chunk_is_noted_like_any_other(chunk: dict[str, Any]) -> None:
 
 def test_an_event_without_end_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     from pilotlight.errors import ProviderFault
-    from pilotlight.wire import server_sent_events
+    from pilotlight.wire.events import server_sent as server_sent_events
 
     monkeypatch.setattr(server_sent_events, "MAX_LINE", 100)
     events = RawEvents(EventDecoder())

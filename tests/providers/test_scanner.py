@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pilotlight.wire.scanner import ERROR_LIMIT, LINE_LIMIT, WHOLE_LIMIT, BodyScanner, Scanner
+from pilotlight.wire.events.scanner import (
+    ERROR_LIMIT,
+    LINE_LIMIT,
+    WHOLE_LIMIT,
+    BodyScanner,
+    Scanner,
+)
 from pilotlight.wire.tap import Wire
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotlight.errors import ProviderFault
-from pilotlight.wire.event_forms import odd_event, usual_chunk
-from pilotlight.wire.server_sent_events import read_event
+from pilotlight.wire.events.forms import odd_event, usual_chunk
+from pilotlight.wire.events.server_sent import read_event
 from tests.anyjson import ANY, places, put, written
 
 CHUNK = {

@@ -20,11 +20,12 @@ from pilotlight.providers.ollama.http import NdjsonDecoder
 from pilotlight.registry import Registry
 from pilotlight.routes.route import Route
 from pilotlight.vocabulary.receipt import Receipt
-from pilotlight.wire import checked_scanner, server_sent_events
-from pilotlight.wire import scanner as scanning
-from pilotlight.wire.checked_scanner import CheckedScanner
-from pilotlight.wire.scanner import Scanner
-from pilotlight.wire.server_sent_events import EventDecoder, LineKeeper
+from pilotlight.wire.events import checked_scanner
+from pilotlight.wire.events import scanner as scanning
+from pilotlight.wire.events import server_sent as server_sent_events
+from pilotlight.wire.events.checked_scanner import CheckedScanner
+from pilotlight.wire.events.scanner import Scanner
+from pilotlight.wire.events.server_sent import EventDecoder, LineKeeper
 
 ASK = [{"role": "user", "content": "hi"}]
 WAYS = {

@@ -140,7 +140,9 @@ def failed(target: str, shape: str, index: int = 0, fault: str = "timeout", **mo
     error = "timeout" if fault == "timeout" else "503"
     told = {"error.type": error, "pilotlight.failover.reason": fault}
     event = ("pilotlight.attempt.failed", told)
-    return leg(target, shape, index, **told, **more) | {
+    # A refusal costs nothing; of what broke off, nobody knows the price.
+    cost = {} if "pilotlight.attempt.outcome" in more else {"pilotlight.cost": 0.0}
+    return leg(target, shape, index, **told, **cost, **more) | {
         "status": ("ERROR", FAILED),
         "events": [event],
     }

@@ -92,6 +92,7 @@ def check_leg(span, leg, index, targets, streamed, opened) -> None:
         "pilotlight.attempt.retry_count": len(leg) - 1 or None,
         "pilotlight.attempt.outcome": "interrupted" if opened and last.fault else None,
         "pilotlight.breaker.state": last.breaker.replace("-", "_"),
+        "pilotlight.cost": last.cost,
         "pilotlight.failover.reason": last.fault and last.fault.value,
         "error.type": error_of(last),
     }

@@ -20,7 +20,9 @@ OPENAI_OTHERS = {
     "embeddings": "/embeddings",
     "images": "/images/generations",
     "responses": "/responses",
+    "txt2img": "/sdapi/v1/txt2img",
 }
+PICTURES = ("txt2img", "sd-models")  # of AUTOMATIC1111's API
 LISTING = re.compile(r"/models(?:/(.+))?$")
 READ = ("GET", "HEAD")
 
@@ -42,6 +44,8 @@ class Place:
         """Whose shapes are spoken: Ollama answers on `/v1` too, in OpenAI's, who has two."""
         if self.variant == "responses":
             return "openai-responses"
+        if self.variant in PICTURES:
+            return "automatic1111"
         ollama = self.dialect == "ollama" and self.path.startswith("/v1/")
         return "ollama-openai" if ollama else self.dialect
 
@@ -74,6 +78,8 @@ def locate(request: Request) -> Place | None:
     for variant, end in OPENAI_OTHERS.items():
         if path.endswith(end):
             return place("openai", variant)
+    if path.endswith("/sdapi/v1/sd-models"):
+        return place("openai", "sd-models", of_model=False)
     if found := LISTING.search(path):
         return place(_lister(request, path), "models", of_model=False, model=found[1] or "")
     return None

@@ -19,6 +19,7 @@ from .book import Drawn, FaultBook
 from .catalog import listing
 from .dialects import (
     Anthropic,
+    Automatic1111,
     Dialect,
     Gemini,
     Ollama,
@@ -26,6 +27,7 @@ from .dialects import (
     OpenAI,
     OpenAIResponses,
     Refused,
+    automatic1111,
 )
 from .faults import Transfer
 from .faults.captive_portal import LOGIN_PATH
@@ -41,6 +43,7 @@ DIALECTS: dict[str, Dialect] = {
     **{each.name: each for each in (OpenAI(), Anthropic(), Gemini(), Ollama())},
     "ollama-openai": OllamaOpenAI(),
     "openai-responses": OpenAIResponses(),
+    "automatic1111": Automatic1111(),
 }
 
 
@@ -193,6 +196,8 @@ class Service:
             return
         if place.dialect == "ollama":
             reply = self._host(exchange).side(exchange.request, place.path)
+        elif place.variant == "sd-models":
+            reply = automatic1111.models()
         else:
             reply = listing(exchange.dialect, self.settings.hosted, place.model)
         if isinstance(reply, Progress):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,6 +45,7 @@ class LLMContext:
     until: float | None = None
     priority: Priority | None = None
     request_id: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
     def left(self) -> float | None:
         """Return the seconds left, never less than a millisecond; None: no limit."""
@@ -58,6 +59,7 @@ class LLMContext:
             until=min(ends, default=None),
             priority=self.priority or outer.priority,
             request_id=self.request_id or outer.request_id,
+            tags=tuple({**dict(outer.tags), **dict(self.tags)}.items()),
         )
 
 
@@ -83,6 +85,7 @@ class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a fun
         self._context = context
         self._open: list[Entry[LLMContext]] = []
         self._private: list[Entry[bool]] = []
+        self._tagged: list[Entry[Mapping[str, str]]] = []
 
     def __enter__(self) -> LLMContext:
         return self._begin(self._context, sys._getframe(1))
@@ -100,6 +103,10 @@ class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a fun
             from pilotlight.extension import PRIVATE
 
             PRIVATE.enter(True, self._private, caller)
+        if context.tags:
+            from pilotlight.extension import TAGS
+
+            TAGS.enter(dict(context.tags), self._tagged, caller)
         _CONTEXTS.enter(context, self._open, caller)
         return current()
 
@@ -108,10 +115,14 @@ class entered(AbstractContextManager[LLMContext]):  # noqa: N801 - used as a fun
             from pilotlight.extension import PRIVATE
 
             PRIVATE.leave(self._private, caller)
+        if self._context.tags:
+            from pilotlight.extension import TAGS
+
+            TAGS.leave(self._tagged, caller)
         _CONTEXTS.leave(self._open, caller)
 
 
-_TERMS: Final = ("private", "total_timeout", "priority", "request_id")
+_TERMS: Final = ("private", "total_timeout", "priority", "request_id", "tags")
 
 
 class llm_context(entered):  # noqa: N801 - used as a decorator
@@ -119,7 +130,8 @@ class llm_context(entered):  # noqa: N801 - used as a decorator
 
     `total_timeout` counts from the view's beginning and is shared by all its calls.  Left out:
     what the context around it says, then the route.  What Django does with the response
-    afterwards is included: rendering, a streaming body, closing.
+    afterwards is included: rendering, a streaming body, closing.  `tags` are your own words for
+    the calls, such as their tenant, by which budgets and receipts tell them apart.
 
     As a decorator for sync and async views, for generators, and for methods by
     `method_decorator`.  One object may be used by several threads and tasks at once.  Raises
@@ -133,6 +145,7 @@ class llm_context(entered):  # noqa: N801 - used as a decorator
         total_timeout: float | None = None,
         priority: Priority | None = None,
         request_id: str = "",
+        tags: Mapping[str, str] | None = None,
         **unknown: Any,
     ) -> None:
         for name in unknown:
@@ -147,7 +160,12 @@ class llm_context(entered):  # noqa: N801 - used as a decorator
             )
         if priority not in (None, "high", "normal", "low"):
             raise ValueError(f"priority={priority!r}: a priority is high, normal or low")
-        super().__init__(LLMContext(private, None, priority, request_id))
+        named: tuple[tuple[str, str], ...] = ()
+        if tags is not None:
+            from pilotlight.extension import checked_tags
+
+            named = tuple(checked_tags(tags).items())
+        super().__init__(LLMContext(private, None, priority, request_id, named))
         self._deadline = total_timeout
 
     def begin(self) -> LLMContext:

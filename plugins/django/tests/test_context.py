@@ -308,3 +308,21 @@ def test_requests_at_the_same_time_do_not_mix():
         return await asyncio.gather(one(True), one(False))
 
     assert asyncio.run(together()) == ["local", "gpt"]
+
+
+def test_tags_of_a_context_are_those_of_every_doors_calls():
+    from pilotlight.scopes.tags import tags_of
+
+    @llm_context(tags={"tenant": "acme", "team": "a"})
+    def view():
+        with llm_context(tags={"team": "b"}):
+            inner = dict(tags_of())
+        return inner, dict(tags_of())
+
+    assert view() == ({"tenant": "acme", "team": "b"}, {"tenant": "acme", "team": "a"})
+    assert tags_of() == {}
+
+
+def test_tags_that_are_no_short_texts_are_refused_where_they_are_said():
+    with pytest.raises(ValueError, match="tags"):
+        llm_context(tags={"tenant": 7})

@@ -167,6 +167,7 @@ CATALOG: Mapping[str, ProviderInfo] = MappingProxyType(
         "stability": ProviderInfo(
             "stability", "https://api.stability.ai", None, ("STABILITY_API_KEY",)
         ),
+        "automatic1111": ProviderInfo("other", "http://127.0.0.1:7860", None),
         "ollama": ProviderInfo("ollama", "", "", (), ("OLLAMA_HOST",)),
         "ollama_chat": ProviderInfo("ollama", "", "", (), ("OLLAMA_HOST",)),
     }

@@ -15,6 +15,7 @@ from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.facts import RouteFacts, State, Survey, TargetFacts
 from pilotlight.cli.found import DEFAULT_MODEL, ollama
 from pilotlight.cli.setting import Place, config_path
+from pilotlight.cli.survey import needs_litellm
 from pilotlight.cli.words import tokens
 from pilotlight.config.lookup import search_config
 from pilotlight.errors import ConfigError
@@ -69,7 +70,8 @@ def findings(setting: Setting, seen: Survey) -> list[Check]:
     result += [Check("warn", f"drill {day.id}", day.told, stop) for day in seen.drills]
     if seen.drill_problem is not None:
         result.append(Check("warn", "drill file", f"is ignored: {seen.drill_problem}", stop))
-    return [*result, litellm_check(seen.litellm)]
+    needed = any(map(needs_litellm, setting.places.values()))
+    return [*result, *([litellm_check(seen.litellm)] if needed else [])]
 
 
 def without_config(given: Path | None, error: ConfigError) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,8 +12,11 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pilotlight.app import Pilotlight
     from pilotlight.cli.checks import Check
     from pilotlight.cli.facts import Survey
+    from pilotlight.cli.setting import Place
+    from pilotlight.cli.sized import Sized
 
 
 _STYLES: Final = {"fail": "bold red", "warn": "yellow", "ok": "green"}  # the worst first
@@ -20,30 +24,41 @@ _STYLES: Final = {"fail": "bold red", "warn": "yellow", "ok": "green"}  # the wo
 
 @click.command("doctor")
 @click.option("--check", is_flag=True, help="Also ask closed providers for their free model lists.")
+@click.option(
+    "--local",
+    "measured",
+    is_flag=True,
+    help="Also measure each local model: it is loaded, and asked with prompts of our own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def command(config: Path | None, check: bool, as_json: bool) -> None:
+def command(config: Path | None, check: bool, measured: bool, as_json: bool) -> None:
     """Check configuration, keys, addresses and models; exit 1 if anything fails.
 
-    No prompt is sent to anybody. A key goes to its own provider alone, for the list of
-    its models, with `--check` or where the target has `health = "models"`.
+    No prompt is sent to anybody, but with `--local` one of our own to local models. A key goes to
+    its own provider alone, for the list of its models, with `--check` or where the target has
+    `health = "models"`.
     """
     from pilotlight.cli.app import FAILED
     from pilotlight.cli.screen import harmless, out, print_json
 
-    seen, found = _examine(config, check)
+    seen, found, sizes = _examine(config, check, measured)
     failed = any(each.verdict == "fail" for each in found)
     if as_json:
         facts = asdict(seen) if seen else {"targets": [], "routes": []}
         facts.pop("litellm", None)
+        if measured:
+            facts["local"] = [asdict(each) for each in sizes]
         print_json({"ok": not failed, **facts, "checks": [asdict(each) for each in found]})
     else:
-        _print(out(), harmless(seen), harmless(found))
+        _print(out(), harmless(seen), harmless(found), sizes)
     if failed:
         raise click.exceptions.Exit(FAILED)
 
 
-def _examine(config: Path | None, ask: bool) -> tuple[Survey | None, list[Check]]:
+def _examine(
+    config: Path | None, ask: bool, measured: bool
+) -> tuple[Survey | None, list[Check], list[Sized]]:
     """Look at everything; without a configuration, at what there is all the same."""
     from pilotlight.cli.checks import Setting, findings, litellm_check, without_config
     from pilotlight.cli.setting import open_config, places
@@ -54,21 +69,36 @@ def _examine(config: Path | None, ask: bool) -> tuple[Survey | None, list[Check]
     try:
         app = open_config(config)
     except ConfigError as error:
-        return None, [*without_config(config, error), litellm_check(litellm_problem())]
+        return None, [*without_config(config, error), litellm_check(litellm_problem())], []
     with app:
         found = places(app)
         seen = look(app, found, ask)
-    return seen, findings(Setting(config, {place.name: place for place in found}), seen)
+        sizes, wrong = _measured(app, found) if measured else ([], [])
+    told = findings(Setting(config, {place.name: place for place in found}), seen)
+    return seen, [*told, *wrong], sizes
 
 
-def _print(console: Console, seen: Survey | None, found: list[Check]) -> None:
+def _measured(app: Pilotlight, found: list[Place]) -> tuple[list[Sized], list[Check]]:
+    from pilotlight.cli.sized import sized
+
+    return sized(app, found)
+
+
+def _print(
+    console: Console, seen: Survey | None, found: list[Check], sizes: Sequence[Sized] = ()
+) -> None:
     """Show the facts, then what is wrong; what is well is in the facts already."""
     from rich.text import Text
 
+    from pilotlight.cli.screen import harmless
     from pilotlight.cli.table import show
 
     if seen is not None:
         show(console, seen)
+        console.print()
+    for size in sizes:
+        for line in harmless([f"{size.target}: {line}" for line in size.lines]):
+            console.print(Text(line), soft_wrap=True)
         console.print()
     shown = [each for each in found if each.verdict != "ok" or seen is None]
     shown.sort(key=lambda each: list(_STYLES).index(each.verdict))

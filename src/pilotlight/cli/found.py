@@ -16,7 +16,7 @@ from pilotlight.health.checks import CHECK_TIMEOUTS, LocalCheck, check_local, in
 from pilotlight.health.server import Server, visiting
 from pilotlight.providers.connection import Connection
 
-DEFAULT_MODEL = "llama3.2:3b"  # what to pull when there is nothing
+DEFAULT_MODEL = "llama3.2"  # what to pull when there is nothing, as README says
 
 
 @dataclass(frozen=True, slots=True)

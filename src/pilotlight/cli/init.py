@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from pilotlight.cli.found import Ollama
+    from pilotlight.health.sizing import Advice
 
 # A model of each provider to start with, and a target's name for it.
 STARTERS: Mapping[str, tuple[str, str]] = {
@@ -26,6 +27,7 @@ STARTERS: Mapping[str, tuple[str, str]] = {
     "cohere": ("cohere", "command-a-03-2025"),
 }
 
+DEADLINE = 60.0  # seconds, as the route below has it
 HEAD = """\
 # pilotlight: targets are model endpoints, a route is the order in which they are asked.
 # `pilotlight doctor` checks this file, `pilotlight ask "..."` tries it.
@@ -36,8 +38,8 @@ LOCAL = """
 # 127.0.0.1:11434.{remark}
 [targets.local]
 model = "ollama/{model}"
-concurrency = 2       # what the machine can carry at once; more waits in the queue
-queue = 16
+concurrency = {concurrency}       # {carries}
+queue = {queue}
 context = 8192        # tokens; a longer prompt is refused, never cut silently
 """
 ROUTE = """
@@ -71,7 +73,8 @@ EXAMPLE = """
     help="The file to write.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
-def command(output: Path, force: bool) -> None:
+@click.option("--no-measure", is_flag=True, help="Do not load the local model and ask it.")
+def command(output: Path, force: bool, no_measure: bool) -> None:
     """Write a starter pilotlight.toml from the API keys and the Ollama models found here."""
     from pilotlight.cli import found
 
@@ -83,7 +86,7 @@ def command(output: Path, force: bool) -> None:
     except ValueError as error:
         raise click.UsageError(f"OLLAMA_HOST: {error}") from None
     model = next(filter(_NAME.fullmatch, server.models), None)
-    text = starter(keys, model)
+    text = starter(keys, model, None if no_measure or model is None else _advice(model))
     _checked(text)
     try:
         with output.open("w" if force else "x", encoding="utf-8") as file:  # x: through no link
@@ -93,7 +96,23 @@ def command(output: Path, force: bool) -> None:
     _tell(output, keys, server, model)
 
 
-def starter(keys: Mapping[str, str], model: str | None) -> str:
+def _advice(model: str) -> Advice | None:
+    """Measure the local model as the file will have it; None where that can't be done."""
+    from pilotlight.app import load
+    from pilotlight.cli.screen import remark
+    from pilotlight.health.sizing import NotMeasured, advise, measure
+
+    remark(f"measuring {model}; --no-measure leaves that out")
+    target = {"model": f"ollama/{model}", "context": 8192}
+    with load({"targets": {"local": target}}) as app:
+        try:
+            return advise(measure(app.target("local")), DEADLINE)
+        except NotMeasured as why:
+            remark(f"{model} was not measured: {why}")
+            return None
+
+
+def starter(keys: Mapping[str, str], model: str | None, advice: Advice | None = None) -> str:
     """Return the file's text, from what `keys_present` found and the local model, if any."""
     from pilotlight.cli.found import DEFAULT_MODEL
 
@@ -110,7 +129,20 @@ def starter(keys: Mapping[str, str], model: str | None) -> str:
     if not order:
         parts.append(EXAMPLE)
     remark = "" if model else f"\n# Not pulled yet: ollama pull {DEFAULT_MODEL}"
-    parts.append(LOCAL.format(model=model or DEFAULT_MODEL, remark=remark))
+    carries = "what the machine can carry at once; more waits in the queue"
+    if advice is not None:
+        carries = (
+            f"as measured: {advice.a_minute:.0f} answers a minute; more calls wait in the queue"
+        )
+    parts.append(
+        LOCAL.format(
+            model=model or DEFAULT_MODEL,
+            remark=remark,
+            concurrency=advice.concurrency if advice else 2,
+            queue=advice.queue if advice else 16,
+            carries=carries,
+        )
+    )
     quoted = ", ".join(f'"{name}"' for name in [*order, "local"])
     return "".join([*parts, ROUTE.format(targets=quoted)])
 

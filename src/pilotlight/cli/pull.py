@@ -85,6 +85,7 @@ def _pull(connection: Connection) -> None:
     )
 
     from pilotlight.cli.screen import err, remark
+    from pilotlight.errors import PullFailed
     from pilotlight.health.pull import PULLS
     from pilotlight.plain import plain
 
@@ -102,5 +103,21 @@ def _pull(connection: Connection) -> None:
                 total=progress.total or None,
             )
 
-        PULLS.pull(connection, watch=show)
-    remark(f"{model} is on {connection.base_url}")
+        try:
+            PULLS.pull(connection, watch=show)
+            told = f"{model} is on {connection.base_url}"
+        except PullFailed as failed:
+            if not _is_there(connection):
+                raise
+            told = f"{model} is on {connection.base_url}, as it was: {failed.reason}"
+    remark(told)
+
+
+def _is_there(connection: Connection) -> bool:
+    """Tell whether the model is installed: one of the user's own is in no library."""
+    from pilotlight.health.checks import CHECK_TIMEOUTS, check_local
+    from pilotlight.health.server import visiting
+
+    with visiting(connection, CHECK_TIMEOUTS) as client:
+        found = check_local(client, connection.base_url, connection.spec.bare_model)
+    return found.state in ("loaded", "installed")

@@ -154,7 +154,7 @@ def _counting() -> Iterator[dict[str, Any]]:
                 asked, said = each.prompt_tokens, each.completion_tokens
                 if asked is None or said is None:
                     continue
-                cost = prices(each.model, asked, said)
+                cost = prices(each.model, asked, said) if each.cost is None else each.cost
                 tally["cost"] += cost or 0.0
                 tally["unpriced"] += cost is None
 

@@ -67,14 +67,15 @@ def survey(
 ) -> Survey:
     """Look at all targets; `ask` closed ones for their models.  `tell` hears of each step's end.
 
-    litellm, whose tables know windows and retirements, is imported after them or beside
-    slow ones: the work would lengthen the times that the looks take.
+    litellm, whose tables know windows and retirements of closed models, is imported after them or
+    beside slow ones: the work would lengthen the times that the looks take.  Where all targets are
+    local it is not imported.
     """
     began = datetime.now(UTC).isoformat(timespec="seconds")
     fleet, drills = begin(app.fleet), begin(partial(_drills, app))
     looks = {begin(partial(_look, place, ask)): place for place in places}
     wait(looks, HEAD_START)
-    imported = begin(_import_litellm)
+    imported = begin(_import_litellm if any(map(needs_litellm, places)) else _no_import)
     found = {place.name: _late() for place in places}
     for done in _ended(looks):
         found[looks[done].name] = done.result()
@@ -147,6 +148,15 @@ def litellm_problem(imported: Future[object] | None = None) -> str | None:
         return f"its import takes longer than {IMPORT_PATIENCE:g} s"
     except Exception as error:
         return f"can't be imported: {type(error).__name__}: {error}"
+    return None
+
+
+def needs_litellm(place: Place) -> bool:
+    """Tell whether litellm is used with a target, be it for its window alone."""
+    return not (place.is_ollama or place.target.local)
+
+
+def _no_import() -> object:
     return None
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
 
+from pilotlight.errors import DOCS
+
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
@@ -68,6 +70,22 @@ def _written_place(loc: list[Any], data: Any, kind: str) -> list[Any]:
         except (KeyError, IndexError, TypeError):
             return loc
     return loc
+
+
+def anchor(table: str, key: str) -> str:
+    """Return the anchor of a key in the documentation: `targets-model`, `timeout-total`."""
+    return f"{table}-{key}" if table else key
+
+
+def page_of(line: str, tables: Mapping[str, type[BaseModel]]) -> str | None:
+    """Return the address of the documentation of the key that a line of an error begins with."""
+    table, _, key = line.partition(":")[0].rpartition(".")
+    parts = [part for part in table.split(".") if not part.isdigit()]
+    for name in (parts[-1], parts[0]) if parts else ():
+        if name in tables and key in tables[name].model_fields:
+            of = "telemetry" if name == "telemetry" else "configuration"
+            return f"{DOCS}{of}/#{anchor(name, key)}"
+    return None
 
 
 def shown(place: Sequence[Any], data: Any, *, toml: bool = False) -> str:

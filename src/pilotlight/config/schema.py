@@ -10,17 +10,25 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
+from pilotlight.config.budgets import BudgetTable, bad_budgets
 from pilotlight.config.checks import mistakes
 from pilotlight.config.idle import idle_keys
 from pilotlight.config.lookup import find_config, read_toml, table_in
-from pilotlight.config.messages import explain, shown
+from pilotlight.config.messages import explain, page_of, shown
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.serve import ServeTable, bad_models
-from pilotlight.config.tables import BreakerTable, ReceiptsTable, RetryTable, TelemetryConfig
+from pilotlight.config.tables import (
+    ApiKey,
+    BreakerTable,
+    ReceiptsTable,
+    RetryTable,
+    TelemetryConfig,
+    TimeoutTable,
+)
 from pilotlight.config.targets import TargetConfig
 from pilotlight.config.values import Sensitive, Table, bare
 from pilotlight.core.breaker.breaker import BreakerPolicy
@@ -55,6 +63,11 @@ class Config(Table):
         default=None,
         description="what [telemetry](telemetry.md) sends and where; not set: it is not set up",
     )
+    budgets: dict[str, BudgetTable] = Field(
+        default={},
+        description="what calls may cost, each in a table `[budgets.NAME]`; see "
+        "[spending.md](spending.md)",
+    )
     serve: ServeTable = Field(
         default=ServeTable(), description="where and how the [gateway](gateway.md) listens"
     )
@@ -66,7 +79,11 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Config:
-        problems = [*mistakes(self.targets, self.routes), *bad_models(self.serve, self.routes)]
+        problems = [
+            *mistakes(self.targets, self.routes),
+            *bad_models(self.serve, self.routes),
+            *bad_budgets(self.budgets, self.routes, self.targets),
+        ]
         if self.receipts.model_fields_set and self.receipts.path is None:
             problems.append('receipts.path: missing; add `path = "receipts.jsonl"`')
         if problems:
@@ -80,6 +97,20 @@ class Config(Table):
     def retry_policy(self, target: TargetConfig) -> RetryPolicy:
         """The target's retries: its own numbers over the common ones over the defaults."""
         return RetryPolicy(**target.retry.over(self.retry).model_dump())
+
+
+TABLES: Final[Mapping[str, type[Table]]] = {
+    "targets": TargetConfig,
+    "routes": RouteConfig,
+    "timeout": TimeoutTable,
+    "api_key": ApiKey,
+    "breaker": BreakerTable,
+    "retry": RetryTable,
+    "receipts": ReceiptsTable,
+    "telemetry": TelemetryConfig,
+    "serve": ServeTable,
+}
+"""The tables that the documentation has a section for; each of their keys has an anchor there."""
 
 
 def load_config(source: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Config:
@@ -124,7 +155,11 @@ def parse(
         ]
         if not lines:
             return config
-    raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+    wrong = ConfigError("\n".join(f"{where}: {line}" for line in lines))
+    for each in dict.fromkeys(page_of(line, TABLES) for line in lines):
+        if each is not None:
+            wrong.add_note(f"see {each}")
+    raise wrong from None
 
 
 def _placed(config: Config, folder: Path) -> Config:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from pilotlight.catalog import providers
 from pilotlight.catalog.providers import RESPONSES, Spec
+from pilotlight.config.budgets import PriceTable
 from pilotlight.config.tables import ApiKey, BreakerTable, RetryTable, TimeoutTable
 from pilotlight.config.values import Ability, Amount, Count, Options, Seconds, Table, bare
 from pilotlight.core.provider import Timeouts
@@ -103,7 +104,7 @@ class TargetConfig(Table):
     warm: Literal["never", "when-degraded", "always"] | None = Field(
         default=None,
         description="when the model is loaded ahead of its first call; Ollama only; not set: "
-        "`when-degraded`, as soon as the breaker of a target ahead is half-way to open",
+        "`when-degraded`, at the first failure of a target ahead that counts",
     )
     warm_timeout: Seconds = Field(
         default=600.0, description="seconds that such a load may take; Ollama only"
@@ -117,6 +118,11 @@ class TargetConfig(Table):
         default=BreakerTable(), description="this target's own breaker numbers"
     )
     retry: RetryTable = Field(default=RetryTable(), description="this target's own retry numbers")
+    price: PriceTable | None = Field(
+        default=None,
+        description="what its calls cost, see [spending.md](spending.md); not set: by litellm's "
+        "table, and a local model nothing",
+    )
     options: Options = Field(
         default={},
         repr=False,  # may hold a secret

@@ -87,6 +87,7 @@ class Call:
     operation: Operation = "chat"
     skip_broken: bool = False  # an event of a stream that can't be read is left out
     original: Original | None = field(default=None, repr=False)  # None: made in OpenAI's shapes
+    tags: Mapping[str, str] = field(default_factory=dict)  # the user's own, by which it is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Facts:
     response_id: str | None = None
     cached_tokens: int | None = None  # of those of the prompt
     reasoning_tokens: int | None = None  # of those of the answer
+    written_tokens: int | None = None  # of those of the prompt, put into a cache
     lost: tuple[str, ...] = ()  # what of the call its API could not be told
     relayed: bool = False  # it was asked in the caller's own words
     own: float = field(default=0.0, compare=False)  # seconds that this process took for itself

@@ -16,6 +16,7 @@ from pilotlight.core.health.usual import Usual
 from pilotlight.core.provider import Call, Provider, Timeouts
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
+from pilotlight.core.spending.price import UNKNOWN, Price
 from pilotlight.vocabulary.operations import Operation
 from pilotlight.vocabulary.residency_rules import ResidencyRule
 
@@ -123,7 +124,8 @@ class Target:
     `space` is where its embeddings lie; None: not said.  `gathers` tells whether an unstreamed
     chat can be streamed and the answer put together with nothing lost; its second argument:
     even where a model that is well may think unheard for longer than `first_token`.  `unable`
-    tells what of a call its API can't be told and must not be left out; empty: nothing.
+    tells what of a call its API can't be told and must not be left out; empty: nothing.  `price`
+    tells what its calls cost.
     """
 
     name: str
@@ -144,6 +146,7 @@ class Target:
     space: EmbeddingSpace | None = None
     gathers: Callable[[Call, bool], bool] = field(default=lambda _call, _even_so: False)
     unable: Callable[[Call], str] = able
+    price: Callable[[], Price] = lambda: UNKNOWN
 
     def rule_for(self, operation: Operation) -> ResidencyRule | None:
         """Return the rule that keeps private calls of this kind from it, as it is configured."""

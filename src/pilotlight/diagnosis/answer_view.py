@@ -94,6 +94,7 @@ def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
         response_id=name_in(response, "id"),
         cached_tokens=_part(usage, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_part(usage, "completion_tokens_details", "reasoning_tokens"),
+        written_tokens=count_in(usage, "cache_creation_input_tokens") or None,
         own=tap.ledger.own,
         loading=tap.loading,
     )

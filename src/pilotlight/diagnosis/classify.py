@@ -16,7 +16,14 @@ from typing import Any, Final
 from pilotlight.catalog.model_names import substituted
 from pilotlight.diagnosis import exceptions
 from pilotlight.diagnosis.evidence import evidence
-from pilotlight.diagnosis.judge import AnswerView, blocked_answer, judge, judge_in_band, judge_wire
+from pilotlight.diagnosis.judge import (
+    NAMED_IN_STREAM,
+    AnswerView,
+    blocked_answer,
+    judge,
+    judge_in_band,
+    judge_wire,
+)
 from pilotlight.diagnosis.retry_after import retry_after
 from pilotlight.diagnosis.verdict import Reply, Verdict, fault_of, reply_of, verdict_of
 from pilotlight.errors import ProviderFault
@@ -188,9 +195,16 @@ def _answered(tap: Tap, errors: list[BaseException], prompt_texts: Sequence[str]
         return _said(tap, Fault.STREAM_STALLED if stalled else Fault.TIMEOUT, "silence", ())
     if below is Fault.MALFORMED_RESPONSE and tap.streaming and tap.contents and not tap.terminal:
         return _said(tap, Fault.STREAM_INTERRUPTED, "an event of the stream was broken", ())
+    return _without_content(tap, below) or judge_wire(tap, prompt_texts)
+
+
+def _without_content(tap: Tap, below: Fault | None) -> Verdict | None:
+    """Diagnose an answer in one piece whose body broke off, or was empty."""
+    if below is Fault.CONNECTION_ERROR and tap.broken and not tap.streaming:
+        return _said(tap, Fault.STREAM_TRUNCATED, "the body broke off", ())
     if tap.complete and not tap.received and not tap.streaming:
         return _said(tap, Fault.EMPTY_RESPONSE, "an empty body", ())
-    return judge_wire(tap, prompt_texts)
+    return None
 
 
 def _from_errors(
@@ -247,8 +261,7 @@ def _in_stream(errors: Sequence[BaseException], reply: Reply) -> Fault | None:
         for error in errors  # ollama's client
     )
     if begun:
-        blocked = fault_of(reply) is Fault.CONTENT_BLOCKED
-        return Fault.CONTENT_BLOCKED if blocked else Fault.STREAM_INTERRUPTED
+        return named if (named := fault_of(reply)) in NAMED_IN_STREAM else Fault.STREAM_INTERRUPTED
     if reply.status is None and fault_of(reply) is Fault.UNKNOWN:
         return Fault.MALFORMED_RESPONSE if reply.said.error else Fault.UNKNOWN
     return None

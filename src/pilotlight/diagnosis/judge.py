@@ -20,6 +20,10 @@ from pilotlight.wire.tap import Tap, Wire
 
 # Their streams have no end mark that is known, so a proper HTTP end has to do.
 _NO_END_MARK: Final[frozenset[Wire]] = frozenset({"stability", "other"})
+# Why a stream broke off after its first content, where it is told.
+NAMED_IN_STREAM: Final = frozenset(
+    {Fault.CONTENT_BLOCKED, Fault.LOCAL_RUNNER_CRASHED, Fault.LOCAL_OVERLOADED}
+)
 _SSE_WIRES: Final[frozenset[Wire]] = frozenset({"openai", "anthropic", "gemini", "cohere"})
 
 BLOCKED: Final = re.compile(
@@ -170,11 +174,11 @@ def judge_in_band(tap: Tap, prompt_texts: Sequence[str] | None = None) -> Verdic
     """Diagnose an error that stood in a stream under status 200.
 
     Before the first content it is what it says it is; after it, what counts is that
-    the answer broke off, unless a filter broke it off.
+    the answer broke off, unless it says why: a filter, or a local server's own crash.
     """
     reply = reply_of(tap.wire, None, tap.in_band_error, {})
     fault = fault_of(reply)
-    if fault is Fault.CONTENT_BLOCKED:
+    if fault in NAMED_IN_STREAM:
         pass
     elif tap.contents:
         fault = Fault.STREAM_INTERRUPTED

@@ -24,6 +24,7 @@ from pilotlight.privacy.residency import is_private
 from pilotlight.routes.call_rules import OURS, slip
 from pilotlight.routes.route import Route
 from pilotlight.scopes.call_colour import coloured
+from pilotlight.scopes.tags import tags_of
 from pilotlight.vocabulary.operations import Priority
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -176,6 +177,6 @@ def _wrapper(guard: Guard) -> Callable[..., Any]:
     run = make(guard)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return run(Given(args, kwargs, is_private(guard.private)))
+        return run(Given(args, kwargs, is_private(guard.private), tags_of()))
 
     return coloured(guard.function, call)

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from pilotlight.app import Pilotlight, default
 from pilotlight.catalog.litellm_module import litellm, need
 from pilotlight.config.targets import TargetConfig
+from pilotlight.doors.litellm_errors import as_litellms
 from pilotlight.errors import InvalidCall
 from pilotlight.privacy.residency import is_private
 from pilotlight.routes.call_rules import check_names
 from pilotlight.routes.route import Route
+from pilotlight.scopes.tags import tags_of
 from pilotlight.vocabulary.operations import Priority
 
 if TYPE_CHECKING:
@@ -98,28 +100,20 @@ def completion(
     rank where it must queue.  `api_key` and `api_base` hold for this model alone and are never
     sent to another target.
 
-    Raises what `Route.complete` raises.
+    Raises what `Route.complete` raises.  An `AllTargetsFailed` in which a prompt was too long for
+    a target is `litellm.ContextWindowExceededError` as well.
     """
     route, rest = _route_for(default(), model, options)
-    if stream:
-        return CompletionStream(
-            route.stream(
-                messages,
-                private=private,
-                timeout=timeout,
-                total_timeout=total_timeout,
-                priority=priority,
-                **rest,
-            )
-        )
-    return route.complete(
-        messages,
-        private=private,
-        timeout=timeout,
-        total_timeout=total_timeout,
-        priority=priority,
-        **rest,
-    ).response
+    how: dict[str, Any] = {
+        "private": private,
+        "timeout": timeout,
+        "total_timeout": total_timeout,
+        "priority": priority,
+    }
+    with as_litellms():
+        if stream:
+            return CompletionStream(route.stream(messages, **how, **rest))
+        return route.complete(messages, **how, **rest).response
 
 
 @overload
@@ -174,18 +168,15 @@ def acompletion(
     Made inside `private()`, the call is private wherever it is awaited.
     """
     held = is_private() or private
+    options["tags"] = tags_of(options.get("tags"))
 
     async def completed() -> ModelResponse | AsyncCompletionStream:
         route, rest = _route_for(default(), model, options)
-        how: Any = {
-            "private": held,
-            "timeout": timeout,
-            "total_timeout": total_timeout,
-            "priority": priority,
-        }
-        if stream:
-            return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
-        return (await route.acomplete(messages, **how, **rest)).response
+        how = _terms(held, timeout, total_timeout, priority)
+        with as_litellms():
+            if stream:
+                return await AsyncCompletionStream(route.astream(messages, **how, **rest)).opened()
+            return (await route.acomplete(messages, **how, **rest)).response
 
     return completed()
 
@@ -205,13 +196,9 @@ def embedding(
     Raises what `Route.embed` raises.
     """
     route, rest = _route_for(default(), model, options, any_model=False)
-    how: Any = {
-        "private": private,
-        "timeout": timeout,
-        "total_timeout": total_timeout,
-        "priority": priority,
-    }
-    return route.embed(input, **how, **rest).response
+    how = _terms(private, timeout, total_timeout, priority)
+    with as_litellms():
+        return route.embed(input, **how, **rest).response
 
 
 def aembedding(
@@ -229,16 +216,13 @@ def aembedding(
     Made inside `private()`, the call is private wherever it is awaited.
     """
     held = is_private() or private
+    options["tags"] = tags_of(options.get("tags"))
 
     async def embedded() -> EmbeddingResponse:
         route, rest = _route_for(default(), model, options, any_model=False)
-        how: Any = {
-            "private": held,
-            "timeout": timeout,
-            "total_timeout": total_timeout,
-            "priority": priority,
-        }
-        return (await route.aembed(input, **how, **rest)).response
+        how = _terms(held, timeout, total_timeout, priority)
+        with as_litellms():
+            return (await route.aembed(input, **how, **rest)).response
 
     return embedded()
 
@@ -258,12 +242,7 @@ def image_generation(
     Raises what `Route.image` raises.
     """
     route, rest = _route_for(default(), model, options)
-    how: Any = {
-        "private": private,
-        "timeout": timeout,
-        "total_timeout": total_timeout,
-        "priority": priority,
-    }
+    how = _terms(private, timeout, total_timeout, priority)
     return route.image(prompt, **how, **rest).response
 
 
@@ -282,18 +261,28 @@ def aimage_generation(
     Made inside `private()`, the call is private wherever it is awaited.
     """
     held = is_private() or private
+    options["tags"] = tags_of(options.get("tags"))
 
     async def pictured() -> ImageResponse:
         route, rest = _route_for(default(), model, options)
-        how: Any = {
-            "private": held,
-            "timeout": timeout,
-            "total_timeout": total_timeout,
-            "priority": priority,
-        }
+        how = _terms(held, timeout, total_timeout, priority)
         return (await route.aimage(prompt, **how, **rest)).response
 
     return pictured()
+
+
+def _terms(
+    private: bool | None,
+    timeout: float | None,
+    total_timeout: float | None,
+    priority: Priority | None,
+) -> Any:
+    return {
+        "private": private,
+        "timeout": timeout,
+        "total_timeout": total_timeout,
+        "priority": priority,
+    }
 
 
 class CompletionStream:

@@ -22,6 +22,7 @@ class Given:
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     private: bool  # as it was when the call was made
+    tags: Mapping[str, str]  # so were they
 
     @property
     def prompts(self) -> Sequence[Any]:
@@ -67,6 +68,7 @@ class Guard:
             private=given.private,
             total_timeout=self.total_timeout,
             priority=self.priority,
+            tags=given.tags,
             stream=stream,
             policy=policy,
             finding=finding,

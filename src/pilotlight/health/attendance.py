@@ -50,6 +50,7 @@ def forget(targets: Iterable[Target]) -> None:
     given = tuple(targets)
     PROBER.forget(given)
     RECOVERY.forget(given)
+    WARMER.forget(given)
 
 
 def reset() -> None:

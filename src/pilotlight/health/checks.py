@@ -154,7 +154,7 @@ def _look(server: Server, model: str, known: LocalCheck | None) -> LocalCheck:
         raise NotAsExpected("it has no /api/tags")
     entry = _entry(tags, model)
     if entry is None:
-        return _missing(model, version)
+        return _missing(model, version, tags)
     size = _number(entry.get("size")) or None
     found = LocalCheck("installed", version, size=size, digest=_text(entry.get("digest")))
     if away := _remote(entry):
@@ -197,13 +197,16 @@ def _useful(found: LocalCheck) -> LocalCheck:
     )
 
 
-def _missing(model: str, version: str | None) -> LocalCheck:
-    return LocalCheck(
-        "missing",
-        version,
-        problem=f"{display_name(model)} is not installed",
-        mend=f"pilotlight pull {model}",
-    )
+def _missing(model: str, version: str | None, tags: Json) -> LocalCheck:
+    """Say so, and which of the same family is there: `llama3.2` alone is `llama3.2:latest`."""
+    family = display_name(model).partition(":")[0].lower()
+    near = [name for name, _ in _entries(tags) if name.partition(":")[0].lower() == family]
+    told = f"{display_name(model)} is not installed"
+    mend = f"pilotlight pull {model}"
+    if near:
+        told += f"; here is {', '.join(near)}"
+        mend += f'    # or model = "ollama/{near[0]}"'
+    return LocalCheck("missing", version, problem=told, mend=mend)
 
 
 def _cloud(server: Server, found: LocalCheck, host: str) -> LocalCheck:

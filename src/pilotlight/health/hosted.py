@@ -86,6 +86,9 @@ def list_request(connection: Connection) -> tuple[str, dict[str, str]]:
     if connection.wire == "gemini":
         base = base.removesuffix("/v1beta")
         return f"{base}/v1beta/models/{model}", {"x-goog-api-key": key}
+    if connection.spec.provider == "automatic1111":
+        headers = {"authorization": f"Basic {key}"} if key else {}
+        return f"{base.removesuffix('/sdapi/v1')}/sdapi/v1/sd-models", headers
     headers = {"authorization": f"Bearer {key}"} if key else {}
     return f"{base.removesuffix('/beta')}/models", headers  # /beta: DeepSeek's, which has no list
 
@@ -138,7 +141,8 @@ def _entries(said: Any) -> Iterator[dict[str, Any]]:
 
 def _names(entry: dict[str, Any]) -> set[str]:
     aliases = entry.get("aliases")
-    names = [entry.get("id"), entry.get("name"), *(aliases if isinstance(aliases, list) else ())]
+    own = (entry.get(name) for name in ("id", "name", "model_name", "title"))
+    names = [*own, *(aliases if isinstance(aliases, list) else ())]
     return {name.lower() for name in names if isinstance(name, str)}
 
 

@@ -14,7 +14,7 @@ import contextvars
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -72,6 +72,7 @@ class Warmer:
         """Forget all; a load under way is let be."""
         self._lock = threading.Lock()
         self._flames: dict[tuple[str, str], _Flame] = {}
+        self._forgotten: weakref.WeakSet[Target] = weakref.WeakSet()
         self._behind: weakref.WeakKeyDictionary[Breaker, list[weakref.ref[Target]]] = (
             weakref.WeakKeyDictionary()
         )
@@ -83,6 +84,7 @@ class Warmer:
         for position, target in enumerate(targets):
             if target.care.warm == "never" or (flame := self._flame(target)) is None:
                 continue
+            self._forgotten.discard(target)
             if target.care.warm == "always":
                 self.warm(target)
             with self._lock:
@@ -92,6 +94,11 @@ class Warmer:
                     behind[:] = [each for each in behind if each() is not None]
                     if not any(each() is target for each in behind):
                         behind.append(weakref.ref(target))
+
+    def forget(self, targets: Iterable[Target]) -> None:
+        """Let these go: that a load of theirs breaks off now is no news."""
+        for each in targets:
+            self._forgotten.add(each)
 
     def trouble(self, failing: Breaker) -> None:
         """Warm whoever stands behind a breaker that has a reason for doubt.  Never waits."""
@@ -165,7 +172,8 @@ class Warmer:
             now = self.clock()
             flame.warmed, flame.failed = (now, None) if problem is None else (None, now)
             flame.running = False
-        _tell(target, "done" if problem is None else "failed", now - began, problem)
+        if problem is None or target not in self._forgotten:
+            _tell(target, "done" if problem is None else "failed", now - began, problem)
 
     def _release(self, target: Target) -> None:
         began = self.clock()

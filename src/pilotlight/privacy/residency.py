@@ -105,7 +105,7 @@ def refusing_rule(
 
 def unwatched(provider: str) -> frozenset[Operation]:
     """Return the operations of a provider that go over connections which are not pilotlight's."""
-    if provider.startswith("ollama"):
+    if provider.startswith("ollama") or provider == "automatic1111":
         return frozenset()
     from pilotlight.providers.litellm.clients import kind_of  # brings httpx
 

@@ -71,6 +71,8 @@ def knowledge(connection: Connection, told: Collection[str] | None) -> Mapping[s
     if connection.wire == "ollama":
         # `/api/chat` takes text and images, and gives text.
         return {"audio": False, "files": False, "image_generation": False}
+    if connection.spec.provider == "automatic1111":
+        return {name: name == "image_generation" for name in ABILITIES}
     row = _row(connection)
     flags = {name: row[flag] for name, flag in _FLAGS.items() if isinstance(row.get(flag), bool)}
     return {**flags, **_MODES.get(row.get("mode", ""), {})}

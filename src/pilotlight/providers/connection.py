@@ -15,6 +15,7 @@ from pilotlight.core.headers import clean_key
 from pilotlight.errors import ConfigError
 from pilotlight.providers.ollama.context import asked_context
 from pilotlight.providers.streamable import Streamable
+from pilotlight.wire.played import stages
 from pilotlight.wire.tap import Wire
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Connection:
     def keyless(self) -> str | None:
         """What to do about a key that is missing; None when there is one, or none is needed."""
         known = providers.info(self.spec.provider)
-        if self.api_key or self.wire == "ollama" or not known.keys:
+        if self.api_key or self.wire == "ollama" or not known.keys or stages:
             return None
         if self.given_base and known.wire == "openai":  # a server of the user's own: vLLM, ...
             return None

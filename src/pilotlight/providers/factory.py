@@ -20,6 +20,10 @@ def provider_for(connection: Connection) -> Provider:
         from pilotlight.providers.cohere.provider import CohereProvider
 
         return CohereProvider(connection)
+    if connection.spec.provider == "automatic1111":
+        from pilotlight.providers.pictures.automatic1111 import Automatic1111Provider
+
+        return Automatic1111Provider(connection)
     if connection.spec.via is None:
         from pilotlight.providers.native.manners import manners_of
 

@@ -26,8 +26,8 @@ from pilotlight.providers.replies import ChatReply
 from pilotlight.providers.reread import shown
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire.clocks import STREAM_TYPES
+from pilotlight.wire.events.marks import search_for
 from pilotlight.wire.field_types import choices_of, mended
-from pilotlight.wire.marks import search_for
 from pilotlight.wire.tap import Tap
 
 _COUNTED: Final = search_for(rb'"usage":\s*\{|"usageMetadata":|"eval_count":')

@@ -188,7 +188,9 @@ class Summary:
         if receipt.outcome == "primary":
             route.first[answer.target] += 1
         tokens = answer.prompt_tokens, answer.completion_tokens
-        cost = None if None in tokens else self.prices(answer.model, tokens[0] or 0, tokens[1] or 0)
+        cost = answer.cost
+        if cost is None and None not in tokens:  # of a receipt that was written without it
+            cost = self.prices(answer.model, tokens[0] or 0, tokens[1] or 0)
         for sums in (target, route):
             sums.cost += cost or 0.0
             sums.unpriced += cost is None

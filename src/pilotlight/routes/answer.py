@@ -44,6 +44,11 @@ class _Served:
         """Whether another than the first target answered."""
         return self.receipt.failed_over
 
+    @property
+    def cost(self) -> float | None:
+        """What the call cost with all its tries, in US dollars; None where that is not known."""
+        return self.receipt.cost
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

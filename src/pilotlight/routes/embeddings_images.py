@@ -12,6 +12,7 @@ from pilotlight.core.provider import Answered, Attempt, Failed
 from pilotlight.errors import InvalidCall
 from pilotlight.privacy.residency import is_private
 from pilotlight.routes.answer import EmbeddingAnswer, ImageAnswer
+from pilotlight.scopes.tags import tags_of
 from pilotlight.vocabulary.operations import Operation, Priority
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class _SetsOut(Protocol):
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         operation: Operation = "chat",
         check: Callable[[Any], None] | None = None,
     ) -> CallContext: ...
@@ -56,6 +58,7 @@ class Modalities:
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> EmbeddingAnswer:
         """Return one vector for each text, all from one target.
@@ -74,6 +77,7 @@ class Modalities:
             timeout=timeout,
             total_timeout=total_timeout,
             priority=priority,
+            tags=tags,
             operation="embeddings",
             check=_as_many_as(messages),
         )
@@ -88,6 +92,7 @@ class Modalities:
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Coroutine[Any, Any, EmbeddingAnswer]:
         """Return one vector for each text; as `embed`, without blocking the event loop.
@@ -95,6 +100,7 @@ class Modalities:
         Made inside `private()`, the call is private wherever it is awaited.
         """
         private = is_private() or private
+        tags = tags_of(tags)
 
         async def embedded() -> EmbeddingAnswer:
             messages = as_messages(texts)
@@ -105,6 +111,7 @@ class Modalities:
                 timeout=timeout,
                 total_timeout=total_timeout,
                 priority=priority,
+                tags=tags,
                 operation="embeddings",
                 check=_as_many_as(messages),
             )
@@ -121,6 +128,7 @@ class Modalities:
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> ImageAnswer:
         """Return the images that the first target able to makes of a prompt.
@@ -136,6 +144,7 @@ class Modalities:
             timeout=timeout,
             total_timeout=total_timeout,
             priority=priority,
+            tags=tags,
             operation="image",
             check=check_prompt,
         )
@@ -150,6 +159,7 @@ class Modalities:
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Coroutine[Any, Any, ImageAnswer]:
         """Return the images of a prompt; as `image`, without blocking the event loop.
@@ -157,6 +167,7 @@ class Modalities:
         Made inside `private()`, the call is private wherever it is awaited.
         """
         private = is_private() or private
+        tags = tags_of(tags)
 
         async def pictured() -> ImageAnswer:
             ctx = self.trip(
@@ -166,6 +177,7 @@ class Modalities:
                 timeout=timeout,
                 total_timeout=total_timeout,
                 priority=priority,
+                tags=tags,
                 operation="image",
                 check=check_prompt,
             )

@@ -19,6 +19,7 @@ from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Original, Source
 from pilotlight.core.requirements import needs, prompt_size_of
 from pilotlight.core.sendable import check_call
+from pilotlight.core.spending.budget import Ledger
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
 from pilotlight.health.trouble import await_trouble
@@ -33,6 +34,7 @@ from pilotlight.routes.call_rules import (
     seconds_of,
 )
 from pilotlight.routes.embeddings_images import Modalities
+from pilotlight.scopes.tags import tags_of
 from pilotlight.telemetry import switch as telemetry
 from pilotlight.vocabulary.operations import Operation, Priority
 from pilotlight.vocabulary.residency_rules import MEANING
@@ -64,6 +66,7 @@ class Route(Modalities):
     priority: Priority = "normal"
     sensitive: Hook | None = None
     game_days: GameDays | None = None
+    budgets: tuple[Ledger, ...] = ()
     _attend: HealthMonitor | None = field(init=False, default=None, repr=False)
     _fleets: tuple[Callable[[], None], ...] = field(init=False, default=(), repr=False)
 
@@ -103,6 +106,7 @@ class Route(Modalities):
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Answer:
         """Return the first good answer of the route's targets.
@@ -110,9 +114,10 @@ class Route(Modalities):
         `messages` and `options` are OpenAI-shaped (`temperature=`, `tools=`, ...).
         `private=True` keeps the call on local targets; `total_timeout` bounds the whole call in
         seconds, `timeout` each attempt;
-        `priority` is its rank where it must queue ("high", "normal" or "low").
+        `priority` is its rank where it must queue ("high", "normal" or "low"); `tags` are your own,
+        by which [budgets] and receipts tell calls apart.
 
-        Raises AllTargetsFailed, DeadlineExceeded, InvalidCall, ConfigError (a
+        Raises AllTargetsFailed, DeadlineExceeded, BudgetSpent, InvalidCall, ConfigError (a
         private call without a local target), or the provider's own exception when
         the mistake is the caller's.
         """
@@ -123,6 +128,7 @@ class Route(Modalities):
             timeout=timeout,
             total_timeout=total_timeout,
             priority=priority,
+            tags=tags,
         )
         call = ctx.call
 
@@ -140,6 +146,7 @@ class Route(Modalities):
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Coroutine[Any, Any, Answer]:
         """Return the first good answer; as `complete`, without blocking the event loop.
@@ -147,6 +154,7 @@ class Route(Modalities):
         Made inside `private()`, the call is private wherever it is awaited.
         """
         private = is_private() or private
+        tags = tags_of(tags)  # they too are those of the moment when the call is made
 
         async def answered() -> Answer:
             ctx = self.trip(
@@ -156,6 +164,7 @@ class Route(Modalities):
                 timeout=timeout,
                 total_timeout=total_timeout,
                 priority=priority,
+                tags=tags,
             )
 
             async def ask(attempt: Attempt) -> Answered | Failed:
@@ -174,6 +183,7 @@ class Route(Modalities):
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AnswerStream:
         """Return an iterator of OpenAI-shaped chunks; nothing is sent before the first `next`.
@@ -188,6 +198,7 @@ class Route(Modalities):
             timeout=timeout,
             total_timeout=total_timeout,
             priority=priority,
+            tags=tags,
             stream=True,
         )
         call = ctx.call
@@ -205,6 +216,7 @@ class Route(Modalities):
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncAnswerStream:
         """Return an async iterator of OpenAI-shaped chunks; as `stream`, for `async for`."""
@@ -215,6 +227,7 @@ class Route(Modalities):
             timeout=timeout,
             total_timeout=total_timeout,
             priority=priority,
+            tags=tags,
             stream=True,
         )
         call = ctx.call
@@ -234,6 +247,7 @@ class Route(Modalities):
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         stream: bool = False,
         operation: Operation = "chat",
         check: Callable[[Any], None] | None = None,
@@ -265,6 +279,7 @@ class Route(Modalities):
             timeout=timeout,
             total_timeout=total_timeout,
             priority=priority,
+            tags=tags,
             stream=stream,
             policy=policy,
             finding=finding,
@@ -282,6 +297,7 @@ class Route(Modalities):
         timeout: float | None = None,
         total_timeout: float | None = None,
         priority: Priority | None = None,
+        tags: Mapping[str, str] | None = None,
         stream: bool = False,
         policy: Policy | None = None,
         finding: Finding = NOTHING,
@@ -300,11 +316,14 @@ class Route(Modalities):
         asked_priority = self.priority if priority is None else priority
         check_terms(private, seconds, asked_priority, timeout)
         asked_private = is_private(private, self.private) or finding.private
+        tags = tags_of(tags)
         if asked_private:
             self._check_for_local(finding, operation)
         at_home = original is not None and original.home is not None  # an SDK is loaded already
-        if not at_home and not (asked_private and not self.targets[0].local):
-            self.targets[0].provider.prepare()  # not at the expense of the deadline
+        if not at_home:  # an import is not at the expense of the deadline, nor of one behind
+            for target in self.targets:
+                if target.local or not asked_private:
+                    target.provider.prepare()
         call = Call(
             route=self.name,
             messages=messages,
@@ -318,6 +337,7 @@ class Route(Modalities):
             operation=operation,
             skip_broken=(policy or self.policy).on_broken_event == "skip",
             original=original,
+            tags=tags,
         )
         if self._attend is not None:
             self._attend()  # its health checks begin with the first call
@@ -326,7 +346,12 @@ class Route(Modalities):
         if self.game_days is not None:
             self.game_days.refresh_soon()
         recorder = CallRecorder(
-            self.name, self.targets[0].name, asked_private, self.clock, operation=operation
+            self.name,
+            self.targets[0].name,
+            asked_private,
+            self.clock,
+            operation=operation,
+            tags=tags,
         )
         prompt_size = prompt_size_of(messages, operation)
         ctx = CallContext(
@@ -337,9 +362,16 @@ class Route(Modalities):
             recorder,
             prompt_size=prompt_size,
             game_days=self.game_days,
+            budgets=self._held_to(tags),
         )
         telemetry.attend(ctx)
         return ctx
+
+    def _held_to(self, tags: Mapping[str, str]) -> tuple[Ledger, ...]:
+        """Return the budgets that a call with such tags is held to."""
+        if not self.budgets:
+            return ()
+        return tuple(each for each in self.budgets if each.budget.is_about(self.name, tags))
 
     def _check_for_local(self, finding: Finding, operation: Operation) -> None:
         """Raise ConfigError for a private call that no target of the route may be asked."""

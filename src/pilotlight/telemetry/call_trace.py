@@ -67,6 +67,9 @@ class CallTrace(NullInterceptor):
         if event.moved:
             self._moved(leg, record)
         leg.ended, leg.ended_ns = self._ctx.clock(), time.time_ns()
+        if record.cost and self._spans is not None:
+            labels = {names.ROUTE: event.route, names.TARGET: record.target}
+            self._spans.signals.spend.add(record.cost, labels)
         if record.fault is None:
             self._close(leg, LegEnd(record, None, leg.retries, leg.opened))
         else:

@@ -48,6 +48,7 @@ _RECORDED: Final = {
     names.OUTPUT_TOKENS: "completion_tokens",
     names.CACHED_TOKENS: "cached_tokens",
     names.REASONING_TOKENS: "reasoning_tokens",
+    names.COST: "cost",
 }
 _NAMES: Final = tuple(_RECORDED)
 _of_record: Final = attrgetter(*_RECORDED.values())

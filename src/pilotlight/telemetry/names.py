@@ -42,6 +42,7 @@ INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+COST: Final = "pilotlight.cost"  # US dollars; the conventions have no name for it
 TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - no password
 STREAM: Final = "gen_ai.request.stream"
 OUTPUT_TYPE: Final = "gen_ai.output.type"
@@ -148,6 +149,7 @@ SPANS: Final = (
             OUTPUT_TOKENS,
             CACHED_TOKENS,
             REASONING_TOKENS,
+            COST,
             RETRIES,
             REASON,
             ATTEMPT_OUTCOME,
@@ -359,6 +361,13 @@ FAILOVER_COUNT: Final = Metric(
 RETRY_COUNT: Final = Metric(
     "pilotlight.retries", "counter", "{retry}", (TARGET, ERROR), "retries at the same target"
 )
+SPEND: Final = Metric(
+    "pilotlight.spend",
+    "counter",
+    "{USD}",
+    (ROUTE, TARGET),
+    "what attempts cost, where it is known",
+)
 SKIPS: Final = Metric(
     "pilotlight.target.skips",
     "counter",
@@ -416,6 +425,7 @@ METRICS: Final = (
     CALLS,
     FAILOVER_COUNT,
     RETRY_COUNT,
+    SPEND,
     SKIPS,
     TRANSITIONS,
     STATUS,

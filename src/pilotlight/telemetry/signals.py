@@ -128,6 +128,7 @@ class Signals:
         self.failovers = _counter(meter, names.FAILOVER_COUNT)
         self.retries = _counter(meter, names.RETRY_COUNT)
         self.skips = _counter(meter, names.SKIPS)
+        self.spend = _counter(meter, names.SPEND)
         self.transitions = _counter(meter, names.TRANSITIONS)
         observe(meter, registry, self.record)
         self.loggers = loggers

@@ -31,6 +31,7 @@ SKIP_REASONS: Final = frozenset(
         "residency",
         "retired",
         "drill",
+        "budget",
     }
 )
 FAILOVER_REASONS: Final = frozenset(Fault) | SKIP_REASONS

@@ -9,6 +9,10 @@ from typing import Final
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.receipt import AttemptRecord, SkipRecord
 
+TOO_LONG: Final = (
+    "shorten the prompt, set a larger `context` where it is your own, "
+    "or add a target that takes more"
+)
 _HOSTED: Final[Mapping[Fault, str]] = MappingProxyType(
     {
         Fault.CONNECTION_ERROR: "is the network there, and is its api_base right?",
@@ -23,26 +27,31 @@ _HOSTED: Final[Mapping[Fault, str]] = MappingProxyType(
 _LOCAL: Final[Mapping[Fault, str]] = MappingProxyType(
     {
         Fault.CONNECTION_ERROR: "no Ollama answers; start it with `ollama serve`",
-        Fault.LOCAL_MODEL_MISSING: "`ollama pull {model}`",
+        Fault.LOCAL_MODEL_MISSING: "{model} is not there: `pilotlight pull {target}`",
         Fault.LOCAL_OVERLOADED: "is there memory for {model}? `ollama ps` shows what is loaded",
         Fault.LOCAL_RUNNER_CRASHED: "the log of `ollama serve` says why",
     }
 )
 _ANY: Final[Mapping[Fault, str]] = MappingProxyType(
     {
-        Fault.CONTEXT_EXCEEDED: "shorten the prompt, or add a target with a larger window",
+        Fault.CONTEXT_EXCEEDED: TOO_LONG,
         Fault.PAYLOAD_TOO_LARGE: "send less at once",
         Fault.PRIVACY_BOUNDARY: "name a model that runs at home",
     }
+)
+_SKIPPED: Final[Mapping[str, str]] = MappingProxyType(
+    {"budget": "raise the `usd` of the budget, or add a target that costs nothing"}
 )
 
 
 def mend(record: AttemptRecord | SkipRecord) -> str:
     """Return what can be done about one attempt, or one target that was not asked; empty: wait."""
-    if isinstance(record, SkipRecord) or record.fault is None:
+    if isinstance(record, SkipRecord):
+        return TOO_LONG if record.detail == "context" else _SKIPPED.get(record.reason, "")
+    if record.fault is None:
         return ""
     if record.fault is Fault.AUTH_FAILED and record.status is None and record.evidence:
         return record.evidence  # it was not asked: there is no key
     place = _LOCAL if record.model.startswith("ollama") else _HOSTED
     said = place.get(record.fault) or _ANY.get(record.fault, "")
-    return said.format(model=record.model.partition("/")[2])
+    return said.format(model=record.model.partition("/")[2], target=record.target)

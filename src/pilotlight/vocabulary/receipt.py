@@ -5,7 +5,8 @@ No prompt, no answer, no key is in it; it may be stored and shown.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pilotlight.vocabulary.faults import Fault
@@ -29,6 +30,8 @@ class AttemptRecord:
     `cached_tokens` are those of the prompt that the provider knew already, `reasoning_tokens`
     those of the answer that were spent on thinking; `response_id` is the provider's own.
     `lost` names what of the call the target's API could not be told: `logprobs`, `cache_control`.
+    `cost` is in US dollars, None where it is not known; with the flag `cost_estimated` it is a
+    guess by what was received.
     """
 
     target: str
@@ -52,6 +55,7 @@ class AttemptRecord:
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     lost: tuple[str, ...] = ()
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,13 @@ class Receipt:
     attempts: tuple[AttemptRecord, ...]
     skipped: tuple[SkipRecord, ...]
     operation: Operation = "chat"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cost(self) -> float | None:
+        """What all its tries cost in US dollars; None where that of one is not known."""
+        costs = [attempt.cost for attempt in self.attempts]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
 
     @property
     def failed_over(self) -> bool:
@@ -90,7 +101,7 @@ class Receipt:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, ready for `json.dumps`; a wait without end reads as None."""
-        data = asdict(self) | {"failed_over": self.failed_over}
+        data = asdict(self) | {"failed_over": self.failed_over, "cost": self.cost}
         for record in (*data["attempts"], *data["skipped"]):
             if record["retry_after"] == float("inf"):
                 record["retry_after"] = None

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from pilotlight.wire.checked_scanner import CheckedScanner
-from pilotlight.wire.event_forms import FORMS
-from pilotlight.wire.scanner import BodyScanner, Scanner
-from pilotlight.wire.server_sent_events import TOO_LONG, LineKeeper
+from pilotlight.wire.events.checked_scanner import CheckedScanner
+from pilotlight.wire.events.forms import FORMS
+from pilotlight.wire.events.scanner import BodyScanner, Scanner
+from pilotlight.wire.events.server_sent import TOO_LONG, LineKeeper
 from pilotlight.wire.tap import Clock, Tap, Wire
 from pilotlight.wire.time_ledger import NOTICEABLE
 

@@ -20,10 +20,13 @@ from typing import Any, Final
 
 import httpcore
 
+from pilotlight.wire.played import stages
+from pilotlight.wire.played_streams import AsyncPlayedStream, PlayedStream
 from pilotlight.wire.socket_operation import Allowance, Operation, Pulse
 
 Options = Iterable[httpcore.SOCKET_OPTION] | None
 
+LOOPBACK: Final = "127.0.0.1"
 _PIECE: Final = 64 * 1024  # a peer that reads slowly must not stretch one write without end
 
 
@@ -191,6 +194,10 @@ class Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
+        if stages:
+            with Operation(timeout, httpcore.ConnectTimeout, connecting=True) as seconds:
+                inner = self._inner.connect_tcp(LOOPBACK, stages[-1].port, seconds)
+            return Stream(PlayedStream(inner, stages[-1], host, port))
         # One address at a time: the socket module would give each of them the whole time.
         with Operation(timeout, httpcore.ConnectTimeout, connecting=True):
             addresses = list(self._pin.addresses(port) if self._pin else _addresses(host, port))
@@ -316,6 +323,9 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to an allowed host."""
         _begin(host, self._allowed, timeout)
+        if stages:
+            inner = await self._inner.connect_tcp(LOOPBACK, stages[-1].port)
+            return AsyncStream(AsyncPlayedStream(inner, stages[-1], host, port), self._pulse)
         addresses = (
             [host] if self._pin is None else await _home(self._pin, port, timeout, self._pulse)
         )

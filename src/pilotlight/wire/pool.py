@@ -23,6 +23,7 @@ import httpx
 
 from pilotlight.wire.connections import AsyncConnections, Connections
 from pilotlight.wire.network import AsyncBackend, Backend, Pin
+from pilotlight.wire.played import stages
 from pilotlight.wire.tap import Tap, Wire
 from pilotlight.wire.transport import AsyncWireTransport, HostRefused, WireTransport
 
@@ -216,7 +217,7 @@ class Pool:
         if self._ssl is None and self.origin.scheme == "https":
             self._ssl = _ssl_context(self._verify, trust_env=self._trust_env)
         options: dict[str, Any] = {"ssl_context": self._ssl, "keepalive_expiry": KEEPALIVE}
-        proxy = self._proxy
+        proxy = None if stages else self._proxy
         if proxy is None:
             return direct(**options, network_backend=backend(self.allowed_hosts, self._pin))
         # All sockets go to the proxy; which hosts it is asked for, the transport checks.
@@ -294,6 +295,12 @@ def _is_local(host: str) -> bool:
 
 _POOLS: Final[WeakSet[Pool]] = WeakSet()
 """Every living pool, only so that a forked child can reach them."""
+
+
+def close_idle() -> None:
+    """Close the kept connections of all threads, so that each is opened anew."""
+    for pool in list(_POOLS):
+        pool.close()
 
 
 def _after_fork() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .anthropic import Anthropic
+from .automatic1111 import Automatic1111
 from .base import Dialect, Refused
 from .gemini import Gemini
 from .ollama import Ollama
@@ -12,6 +13,7 @@ from .openai_responses import OpenAIResponses
 
 __all__ = [
     "Anthropic",
+    "Automatic1111",
     "Dialect",
     "Gemini",
     "Ollama",

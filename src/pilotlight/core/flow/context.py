@@ -12,6 +12,7 @@ from pilotlight.core.drills.schedule import GameDays
 from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Call, Report
 from pilotlight.core.requirements import PromptSize
+from pilotlight.core.spending.budget import Ledger
 from pilotlight.core.target import Target
 from pilotlight.vocabulary.faults import Fault
 
@@ -50,6 +51,7 @@ class CallContext:
     random: Callable[[], float] = field(default=random.random)
     prompt_size: PromptSize = field(default_factory=PromptSize)
     game_days: GameDays | None = None
+    budgets: tuple[Ledger, ...] = ()  # those that its calls are held to
     unable: dict[Target, str] = field(default_factory=dict)  # what each said of the call
 
 

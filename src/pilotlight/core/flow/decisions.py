@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from pilotlight.core.bulkhead.bulkhead import Ticket
 from pilotlight.core.embedding_space import together
 from pilotlight.core.flow.context import CallContext, TargetOutcome
+from pilotlight.core.flow.spending import spent_budget
 from pilotlight.core.flow.steps import Outcome
 from pilotlight.core.provider import Answered, Ended, Facts, Failed, Report, Timeouts
 from pilotlight.core.retry import policy
 from pilotlight.core.target import Target
 from pilotlight.errors import CircuitOpen, PilotlightError, ProviderFault, TargetSkipped
 from pilotlight.plain import logger
-from pilotlight.vocabulary.faults import RULES, Elsewhere, Fault
-from pilotlight.vocabulary.residency_rules import ResidencyRule
+from pilotlight.vocabulary.faults import RULES, Fault
 
 SHARE = 0.25  # of the remaining time is kept for each target behind, unless it says otherwise
 NO_SPACE = "space"  # not declared, or another one than the first target's
@@ -46,7 +46,10 @@ def refusal(ctx: CallContext, target: Target, *, last_resort: bool = False) -> T
         return TargetSkipped(target.name, "asked_to_wait", wait)
     if not last_resort and (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
-    return drilled(ctx, target)  # last: a game day refuses whoever would have been admitted
+    spent = spent_budget(ctx, target) if ctx.budgets else None
+    return spent or drilled(
+        ctx, target
+    )  # last: a game day refuses whoever would have been admitted
 
 
 def drilled(ctx: CallContext, target: Target) -> TargetSkipped | None:
@@ -251,45 +254,3 @@ def worth_sitting_out(ctx: CallContext, behind: Sequence[Target]) -> float | Non
     if not behind or not ctx.policy.sit_out:
         return None
     return wait if wait <= ctx.policy.sit_out and wait < allowance(ctx, behind) else None
-
-
-def may_fail_over(ctx: CallContext, target: Target, behind: Sequence[Target], fault: Fault) -> bool:
-    """Tell whether another target may answer after this fault."""
-    match RULES[fault].elsewhere:
-        case Elsewhere.YES | Elsewhere.LOCAL:
-            return True
-        case Elsewhere.POLICY:
-            return fault in ctx.policy.fail_over_on
-        case Elsewhere.LARGER:
-            private = ctx.call.private
-            able = (t for t in behind if not (private and t.boundary) and not unsupported(ctx, t))
-            return any(not smaller(other, target.window()) for other in able)
-        case _:
-            return False
-
-
-def bar_after(
-    ctx: CallContext, target: Target, fault: Fault
-) -> Callable[[Target], TargetSkipped | None] | None:
-    """Return the rule that this fault lays on the targets behind, if it lays one."""
-    elsewhere = RULES[fault].elsewhere
-    if elsewhere is Elsewhere.LOCAL:
-        return lambda other: (
-            None
-            if other.boundary_for(ctx.call.operation) is None
-            else TargetSkipped(other.name, "residency", detail=ResidencyRule.AFTER_BOUNDARY)
-        )
-    if elsewhere is Elsewhere.LARGER:
-        here = target.window()
-        return lambda other: (
-            TargetSkipped(other.name, "unsupported", detail="smaller context window")
-            if smaller(other, here)
-            else None
-        )
-    return None
-
-
-def smaller(target: Target, window: int | None) -> bool:
-    """Tell whether a target is known to have less room than another one."""
-    own = target.window()
-    return own is not None and window is not None and own < window

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from pilotlight.core.flow.context import CallContext
-from pilotlight.core.flow.decisions import NO_SPACE, may_fail_over
+from pilotlight.core.flow.decisions import NO_SPACE
+from pilotlight.core.flow.elsewhere import may_fail_over
+from pilotlight.core.flow.spending import BUDGET
 from pilotlight.core.provider import Report
 from pilotlight.core.target import Target
 from pilotlight.errors import AllTargetsFailed, DeadlineExceeded, quiet
 from pilotlight.vocabulary.mends import mend
-from pilotlight.vocabulary.receipt import Receipt
+from pilotlight.vocabulary.receipt import AttemptRecord, Receipt, SkipRecord
 
 
 def raise_if_final(
@@ -43,8 +45,10 @@ def raise_all_failed(ctx: CallContext) -> NoReturn:
     receipt = ctx.recorder.receipt()
     operation = ctx.call.operation
     able = [t for t in ctx.targets if not ctx.call.private or t.boundary_for(operation) is None]
-    full = {s.target: s.retry_after for s in receipt.skipped if s.reason == "saturated"}
-    waits = [full.get(target.name) or target.health.retry_after for target in able]
+    waiting = ("saturated", BUDGET)
+    asked_back = {s.target: s.retry_after for s in receipt.skipped if s.reason in waiting}
+    full = dict.fromkeys(s.target for s in receipt.skipped if s.reason == "saturated")
+    waits = [asked_back.get(target.name) or target.health.retry_after for target in able]
     soonest = min((wait for wait in waits if wait is not None), default=None)
     retry_after = None if soonest == float("inf") else soonest
     said = [f"no target of route {ctx.call.route!r} answered:", *_lines(ctx, receipt)]
@@ -64,9 +68,10 @@ def raise_all_failed(ctx: CallContext) -> NoReturn:
 def _lines(ctx: CallContext, receipt: Receipt) -> Iterator[str]:
     """Yield a line for each target, in the order in which they were tried: why, and the mend."""
     mends: dict[str, dict[str, None]] = {}
-    for attempt in receipt.attempts:
-        if found := mend(attempt):
-            mends.setdefault(attempt.target, {})[found] = None
+    tried_or_not: list[AttemptRecord | SkipRecord] = [*receipt.attempts, *receipt.skipped]
+    for record in tried_or_not:
+        if found := mend(record):
+            mends.setdefault(record.target, {})[found] = None
     tried: dict[str, list[str]] = {}
     for target, why in ctx.recorder.trail:
         tried.setdefault(target, []).append(why)

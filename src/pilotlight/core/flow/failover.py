@@ -34,7 +34,6 @@ from pilotlight.core.flow.context import (
 )
 from pilotlight.core.flow.decisions import (
     allowance,
-    bar_after,
     break_for,
     judged,
     limits,
@@ -46,10 +45,13 @@ from pilotlight.core.flow.decisions import (
     with_losses,
     worth_sitting_out,
 )
+from pilotlight.core.flow.elsewhere import bar_after
 from pilotlight.core.flow.endings import raise_all_failed, raise_deadline, raise_if_final
 from pilotlight.core.flow.gather import asking, gathers, heard
+from pilotlight.core.flow.spending import ESTIMATED, cost_of, reserve, settle
 from pilotlight.core.flow.steps import Flow, Outcome, Pause, Queue, Relay, Step, StreamRestarted
 from pilotlight.core.provider import Answered, Ended, Facts, Failed, Opened
+from pilotlight.core.spending.budget import Reservation
 from pilotlight.core.target import Target
 from pilotlight.errors import CircuitOpen, StreamInterrupted, TargetSkipped
 from pilotlight.vocabulary.faults import RULES, Effect, Fault
@@ -179,6 +181,7 @@ def _attempt(
         return _skip(ctx, target, refused)
     ticket: Ticket | None = None
     permit: Permit | None = None
+    reserved: tuple[Reservation, ...] = ()
     began = ctx.clock()
     try:
         if (bulkhead := target.health.bulkhead) is not None:
@@ -197,6 +200,11 @@ def _attempt(
         if isinstance(admitted, TargetSkipped):
             return _skip(ctx, target, admitted)
         permit = admitted
+        if ctx.budgets:
+            held = reserve(ctx, target)
+            if isinstance(held, TargetSkipped):
+                return _skip(ctx, target, held)
+            reserved = held
         if permit.trial:
             streamed = streamed or gathers(ctx, target, behind, trial=True)
             allowed = trial_limits(ctx, target, behind, allowed, streamed=streamed)
@@ -213,8 +221,19 @@ def _attempt(
         outcome = judged(ctx, target, outcome)
         if ticket is not None and not isinstance(outcome, Failed):
             ticket.served(outcome.facts.loading)
-        return _settle(ctx, target, number, began, permit, outcome, shown, last=not behind)
+        return _settle(
+            ctx,
+            target,
+            number,
+            began,
+            permit,
+            outcome,
+            shown=shown,
+            reserved=reserved,
+            last=not behind,
+        )
     finally:
+        settle(reserved, None)  # nothing is left to settle, unless the call was abandoned
         if permit is not None:
             permit.release()  # nothing left to give back, unless the call was abandoned
         if ticket is not None:
@@ -251,11 +270,15 @@ def _settle(
     began: float,
     permit: Permit,
     outcome: Answered | Ended | Failed,
+    *,
     shown: bool,
+    reserved: tuple[Reservation, ...],
     last: bool,
 ) -> Answered | Ended | TargetOutcome:
-    """Give the breaker its verdict and write the attempt down."""
+    """Give the breaker its verdict, the budgets their money, and write the attempt down."""
     state = permit.state
+    cost, guess = cost_of(ctx, target, outcome, ctx.clock() - began)
+    settle(reserved, cost)
     if not isinstance(outcome, Failed):
         target.health.answered_at = now = ctx.clock()
         elsewhere = outcome.facts.own + outcome.facts.loading
@@ -263,7 +286,7 @@ def _settle(
         if not shown:
             target.health.usual.answer.note(seconds)
         facts = with_losses(ctx, outcome.facts)
-        ctx.recorder.answered(target, number, began, state, facts, permit.moved)
+        ctx.recorder.answered(target, number, began, state, facts, permit.moved, cost)
         target.health.told.has_read(outcome.facts.prompt_tokens or 0)
         _watch_lifecycle(ctx, target, outcome.facts)
         return outcome
@@ -281,7 +304,8 @@ def _settle(
             events.alert(target.name, report.fault, report.evidence or rule.meaning)
     else:
         permit.release()
-    ctx.recorder.failed(target, number, began, state, report, permit.moved)
+    flags = (ESTIMATED,) if guess else ()
+    ctx.recorder.failed(target, number, began, state, report, permit.moved, cost, flags)
     if shown and (ctx.policy.on_interrupt == "raise" or outcome.tool_begun or last):
         ctx.recorder.finish("interrupted")
         raise StreamInterrupted(
@@ -289,8 +313,8 @@ def _settle(
         ) from report.error
     throttled = report.fault is Fault.RATE_LIMITED or target.health.asked_to_wait is not None
     second_chance: SecondChance | None = "throttled" if throttled else None
-    cost = ctx.clock() - began
-    return TargetOutcome(target, report.fault, report, shown, second_chance, cost)
+    took = ctx.clock() - began
+    return TargetOutcome(target, report.fault, report, shown, second_chance, took)
 
 
 def _watch_lifecycle(ctx: CallContext, target: Target, facts: Facts) -> None:

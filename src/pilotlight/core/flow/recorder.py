@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pilotlight.core.target import Target
 
 _CODE = re.compile(r"[\w.\-:/]{1,60}", re.ASCII)  # what is none may be anything, a prompt as well
+
+_TOLD = ("unsupported", "saturated", "budget")  # the reasons of which the detail says more
 
 _collectors: ContextVar[tuple[list[Receipt], ...]] = ContextVar("pilotlight_receipts", default=())
 
@@ -75,6 +77,7 @@ class CallRecorder:
     _ended: float | None = None
     _whole: Receipt | None = None  # once it has ended
     operation: Operation = "chat"
+    tags: Mapping[str, str] = field(default_factory=dict)
     played: bool = False  # a call of a replay: nobody is told
     _collectors: tuple[list[Receipt], ...] = field(default_factory=_collectors.get)
 
@@ -104,8 +107,9 @@ class CallRecorder:
         breaker: str,
         f: Facts,
         moved: bool = False,
+        cost: float | None = None,
     ) -> None:
-        """Note the try that answered; `moved`: the breaker moved by it."""
+        """Note the try that answered; `moved`: the breaker moved by it; `cost` in US dollars."""
         self.served_by, self.served_model = target.name, f.model or target.model
         record = AttemptRecord(
             target=target.name,
@@ -125,6 +129,7 @@ class CallRecorder:
             cached_tokens=f.cached_tokens,
             reasoning_tokens=f.reasoning_tokens,
             lost=f.lost,
+            cost=cost,
         )
         self._add(record, moved)
 
@@ -136,8 +141,10 @@ class CallRecorder:
         breaker: str,
         r: Report,
         moved: bool = False,
+        cost: float | None = None,
+        flags: tuple[str, ...] = (),
     ) -> None:
-        """Note a try that failed; `moved`: the breaker moved by it."""
+        """Note a try that failed; `moved`: the breaker moved by it; `cost` in US dollars."""
         self.errors.append(r.error)
         self.trail.append((target.name, f"{r.fault}{f' ({r.status})' if r.status else ''}"))
         record = AttemptRecord(
@@ -152,7 +159,9 @@ class CallRecorder:
             code=r.code if r.code and _CODE.fullmatch(r.code) else None,
             error_type=r.error_type or f"{type(r.error).__module__}.{type(r.error).__qualname__}",
             evidence=r.evidence,
+            flags=flags,
             began=began - self._began,
+            cost=cost,
         )
         self._add(record, moved)
         if r.rule is not None or r.fault is Fault.PRIVACY_BOUNDARY:
@@ -162,7 +171,7 @@ class CallRecorder:
         """Note a target that was not asked."""
         self.errors.append(error)
         self.skipped.append(record)
-        told = f" ({record.detail})" if record.reason in ("unsupported", "saturated") else ""
+        told = f" ({record.detail})" if record.reason in _TOLD else ""
         self.trail.append((record.target, f"{record.reason}{told}"))
         if self._heard:
             self._tell(
@@ -227,6 +236,7 @@ class CallRecorder:
             attempts=tuple(self.attempts),
             skipped=tuple(self.skipped),
             operation=self.operation,
+            tags=self.tags,
         )
 
     def _add(self, record: AttemptRecord, moved: bool) -> None:

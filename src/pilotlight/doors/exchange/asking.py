@@ -55,6 +55,7 @@ class CallerRequest:
     total_timeout: float | None = None
     priority: Priority | None = None
     home: Home | None = None
+    tags: Mapping[str, str] | None = None
     said: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
@@ -95,6 +96,7 @@ def call_of(route: Route, request: CallerRequest) -> CallContext:
         timeout=request.timeout,
         total_timeout=request.total_timeout,
         priority=request.priority,
+        tags=request.tags,
         stream=stream,
         policy=policy,
         original=original,

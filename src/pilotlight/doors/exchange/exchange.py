@@ -18,6 +18,7 @@ from pilotlight.privacy.residency import is_private
 from pilotlight.providers.relay.relay import relay_for
 from pilotlight.providers.relay.spoken import is_relayed
 from pilotlight.routes.route import Route
+from pilotlight.scopes.tags import tags_of
 
 
 def ask(route: Route, request: CallerRequest) -> Reply:
@@ -53,7 +54,11 @@ def aask(route: Route, request: CallerRequest) -> Coroutine[Any, Any, AsyncReply
 
     Made inside `private()`, the call is private wherever it is awaited.
     """
-    held = replace(request, private=is_private(request.private) or request.private)
+    held = replace(
+        request,
+        private=is_private(request.private) or request.private,
+        tags=tags_of(request.tags),
+    )
     return _aask(route, held)
 
 

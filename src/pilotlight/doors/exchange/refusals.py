@@ -14,6 +14,7 @@ from pilotlight.doors.exchange.framing import JSON_TYPE
 from pilotlight.doors.exchange.reply import Reply
 from pilotlight.errors import (
     AllTargetsFailed,
+    BudgetSpent,
     ConfigError,
     DeadlineExceeded,
     InvalidCall,
@@ -54,7 +55,18 @@ STATUSES: Final[Mapping[Fault, int]] = {
     Fault.PAYLOAD_TOO_LARGE: 413,
 }
 _UNAVAILABLE: Final = 503  # any other fault: it can't be reached, or has no room
-_SKIPPED: Final[Mapping[str, int]] = {"residency": 403, "unsupported": 400, "retired": 404}
+_SKIPPED: Final[Mapping[str, int]] = {
+    "residency": 403,
+    "unsupported": 400,
+    "retired": 404,
+    "budget": 429,
+}
+_RAISED: Final[Mapping[type[PilotlightError], int]] = {
+    DeadlineExceeded: 504,
+    BudgetSpent: 429,
+    InvalidCall: 400,
+    ConfigError: 403,
+}
 # Sources: the pages on errors of OpenAI, Anthropic and Google (google.rpc.Code).
 _OPENAI: Final[Mapping[int, str]] = {
     400: "invalid_request_error", 401: "invalid_api_key", 403: "permission_error",
@@ -143,12 +155,9 @@ def status_for(error: Exception) -> int:
     """Return the HTTP status of what a call raised."""
     if isinstance(error, AllTargetsFailed):
         return _UNAVAILABLE if error.receipt is None else _of_receipt(error.receipt)
-    if isinstance(error, DeadlineExceeded):
-        return 504
-    if isinstance(error, InvalidCall):
-        return 400
-    if isinstance(error, ConfigError):
-        return 403
+    for kind, status in _RAISED.items():
+        if isinstance(error, kind):
+            return status
     if isinstance(error, ProviderFault | StreamInterrupted):
         return STATUSES.get(Fault(error.fault), _UNAVAILABLE)
     told = status_of(error)

@@ -188,6 +188,7 @@ class Gateway:
             private=request.private(key),
             total_timeout=request.total_timeout(),
             priority=key.priority,
+            tags=request.tags(),
         )
         async with await aask(route, asked) as reply:
             await _relay(request, reply, place)
@@ -281,6 +282,7 @@ async def _embed(
             private=request.private(key),
             total_timeout=request.total_timeout(),
             priority=key.priority,
+            tags=request.tags(),
             **options,
         )
     except Refuse:

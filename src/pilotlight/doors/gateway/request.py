@@ -56,6 +56,18 @@ class Request:
             raise Refuse(400, "x-pilotlight-total-timeout: give a positive number of seconds")
         return seconds
 
+    def tags(self) -> dict[str, str]:
+        """The tags that the caller has set, and the name of its key as `key`; raises Refuse."""
+        found: dict[str, str] = {}
+        for each in self.headers.get("x-pilotlight-tags", "").split(","):
+            name, equals, value = each.strip().partition("=")
+            if equals:
+                found[name.strip()] = value.strip()
+            elif name:
+                raise Refuse(400, "x-pilotlight-tags: give them as `team=search, user=ann`")
+        found.pop("key", None)  # that is ours to say
+        return {**found, "key": self.key} if self.key else found
+
     def log(self) -> None:
         """Write a line: no query, no header, no body, and of the path what is ours."""
         if not _access_log.isEnabledFor(logging.INFO):

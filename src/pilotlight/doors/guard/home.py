@@ -70,7 +70,7 @@ class Protection:
             app = self.app
             return Route(
                 home.name, (home,), clock=app.clock, sensitive=app.config.sensitive,
-                game_days=app.game_days,
+                game_days=app.game_days, budgets=tuple(app.ledgers.values()),
             )  # fmt: skip
         return replace(backing, targets=(home, *behind))
 

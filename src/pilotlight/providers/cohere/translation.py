@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pilotlight.providers.replies import flattened
 from pilotlight.providers.shapes import Shape
-from pilotlight.wire.event_forms import odd_event
+from pilotlight.wire.events.forms import odd_event
+from pilotlight.wire.events.server_sent import EventDecoder, NamedEventDecoder
 from pilotlight.wire.field_types import count_in, dict_in, list_in, odd, of, text_in
-from pilotlight.wire.server_sent_events import EventDecoder, NamedEventDecoder
 
 Json = dict[str, Any]
 

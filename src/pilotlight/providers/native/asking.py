@@ -22,6 +22,7 @@ from pilotlight.providers.litellm.provider import LiteLLMProvider
 from pilotlight.providers.native.prepared import Prepared
 from pilotlight.providers.native.stream import AsyncDirectSource, DirectSource
 from pilotlight.providers.own_errors import status_error
+from pilotlight.providers.pictures.answer import judged_pictures
 from pilotlight.providers.reread import judged
 from pilotlight.wire.http import Said, parsed
 from pilotlight.wire.tap import Tap, Wire, new_tap
@@ -124,7 +125,12 @@ class DirectProvider(ABC):
         self, call: Call, attempt: Attempt, tap: Tap, asked: Prepared, data: dict[str, Any]
     ) -> Answered | Failed:
         """Hold an answer against the wire."""
-        found = judged(self.connection, call, attempt, tap, asked.shaped(data))
+        shaped = asked.shaped(data)
+        if call.operation == "image":
+            model = self.connection.spec.bare_model
+            found = judged_pictures(model, call, attempt, tap, shaped)
+        else:
+            found = judged(self.connection, call, attempt, tap, shaped)
         if isinstance(found, Answered) and asked.lost:
             return replace(found, facts=asked.told(found.facts))
         return found

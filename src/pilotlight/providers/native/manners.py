@@ -16,7 +16,7 @@ from pilotlight.dialects import anthropic_messages, gemini, openai_chat, openai_
 from pilotlight.dialects.base import Dialect, Json, Written
 from pilotlight.dialects.openai_chat.models import by_responses_alone
 from pilotlight.providers.connection import Connection
-from pilotlight.wire.server_sent_events import EventDecoder, NamedEventDecoder
+from pilotlight.wire.events.server_sent import EventDecoder, NamedEventDecoder
 from pilotlight.wire.tap import Wire
 
 ANTHROPIC_VERSION: Final = "2023-06-01"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pilotlight.core.provider import Facts
 from pilotlight.providers import shapes
-from pilotlight.wire.server_sent_events import EventDecoder
+from pilotlight.wire.events.server_sent import EventDecoder
 from pilotlight.wire.tap import Tap
 from pilotlight.wire.trace_context import trace_headers
 

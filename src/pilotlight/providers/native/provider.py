@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 
 from pilotlight.catalog import litellm_module
@@ -26,6 +26,7 @@ from pilotlight.providers.native.manners import Manners, headers_of, is_openais,
 from pilotlight.providers.native.plain_values import is_json, plain
 from pilotlight.providers.native.prepared import Prepared
 from pilotlight.providers.native.reading import NativeReader, read_answer
+from pilotlight.providers.pictures.request import by_openai, no_stream
 from pilotlight.wire.http import Post, dumped
 
 _BETA: Final = "anthropic-beta"
@@ -98,6 +99,8 @@ class NativeProvider(DirectProvider):
     def prepared(self, call: Call, *, counted: bool = True) -> Prepared | None:
         """Return the request as it is sent; None if litellm is to send it."""
         options = {**self.connection.spec.options, **call.options}
+        if call.operation == "image":
+            return self._picture(call, options)
         if _is_litellms(call, options):
             return None
         manners = self._manners_for(options)
@@ -113,6 +116,25 @@ class NativeProvider(DirectProvider):
             return None
         headers = _together(place, own, written)
         return self._sent(manners, place, body, written, headers, options)
+
+    def _picture(self, call: Call, options: Mapping[str, Any]) -> Prepared | None:
+        """Return the request for a picture, of a server of the user's own."""
+        connection = self.connection
+        own = connection.given_base and not is_openais(connection.base_url)
+        if not own or _carried(options) or not is_json(options):
+            return None
+        if options.get("headers") or options.get("extra_headers"):
+            return None
+        options = {name: value for name, value in options.items() if name not in _HERE}
+        body = by_openai(connection.spec.bare_model, call.messages[0]["content"], options)
+        return Prepared(self._pictures, dumped(body), lambda said: said, no_stream)
+
+    @cached_property
+    def _pictures(self) -> Post:
+        pool = self.connection.pool
+        assert pool is not None, "its address was given"
+        headers = self._manners.headers(self.connection.api_key or NO_KEY_NEEDED)
+        return Post(pool, f"{self.connection.base_url.rstrip('/')}/images/generations", headers)
 
     def _manners_for(self, options: Mapping[str, Any]) -> Manners:
         """Return the API that takes these options."""
@@ -179,9 +201,12 @@ class NativeProvider(DirectProvider):
 
 def _is_litellms(call: Call, options: Mapping[str, Any]) -> bool:
     """Tell whether a call is none of a dialect's, or says how litellm is to carry it."""
-    if call.operation != "chat" or litellm_has_hooks():
-        return True
-    return any(
+    return call.operation != "chat" or _carried(options)
+
+
+def _carried(options: Mapping[str, Any]) -> bool:
+    """Tell whether litellm is to carry a call, by the program's word or the call's own."""
+    return litellm_has_hooks() or any(
         (name in CARRIAGE and name not in _HERE)
         or name.startswith("litellm_")
         or isinstance(value, type)  # a class that stands for a schema

@@ -8,7 +8,7 @@ from pilotlight.dialects import base
 from pilotlight.dialects.base import Asked, Dialect, Json, Unreadable
 from pilotlight.errors import ProviderFault
 from pilotlight.providers.shapes import Shape
-from pilotlight.wire.server_sent_events import EventDecoder
+from pilotlight.wire.events.server_sent import EventDecoder
 
 
 def read_answer(dialect: Dialect, asked: Asked, said: Json) -> Json:

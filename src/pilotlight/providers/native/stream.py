@@ -15,8 +15,8 @@ from pilotlight.errors import ProviderFault
 from pilotlight.providers import shapes
 from pilotlight.providers.native.prepared import Prepared
 from pilotlight.providers.own_errors import in_band_error
-from pilotlight.wire.event_forms import odd_evidence
-from pilotlight.wire.server_sent_events import read_event
+from pilotlight.wire.events.forms import odd_evidence
+from pilotlight.wire.events.server_sent import read_event
 from pilotlight.wire.tap import Wire, new_tap
 
 if TYPE_CHECKING:

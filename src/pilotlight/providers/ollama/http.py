@@ -25,9 +25,9 @@ import httpx
 
 from pilotlight.errors import PilotlightError, ProviderFault
 from pilotlight.providers.ollama.names import display_name, is_cloud_name, normalise_host
-from pilotlight.wire.event_forms import FORMS, odd, odd_evidence
+from pilotlight.wire.events.forms import FORMS, odd, odd_evidence
+from pilotlight.wire.events.server_sent import check_length, read_event
 from pilotlight.wire.http import AsyncJsonClient, JsonClient, Said, parsed
-from pilotlight.wire.server_sent_events import check_length, read_event
 
 __all__ = [
     "NdjsonDecoder",

@@ -35,8 +35,8 @@ from pilotlight.providers.relay.spoken import is_home
 from pilotlight.providers.relay.ways import WAYS, dialect_named
 from pilotlight.providers.replies import ChatReply
 from pilotlight.providers.reread import judged
+from pilotlight.wire.events.raw import RawEvents
 from pilotlight.wire.http import Post, Said, parsed
-from pilotlight.wire.raw_events import RawEvents
 from pilotlight.wire.tap import Tap, Wire, listening, new_tap
 
 if TYPE_CHECKING:

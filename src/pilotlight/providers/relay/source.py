@@ -17,7 +17,7 @@ from pilotlight.providers.native.stream import (
     StreamSource,
 )
 from pilotlight.providers.shapes import Shape
-from pilotlight.wire.raw_events import RawEvent
+from pilotlight.wire.events.raw import RawEvent
 from pilotlight.wire.tap import Tap, listening
 
 

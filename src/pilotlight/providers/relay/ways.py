@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Final, cast
 
 from pilotlight.dialects.base import Spoken
-from pilotlight.wire.raw_events import Decoder, LineDecoder
-from pilotlight.wire.server_sent_events import EventDecoder, NamedEventDecoder
+from pilotlight.wire.events.raw import Decoder, LineDecoder
+from pilotlight.wire.events.server_sent import EventDecoder, NamedEventDecoder
 from pilotlight.wire.tap import Wire
 
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pilotlight.wire.marks import (
+from pilotlight.wire.events.marks import (
     ANTHROPIC,
     BODY_ENDS,
     DIALECTS,
@@ -22,7 +22,7 @@ from pilotlight.wire.marks import (
     Dialect,
     search_for,
 )
-from pilotlight.wire.server_sent_events import MAX_LINE, TOO_LONG
+from pilotlight.wire.events.server_sent import MAX_LINE, TOO_LONG
 from pilotlight.wire.tap import Wire
 
 ERROR_LIMIT: Final = 4096

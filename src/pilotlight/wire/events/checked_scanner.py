@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from pilotlight.errors import ProviderFault
-from pilotlight.wire.event_forms import odd_event, odd_evidence, usual_chunk
-from pilotlight.wire.event_template import Template, fits, template_of
-from pilotlight.wire.marks import ANTHROPIC, GEMINI, OPENAI
-from pilotlight.wire.scanner import ERROR_LIMIT, Scanner
-from pilotlight.wire.server_sent_events import FIELDS, MAX_LINE, TOO_LONG, LineEnds, read_event
+from pilotlight.wire.events.forms import odd_event, odd_evidence, usual_chunk
+from pilotlight.wire.events.marks import ANTHROPIC, GEMINI, OPENAI
+from pilotlight.wire.events.scanner import ERROR_LIMIT, Scanner
+from pilotlight.wire.events.server_sent import FIELDS, MAX_LINE, TOO_LONG, LineEnds, read_event
+from pilotlight.wire.events.template import Template, fits, template_of
 from pilotlight.wire.tap import Wire
 
 _NO_DATA: Final = "an event without its data"

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
-from pilotlight.wire.server_sent_events import EventDecoder, check_length
+from pilotlight.wire.events.server_sent import EventDecoder, check_length
 
 _BLANK_LINE: Final = re.compile(rb"(?>\r\n|\n|\r){2}")
 _LINE_FEED: Final = re.compile(rb"\n")

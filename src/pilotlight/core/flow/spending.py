@@ -1,0 +1,106 @@
+"""What an attempt may cost and did cost: budgets are asked before it, and told after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from pilotlight.core.flow.context import CallContext
+from pilotlight.core.provider import Answered, Ended, Facts, Failed
+from pilotlight.core.requirements import estimate
+from pilotlight.core.spending.budget import Ledger, Reservation
+from pilotlight.core.spending.price import FREE, Price, guessed
+from pilotlight.core.target import Target
+from pilotlight.errors import BudgetSpent, TargetSkipped
+
+BUDGET: Final = "budget"  # the reason of a target that is skipped for one
+ESTIMATED: Final = "cost_estimated"  # in the flags of an attempt
+USUAL_ANSWER: Final = 1000  # tokens that are set aside for one without a limit of its own
+_LIMITS: Final = ("max_completion_tokens", "max_tokens")
+
+
+def spent_budget(ctx: CallContext, target: Target) -> TargetSkipped | None:
+    """Return the refusal of a budget that has nothing left for this target; changes nothing."""
+    for ledger in _held_by(ctx, target):
+        if ledger.budget.then == "skip" and ledger.exhausted:
+            return _skipped(target, ledger, ledger.budget.name)
+    return None
+
+
+def reserve(ctx: CallContext, target: Target) -> tuple[Reservation, ...] | TargetSkipped:
+    """Set aside what an attempt may cost, of every budget that it is held to.
+
+    Returns why the target is skipped if there is not enough; raises BudgetSpent where a budget
+    wants the whole call refused.
+    """
+    held: list[Reservation] = []
+    try:
+        for ledger in _held_by(ctx, target):
+            budget = ledger.budget
+            dollars = _expected(ctx, target.price())
+            if dollars is None and budget.unknown == "ignore":
+                continue
+            if dollars is None and budget.unknown == "refuse":
+                return _refused(ctx, target, ledger, f"{budget.name}: its price is not known")
+            dollars = float(budget.unknown) if dollars is None else dollars
+            if (reserved := ledger.reserve(dollars)) is None:
+                return _refused(ctx, target, ledger, budget.name)
+            held.append(reserved)
+        made, held = tuple(held), []
+        return made
+    finally:
+        for reserved in held:  # another budget had not enough
+            reserved.release()
+
+
+def cost_of(
+    ctx: CallContext, target: Target, outcome: Answered | Ended | Failed, seconds: float
+) -> tuple[float | None, bool]:
+    """Return what an attempt cost in US dollars, None if that is not known; and if it is a guess.
+
+    A refusal costs nothing.  Of an answer that broke off, what was received is counted.
+    """
+    price = target.price()
+    if not isinstance(outcome, Failed):
+        images = 0
+        if ctx.call.operation == "image" and isinstance(outcome, Answered):
+            images = len(getattr(outcome.value, "images", ()))
+        return price.cost(outcome.facts, seconds, images), False
+    if not outcome.partial:
+        return 0.0, False
+    sent = estimate(ctx.call.messages, ctx.call.options)
+    return price.cost(guessed(sent, outcome.partial), seconds), True
+
+
+def settle(reserved: tuple[Reservation, ...], cost: float | None) -> None:
+    """Tell the budgets what an attempt cost; None: as much as was set aside for it."""
+    for each in reserved:
+        each.settle(each.dollars if cost is None else cost)
+
+
+def _held_by(ctx: CallContext, target: Target) -> Iterator[Ledger]:
+    if not ctx.budgets or target.price() == FREE:
+        return
+    for ledger in ctx.budgets:
+        if ledger.budget.covers(target.name):
+            yield ledger
+
+
+def _expected(ctx: CallContext, price: Price) -> float | None:
+    options = ctx.call.options
+    limit = next((n for name in _LIMITS if type(n := options.get(name)) is int), USUAL_ANSWER)
+    choices = n if type(n := options.get("n")) is int and n > 0 else 1
+    sent = estimate(ctx.call.messages, options)
+    images = choices if ctx.call.operation == "image" else 0
+    facts = Facts(prompt_tokens=sent, completion_tokens=limit * choices)
+    return price.cost(facts, images=images)
+
+
+def _refused(ctx: CallContext, target: Target, ledger: Ledger, why: str) -> TargetSkipped:
+    if ledger.budget.then == "refuse":
+        raise BudgetSpent(ledger.budget.name, ledger.renews_in, ctx.recorder.receipt())
+    return _skipped(target, ledger, why)
+
+
+def _skipped(target: Target, ledger: Ledger, why: str) -> TargetSkipped:
+    return TargetSkipped(target.name, BUDGET, ledger.renews_in, why)
