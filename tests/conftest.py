@@ -38,6 +38,8 @@ settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow],
 )
+# A test that says how many examples it needs says it as a multiple of the profile's, so that it is
+# quick here too; `make test-all` tries them all.
 settings.register_profile("quick", settings.get_profile("here"), max_examples=25)
 settings.load_profile("here")
 

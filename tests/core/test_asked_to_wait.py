@@ -117,7 +117,7 @@ def test_the_longer_of_a_break_and_a_wait_is_told(clock):
     assert a.health.breaker.state.name == "open"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=settings().max_examples * 2, deadline=None)
 @given(
     asked=st.one_of(
         st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([1e300, -1.0, 1e-9])

@@ -124,7 +124,7 @@ def seen(one):
     return (state, facts, None if leave is None else list(leave.asked_at))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=settings().max_examples * 2, deadline=None)
 @given(data=st.data())
 def test_whatever_state_a_target_is_in_planning_leaves_it_so(data):
     clock = FakeClock()

@@ -58,7 +58,7 @@ def _no_call_is_left():
 # How many may go.
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=settings().max_examples * 4)
 @example(minimum=1, row=10, rate=0.9, before=1, failures=2)  # 0.7 / 0.1 is a little above 7
 @given(
     minimum=st.integers(1, 12),

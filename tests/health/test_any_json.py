@@ -29,7 +29,7 @@ MODELS: Final = {"data": [{"id": "gpt-4o", "aliases": ["x"], "shutdown_date": "2
 PULLED: Final = {"status": "pulling", "digest": "sha256:1", "completed": 1, "total": 2}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=settings().max_examples * 2)
 @given(st.sampled_from(sorted(SAID)), st.data())
 def test_a_local_check_comes_back(name: str, data: st.DataObject) -> None:
     at = data.draw(st.sampled_from(list(places(SAID[name]))))
@@ -51,7 +51,7 @@ def test_a_local_check_takes_each_oddity_anywhere(name: str) -> None:
                 assert isinstance(check_local(client, "http://127.0.0.1:9", MODEL), LocalCheck)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=settings().max_examples * 2)
 @given(
     st.sampled_from(["openai/gpt-4o", "anthropic/claude-x", "gemini/gemini-x"]),
     st.sampled_from([200, 400, 401, 404, 500]),
@@ -66,7 +66,7 @@ def test_a_hosted_check_comes_back(model: str, status: int, data: st.DataObject)
         assert isinstance(check_hosted(client, connection), HostedCheck)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=settings().max_examples)
 @given(st.data())
 def test_a_pull_ends_well_or_says_why(data: st.DataObject) -> None:
     at = data.draw(st.sampled_from(list(places(PULLED))))

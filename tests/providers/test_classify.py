@@ -967,7 +967,9 @@ odd_errors = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=700, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=settings().max_examples * 7, deadline=None, suppress_health_check=list(HealthCheck)
+)
 @given(
     wires, st.none() | st.integers(-1, 700), st.dictionaries(names, texts), bodies,
     plain_errors | odd_errors, st.integers(0, 255), st.lists(texts, max_size=2),
@@ -1007,7 +1009,7 @@ def test_ten_thousand_random_errors_take_seconds() -> None:
         assert isinstance(classify(tap, None).fault, Fault)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=settings().max_examples * 5, deadline=None)
 @given(texts, texts)
 def test_substituted_never_raises(asked: str, answered: str) -> None:
     assert not substituted(asked, asked)

@@ -193,7 +193,7 @@ VALUES = (
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=settings().max_examples * 5, deadline=None)
 @given(st.dictionaries(NAMES, VALUES), VALUES.map("try again in {}".format) | VALUES.map(info))
 @example({"anthropic-ratelimit-tokens-remaining": "0"}, "")
 @example({"retry-after": "0001-01-01T00:00:00"}, "")

@@ -55,7 +55,7 @@ def put_through(wire, path, status, raw_headers, pieces, ended) -> None:
     sound(tap)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=settings().max_examples * 10, deadline=None)
 @given(
     st.sampled_from(WIRES),
     st.sampled_from(PATHS),

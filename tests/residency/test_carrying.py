@@ -463,7 +463,7 @@ def server():
 
 
 @settings(
-    max_examples=80,
+    max_examples=settings().max_examples * 4 // 5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -506,7 +506,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings().max_examples * 3, deadline=None)
 @given(steps=STEPS, blocks=st.lists(st.integers(1, 2), min_size=3, max_size=3))
 def test_a_generator_keeps_its_block_and_ends_no_other(steps, blocks):
     def body(depth: int) -> Any:

@@ -114,7 +114,7 @@ def calls_at_home(pilot: Any, ways: Any, written: Written, said: str = "argument
 
 
 @settings(
-    max_examples=60,
+    max_examples=settings().max_examples * 3 // 5,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -84,7 +84,7 @@ class Hostile:
 @example([(f"break:{KEY}", dump(Notice("open", "x", 0, "evil", 1)), 0.0, 1e308)], False)
 @example([(f"break:{KEY}", dump(Notice("open", "model_retired", 32, "evil", 1)), 0, LONGEST)], True)
 @example([(f"trial:{KEY}", "evil", 0.0, LONGEST)], True)
-@settings(max_examples=300)
+@settings(max_examples=settings().max_examples * 3)
 def test_nothing_that_stands_there_raises_or_lasts_beyond_its_bounds(rows, tripped):
     clock = FakeClock()
     process = Process(clock, Hostile(rows))
@@ -108,7 +108,10 @@ def test_nothing_that_stands_there_raises_or_lasts_beyond_its_bounds(rows, tripp
 
 
 @given(rows=ROWS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples * 3 // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_rows_of_any_type_in_the_file(tmp_path, rows):
     path = tmp_path / "board.db"
     path.unlink(missing_ok=True)

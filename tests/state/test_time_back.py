@@ -146,7 +146,7 @@ def assert_found(world: World, since: float, within: float) -> None:
     assert not wanted or wanted[-1] <= wanted[0] + within
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(**FLEETS, total_timeout=st.sampled_from([None, 30.0]), apart=st.sampled_from([0.0, 1e6]))
 def test_any_pattern_of_traffic(traffic, **more):
     world = ill(**more)
@@ -154,7 +154,7 @@ def test_any_pattern_of_traffic(traffic, **more):
     assert_found(world, max(world.sick.heals, world.last_break) + SPREAD, HANDED_ON)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(**FLEETS, who=st.integers(0, 5), after=st.floats(0.0, 60.0))
 def test_one_that_dies_is_waited_for_until_its_lease_is_over(traffic, who, after, **more):
     world = ill(**more | {"number": more["number"] + 1})
@@ -165,7 +165,7 @@ def test_one_that_dies_is_waited_for_until_its_lease_is_over(traffic, who, after
     assert_found(world, since, HANDED_ON)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(
     **FLEETS | {name: st.just(0.01) for name in ("failing_takes", "answer_takes")},
     total_timeout=st.sampled_from([None, 30.0, 0.6, 0.1]),
@@ -176,7 +176,7 @@ def test_calls_that_can_hardly_wait_and_looks_that_come_late_are_no_livelock(tra
     play(ill(**more), traffic)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 2 // 5, deadline=None)
 @given(
     seconds=st.floats(0.5, 4.0),
     after=st.floats(0.1, 3.0),
