@@ -70,7 +70,7 @@ def main() -> None:
         try:
             translate("hello")
         except AllTargetsFailed as failed:
-            print("all down: ", failed.message.partition(": ")[2])
+            print("all down: ", "; ".join(map(str.strip, failed.message.splitlines()[1:])))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def main() -> None:
             try:
                 app.route("chat").complete(MESSAGES)
             except pilotlight.AllTargetsFailed as failed:
-                print("local model down:", failed.message.partition(": ")[2])
+                why = map(str.strip, failed.message.splitlines()[1:])
+                print("local model down:", "; ".join(why))
 
             try:
                 app.route("closed_only").complete(MESSAGES)

@@ -1,6 +1,5 @@
 """`pilotlight demo`: played once, short; its numbers and its page."""
 
-import importlib.util
 import json
 import re
 from types import SimpleNamespace
@@ -41,12 +40,7 @@ def test_uses_a_real_ollama_and_prints_one_document(run, server):
 
 
 def test_without_pilotlight_chaos_says_what_to_install(run, monkeypatch):
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *more: None if name == "pilotlight_chaos" else real(name, *more),
-    )
+    monkeypatch.setattr("pilotlight.extras.installed", lambda module: False)
     result = run("demo")
     assert result.exit_code == 1
     assert "pip install 'pilotlight[chaos]'" in result.stderr

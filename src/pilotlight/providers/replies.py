@@ -9,7 +9,7 @@ import base64
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,8 +62,13 @@ class ImageReply:
     @property
     def response(self) -> ImageResponse:
         """The answer as `litellm.ImageResponse`; imports litellm if it must."""
-        plain = isinstance(self.said, dict)
-        return shapes.as_image_response(self.said) if plain else self.said
+        if not isinstance(self.said, dict):
+            return self.said
+        rows = [
+            {name: value for name, value in asdict(image).items() if value is not None}
+            for image in self.images
+        ]
+        return shapes.as_image_response(self.said, rows)
 
 
 @dataclass(frozen=True, slots=True)

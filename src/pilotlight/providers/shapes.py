@@ -277,14 +277,21 @@ def as_embedding_response(data: Mapping[str, Any]) -> EmbeddingResponse:
     return _marked(EmbeddingResponse(**data), "ollama")
 
 
-def as_image_response(data: Mapping[str, Any]) -> ImageResponse:
-    """Return the answer as a `litellm.ImageResponse`; imports litellm if it must."""
+def as_image_response(data: Mapping[str, Any], rows: list[dict[str, str]]) -> ImageResponse:
+    """Return the answer as a `litellm.ImageResponse`; imports litellm if it must.
+
+    `rows` are its images.  Of the rest, what litellm's class does not take is left out.
+    """
     if litellm_module.absent():
         return cast("ImageResponse", Shape(data))
     litellm_module.shut_network_traps()
     from litellm.types.utils import ImageResponse  # takes seconds
 
-    return ImageResponse(**data)
+    created, usage = data.get("created"), data.get("usage")
+    known: dict[str, Any] = {"created": created if type(created) is int else None, "data": rows}
+    with suppress(TypeError, ValueError):  # pydantic's is a ValueError
+        return ImageResponse(**known, usage=usage)
+    return ImageResponse(**known)
 
 
 def _dumped(data: Mapping[str, Any]) -> dict[str, Any]:
