@@ -19,6 +19,7 @@ def pytest_of(*arguments: str | Path, **environment: str) -> subprocess.Complete
 
     command = [sys.executable, "-m", "pytest", "-p", PLUGIN, "-p", "no:cacheprovider", "-q"]
     command += ["-p", "no:asyncio"]  # where it is installed it warns, and warnings are errors here
+    command += ["-p", "no:pilotlight.pytest_plugin"]  # pilotlight's own, which comes by itself
     command += ["-c", os.devnull, "--strict-markers", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=300, env=os.environ | environment

@@ -40,10 +40,10 @@ def good(done) -> str:
     return done.stdout
 
 
-def test_a_process_that_asked_for_nothing_loads_nothing_and_says_nothing():
+def test_a_process_that_asked_for_nothing_loads_nothing_and_is_told_of_the_failover_alone():
     done = run(LOADED + "print(call('chat'))\n" + LOADED)
     assert good(done).split() == ["ok"]
-    assert done.stderr == ""
+    assert done.stderr == "failover chat: a -> b (timeout, 1 attempt, 0.0 s)\n"
 
 
 def test_the_api_alone_changes_nothing():
