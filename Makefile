@@ -32,7 +32,7 @@ test: $(READY) lint types ## Lint, types, contracts, and the tests that need no 
 	@$(BIN)/pytest -q -n auto --dist=worksteal --hypothesis-profile=quick --budget $(ARGS)
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
 
-test-all: $(READY) lint types ## All that CI runs: every test with coverage, and the plugins' suites (12 min)
+test-all: $(READY) lint types ## All that CI runs: every test with coverage, and the plugins' suites (17 min)
 	@$(BIN)/pytest -m "not live and not backends and not instrumentors and not recipes" \
 		--cov --cov-report=term:skip-covered -q -n auto --dist=worksteal
 	@cd plugins/django && ../../$(BIN)/pytest -q -n auto
