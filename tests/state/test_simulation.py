@@ -65,3 +65,10 @@ def test_a_fleet_that_has_slept_through_the_break_does_not_wake_as_a_herd(clock)
             each.step()
         clock.advance(1.0)
     assert permits == 1
+
+
+def test_processes_of_one_number_have_names_of_their_own(clock):
+    """In containers each is process 1: a lease is told apart by the rest of the name alone."""
+    board = MemoryBoard(clock)
+    workers = {each.fleet.worker for each in fleet(2000, clock, board)}
+    assert len(workers) == 2000

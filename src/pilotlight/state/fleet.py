@@ -59,7 +59,7 @@ class Fleet:
 
     def begin_afresh(self) -> None:
         """Start without a thread, a connection, or a lease; with locks that nobody holds."""
-        self.worker = f"{os.getpid()}-{secrets.token_hex(2)}"
+        self.worker = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._lock = threading.Lock()
         self._woken = threading.Event()
         self._halt = threading.Event()
