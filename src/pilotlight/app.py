@@ -6,12 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from weakref import WeakSet
 
-from pilotlight.catalog.prices import listed
+from pilotlight.catalog.prices import Listed
 from pilotlight.config.checks import bad_model
 from pilotlight.config.lookup import find_config, working_folder
 from pilotlight.config.messages import nearest
@@ -239,8 +239,12 @@ class Pilotlight:
         with self._lock:
             # Two strings may stand for one target: its name, and the model it asks.
             targets = tuple(dict.fromkeys(map(self._adhoc_target, dict.fromkeys(models))))
+        return self.plain_route(" > ".join(models), targets)
+
+    def plain_route(self, name: str, targets: tuple[Target, ...]) -> Route:
+        """Return a route without a table of its own: what holds for all routes holds for it."""
         return Route(
-            " > ".join(models),
+            name,
             targets,
             clock=self.clock,
             sensitive=self.config.sensitive,
@@ -423,4 +427,4 @@ def _price_of(config: TargetConfig, *, local: bool) -> Callable[[], Price]:
     if config.price is not None:
         price = config.price.price(local=local)
         return lambda: price
-    return (lambda: FREE) if local else partial(listed, config.model)
+    return (lambda: FREE) if local else Listed(config.model)

@@ -11,6 +11,9 @@ import pytest
 
 import pilotlight
 from pilotlight import BudgetSpent, ConfigError, InvalidCall, failover, guard, receipts, tagged
+from pilotlight.catalog import models
+from pilotlight.catalog.prices import Listed
+from pilotlight.core.spending.price import UNKNOWN
 from pilotlight_chaos import ChaosServer
 from tests.providers.loopback import Loopback, reply, said
 
@@ -103,6 +106,20 @@ def test_without_a_price_of_its_own_litellms_table_tells_it_and_a_local_model_is
             server.fault("openai", "server_error")
             answer = route.complete(ASK)
             assert (answer.served_by, answer.cost) == ("local", 0.0)
+
+
+def test_a_price_that_a_program_adds_to_the_table_counts_from_then_on(monkeypatch):
+    rows: dict[str, dict[str, float]] = {}
+    monkeypatch.setattr(models, "table", lambda: rows)
+    price = Listed("openai/our-own")
+    assert price() == UNKNOWN
+    rows["openai/our-own"] = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    assert (price().input, price().output) == (1.0, 2.0)
+    assert price() is price(), "a row is read once"
+    rows["openai/our-own"] = {"input_cost_per_token": 3e-6}
+    assert price().input == 3.0
+    rows.clear()
+    assert price() == UNKNOWN
 
 
 @pytest.fixture

@@ -34,11 +34,19 @@ def known() -> Table | None:
     return table()
 
 
+def row(model: str, rows: Table | None = None) -> Mapping[str, Any]:
+    """Return what the table says of a model (`provider/model`); empty where it knows none.
+
+    `rows` stands in for the table.
+    """
+    rows = table() if rows is None else rows
+    return rows.get(model) or rows.get(model.partition("/")[2].removeprefix(RESPONSES)) or {}
+
+
 def window(model: str) -> int | None:
     """Return the input window of a model (`provider/model`) in tokens; None: not known."""
-    rows = table()
-    row = rows.get(model) or rows.get(model.partition("/")[2].removeprefix(RESPONSES)) or {}
-    found = row.get("max_input_tokens") or row.get("max_tokens")
+    known = row(model)
+    found = known.get("max_input_tokens") or known.get("max_tokens")
     return found if isinstance(found, int) else None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
+from typing import Any, Final
 
-from pilotlight.catalog.models import table
+from pilotlight.catalog import models
 from pilotlight.core.spending.price import MILLION, UNKNOWN, Price
 
 # The columns that a `Price` has, in dollars a token.
-_BY_THE_TOKEN = {
+_BY_THE_TOKEN: Final[Mapping[str, str]] = {
     "input": "input_cost_per_token",
     "output": "output_cost_per_token",
     "cached_input": "cache_read_input_token_cost",
@@ -17,18 +18,33 @@ _BY_THE_TOKEN = {
 }
 
 
-@lru_cache(1024)
-def listed(model: str) -> Price:
-    """Return the price of litellm's `provider/model`; `UNKNOWN` where the table has none."""
-    known = table()
-    bare = model.partition("/")[2]
-    row = known.get(model) or known.get(bare) or known.get(bare.removeprefix("responses/")) or {}
+def price_in(row: Mapping[str, Any]) -> Price:
+    """Return the price that a row of the table has; `UNKNOWN` where it has none."""
     tokens = {
         name: float(cost) * MILLION
         for name, column in _BY_THE_TOKEN.items()
         if isinstance(cost := row.get(column), int | float)
     }
     image = row.get("output_cost_per_image") or row.get("input_cost_per_image") or 0.0
-    if not tokens and not image:
-        return UNKNOWN
-    return Price(**tokens, image=float(image))
+    return Price(**tokens, image=float(image)) if tokens or image else UNKNOWN
+
+
+class Listed:
+    """Tells what the table says of litellm's `provider/model` just now.
+
+    A program may add to the table, or put another row there; a row itself is read once.
+    """
+
+    __slots__ = ("_model", "_price", "_row")
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._row: Mapping[str, Any] | None = None
+        self._price = UNKNOWN
+
+    def __call__(self) -> Price:
+        """Return the price; the first time the table may have to be read."""
+        row = models.row(self._model)
+        if row and row is not self._row:
+            self._row, self._price = row, price_in(row)
+        return self._price if row else UNKNOWN

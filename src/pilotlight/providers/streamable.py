@@ -89,6 +89,4 @@ class Streamable:
         spec = self._connection.spec
         if spec.provider not in _UNHEARD or effort in _BRIEF:
             return False
-        rows = models.table()
-        row = rows.get(spec.model) or rows.get(spec.bare_model) or {}
-        return bool(row.get("supports_reasoning"))
+        return bool(models.row(spec.model).get("supports_reasoning"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pilotlight.core.provider import Facts
+
 
 class Prices(Protocol):
     """Tells what tokens of a model cost."""
@@ -23,20 +25,13 @@ class PriceMap:
         """Return US dollars, or None; see `Prices`."""
         if is_local(model):
             return 0.0
-        row = self.table.get(model) or self.table.get(model.partition("/")[2]) or {}
-        ask, answer = row.get("input_cost_per_token"), row.get("output_cost_per_token")
-        if ask is None or answer is None:
+        from pilotlight.catalog.models import row
+        from pilotlight.catalog.prices import price_in
+
+        price = price_in(row(model, self._table))
+        if price.input is None or price.output is None:
             return None
-        return float(prompt * ask + completion * answer)
-
-    @property
-    def table(self) -> Mapping[str, Any]:
-        """The map itself."""
-        if self._table is None:
-            from pilotlight.catalog.models import table
-
-            self._table = table()
-        return self._table
+        return price.cost(Facts(prompt_tokens=prompt, completion_tokens=completion))
 
 
 def is_local(model: str) -> bool:

@@ -47,9 +47,8 @@ def refusal(ctx: CallContext, target: Target, *, last_resort: bool = False) -> T
     if not last_resort and (wait := target.health.breaker.retry_after) is not None:
         return open_circuit(target, wait)
     spent = spent_budget(ctx, target) if ctx.budgets else None
-    return spent or drilled(
-        ctx, target
-    )  # last: a game day refuses whoever would have been admitted
+    # Last: a game day refuses whoever would have been admitted.
+    return spent or drilled(ctx, target)
 
 
 def drilled(ctx: CallContext, target: Target) -> TargetSkipped | None:

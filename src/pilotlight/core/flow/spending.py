@@ -33,16 +33,19 @@ def reserve(ctx: CallContext, target: Target) -> tuple[Reservation, ...] | Targe
     Returns why the target is skipped if there is not enough; raises BudgetSpent where a budget
     wants the whole call refused.
     """
+    ledgers = tuple(_held_by(ctx, target))
+    if not ledgers:
+        return ()
     held: list[Reservation] = []
+    expected = _expected(ctx, target.price())
     try:
-        for ledger in _held_by(ctx, target):
+        for ledger in ledgers:
             budget = ledger.budget
-            dollars = _expected(ctx, target.price())
-            if dollars is None and budget.unknown == "ignore":
+            if expected is None and budget.unknown == "ignore":
                 continue
-            if dollars is None and budget.unknown == "refuse":
+            if expected is None and budget.unknown == "refuse":
                 return _refused(ctx, target, ledger, f"{budget.name}: its price is not known")
-            dollars = float(budget.unknown) if dollars is None else dollars
+            dollars = float(budget.unknown) if expected is None else expected
             if (reserved := ledger.reserve(dollars)) is None:
                 return _refused(ctx, target, ledger, budget.name)
             held.append(reserved)

@@ -67,11 +67,7 @@ class Protection:
             home.name += " of the client"
         home.timeouts = clocks(home.timeouts, patience, stream=stream, alone=not behind)
         if backing is None:
-            app = self.app
-            return Route(
-                home.name, (home,), clock=app.clock, sensitive=app.config.sensitive,
-                game_days=app.game_days, budgets=tuple(app.ledgers.values()),
-            )  # fmt: skip
+            return self.app.plain_route(home.name, (home,))
         return replace(backing, targets=(home, *behind))
 
     def _home(self, model: str) -> Target:
