@@ -140,6 +140,7 @@ async def _refused(_request: Request, _error: Exception) -> Response:
 
 _HANDLERS: dict[type[Exception], Any] = {
     pilotlight.AllTargetsFailed: _nobody,
+    pilotlight.BudgetSpent: _nobody,
     pilotlight.DeadlineExceeded: _late,
     pilotlight.InvalidCall: _wrong,
     pilotlight.ProviderRefusal: _refused,

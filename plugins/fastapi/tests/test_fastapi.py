@@ -95,6 +95,19 @@ def test_what_a_client_is_told_of_errors(client):
     assert (wrong.status_code, "role" in wrong.json()["detail"]) == (422, True)
 
 
+def test_a_spent_budget_is_told_as_nobody_is():
+    app = FastAPI()
+    setup(app)
+
+    @app.get("/ask")
+    def ask() -> None:
+        raise pilotlight.BudgetSpent("team", 59.2)
+
+    told = TestClient(app).get("/ask")
+    assert (told.status_code, told.headers["retry-after"]) == (503, "60")
+    assert "team" not in told.text
+
+
 def test_the_page_is_for_those_who_may_see_it(client):
     assert client.get("/pilotlight").status_code == 403
     shown = client.get("/pilotlight?key=staff")
