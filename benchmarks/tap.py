@@ -23,7 +23,7 @@ from pilotlight.wire.tap import Wire, listening, new_tap
 
 ROUNDS = 60  # a multiple of the kinds, so that each begins equally often
 WARM = 3
-CALLS = 25
+CALLS = 100  # a block of fewer is not yet warm
 STREAMS = 5
 ASK = [{"role": "user", "content": "hi"}]
 # How a stream is asked for on the other wires: the path, and the body.

@@ -13,6 +13,7 @@ from pilotlight.diagnosis.classify import classify, judge_wire
 from pilotlight.providers.wire_only import judge_seen, sound
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.wire.clocks import RequestMonitor
+from pilotlight.wire.content_coding import by_name
 from pilotlight.wire.tap import Tap
 
 WIRES = ["openai", "anthropic", "gemini", "ollama", "stability", "other"]
@@ -40,7 +41,7 @@ chunks = st.lists(st.binary(max_size=40) | st.sampled_from(PIECES), max_size=8)
 def put_through(wire, path, status, raw_headers, pieces, ended) -> None:
     tap = Tap(wire, Timeouts())
     monitor = RequestMonitor(tap, path, streaming=True)
-    monitor.answered(status, raw_headers, None)
+    monitor.answered(status, by_name(raw_headers), None)
     for piece in pieces:
         monitor.resume()
         monitor.saw(piece)

@@ -22,7 +22,7 @@ from pilotlight.wire.tap import Clock, Tap, Wire
 from pilotlight.wire.time_ledger import NOTICEABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
 HEAD_LIMIT: Final = 16 * 1024
 LENIENCE: Final = 1.0  # seconds at most for an answer that lay here when its time was over
@@ -132,22 +132,21 @@ class RequestMonitor:
         self._connect_until = inf if connect is None else now + connect
         self.ledger.mark("connect", now)
 
-    def left(self, *, connecting: bool = False) -> tuple[float, Clock]:
+    def left(self, now: float, *, connecting: bool = False) -> tuple[float, Clock]:
         """Return the seconds that remain, and the clock that will be the first to end."""
-        tap = self.tap
         until, clock = self._total_until, "total"
         if self.streaming:
-            between = tap.contents > 0
+            between = self.tap.contents > 0
             quiet = self._quiet_since + (self._between if between else self._first)
             if quiet < until:
                 until, clock = quiet, "between_tokens" if between else "first_token"
         if connecting and self._connect_until < until:
             until, clock = self._connect_until, "connect"
-        return until - tap.clock(), clock  # type: ignore[return-value]
+        return until - now, clock  # type: ignore[return-value]
 
     def check(self) -> None:
         """Refuse to go on with an attempt whose time is over."""
-        seconds, clock = self.left()
+        seconds, clock = self.left(self.tap.clock())
         if seconds <= 0:
             self.ledger.begin()
             self.expire(clock, seconds)
@@ -212,14 +211,14 @@ class RequestMonitor:
 
     # The answer.
 
-    def answered(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: object) -> None:
-        """Note the head of the response, and its body that is to be read."""
+    def answered(self, status: int, headers: Mapping[str, str], body: object) -> None:
+        """Note the head of the response, names in lower case, and its body that is to be read."""
         tap = self.tap
         tap.body = body
         tap.first_byte_at = tap.clock()
         tap.status = status
-        tap.headers = names = _lower(headers)
-        kind = names.get("content-type", "")
+        tap.headers = headers
+        kind = headers.get("content-type", "")
         # An error is answered plainly whatever was asked for.
         tap.streaming = kind.startswith(STREAM_TYPES) or (self.streaming and status < 400)
         self.streaming = tap.streaming
@@ -314,17 +313,3 @@ def _start_afresh(tap: Tap) -> None:
     tap.written = tap.streaming = tap.terminal = tap.complete = tap.broken = False
     tap.body = None
     tap.ledger.afresh()
-
-
-def _lower(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers by lower-case name, repeated ones joined."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = _lower_name(raw_name), raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
-
-
-@lru_cache(256)  # a server's names are always the same
-def _lower_name(raw: bytes) -> str:
-    return raw.decode("latin-1").lower()

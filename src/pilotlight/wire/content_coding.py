@@ -7,7 +7,7 @@ anybody else, so that the attempt's clocks hold at every step and 300 KB can't b
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import httpx
@@ -29,12 +29,23 @@ class UnfitBody(httpx.DecodingError):
     """A body that is not read: too large, or in a coding that nobody asked for."""
 
 
-def coding_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the codings of a body, in the order in which they were applied; empty: none."""
-    told = [value for name, value in headers if name.lower() == b"content-encoding"]
-    if not told:
-        return ""
-    names = b",".join(told).decode("latin-1").lower().split(",")
+def by_name(headers: Headers) -> dict[str, str]:
+    """Return the headers by lower-case name, repeated ones joined."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, value = _lower_name(raw_name), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+@lru_cache(256)  # a server's names are always the same
+def _lower_name(raw: bytes) -> str:
+    return raw.decode("latin-1").lower()
+
+
+def coding_of(told: str) -> str:
+    """Return what a content-encoding header tells, in the order of application; empty: none."""
+    names = told.lower().split(",")
     return ", ".join(name for each in names if (name := each.strip()) not in _NO_CODING)
 
 

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import httpcore
+    from collections.abc import Mapping
 
     from pilotlight.wire.clocks import RequestMonitor
     from pilotlight.wire.tap import Tap
@@ -19,12 +19,11 @@ ERROR_BODY: Final = 64 * 1024  # bytes
 NO_JSON: Final = "the body is no JSON, or breaks off"
 
 
-def is_unasked(response: httpcore.Response, monitor: RequestMonitor | None) -> bool:
+def is_unasked(headers: Mapping[str, str], monitor: RequestMonitor | None) -> bool:
     """Tell a stream that nobody asked for, from one that its reader could read."""
     if monitor is None or not monitor.tap.json_only:
         return False
-    names = ((name.lower(), value) for name, value in response.headers)
-    return any(name == b"content-type" and b"event-stream" in value for name, value in names)
+    return "event-stream" in headers.get("content-type", "")
 
 
 def is_garbage(tap: Tap) -> bool:

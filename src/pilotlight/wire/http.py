@@ -121,8 +121,6 @@ class Post:
         except HTTPCORE_ERRORS as error:
             reraise(error, monitor)
         stream = Body(response, monitor)
-        if monitor is not None:
-            monitor.answered(response.status, response.headers, stream)
         return Said(response, stream)
 
     async def asend(
@@ -136,8 +134,6 @@ class Post:
         except HTTPCORE_ERRORS as error:
             reraise(error, monitor)
         stream = AsyncBody(response, monitor)
-        if monitor is not None:
-            monitor.answered(response.status, response.headers, stream)
         return Said(response, stream)
 
     def _begin(self, tap: Tap | None, streaming: bool) -> RequestMonitor | None:

@@ -124,8 +124,8 @@ class Operation:
         if self._allowance is None:
             return self.seconds
         monitor = self._allowance.monitor
-        monitor.ledger.begin()
-        seconds, self.clock = monitor.left(connecting=self._connecting)
+        now = monitor.ledger.begin()
+        seconds, self.clock = monitor.left(now, connecting=self._connecting)
         if self._allowance < seconds:  # the client's own limit is the nearer
             seconds, self.clock = float(self._allowance), None
         self.seconds = None if seconds == inf else seconds

@@ -34,10 +34,14 @@ class Ledger:
         since, own = self._marks.get(clock, (self._began, self.own))
         self._marks[clock] = (since + seconds, own + seconds)
 
-    def begin(self) -> None:
-        """Begin a socket operation: what has passed since the last was the process's own."""
+    def begin(self) -> float:
+        """Begin a socket operation: what has passed since the last was the process's own.
+
+        Returns the time.
+        """
         self._began = now = self._clock()
         self.own += now - self._idle_since
+        return now
 
     def asked(self) -> None:
         """Note that the operation that has begun puts the request on the wire, at once."""

@@ -17,6 +17,7 @@ from pilotlight.wire.content_coding import (
     Headers,
     Inflater,
     UnfitBody,
+    by_name,
     coding_of,
     inflated_headers,
 )
@@ -72,7 +73,7 @@ class WireTransport(httpx.BaseTransport):
             response = self._pool.connections().handle_request(_outgoing(request, monitor))
         except HTTPCORE_ERRORS as error:
             reraise(error, monitor)
-        return _incoming(response, Body(response, monitor), monitor)
+        return _incoming(response, Body(response, monitor))
 
 
 class AsyncWireTransport(httpx.AsyncBaseTransport):
@@ -90,7 +91,7 @@ class AsyncWireTransport(httpx.AsyncBaseTransport):
             response = await connections.handle_async_request(_outgoing(request, monitor))
         except HTTPCORE_ERRORS as error:
             reraise(error, monitor)
-        return _incoming(response, AsyncBody(response, monitor), monitor)
+        return _incoming(response, AsyncBody(response, monitor))
 
 
 class _Body:
@@ -99,14 +100,17 @@ class _Body:
     def __init__(self, response: httpcore.Response, monitor: RequestMonitor | None) -> None:
         self._stream: Any = response.stream
         self._monitor = monitor
-        self._coding = coding_of(response.headers)
+        headers = by_name(response.headers)
+        self._coding = coding_of(told) if (told := headers.get("content-encoding")) else ""
         self._inflater: Inflater | None = None
         streamed = monitor is not None and monitor.streaming
-        self._useless = response.status >= 400 or (not streamed and is_unasked(response, monitor))
+        self._useless = response.status >= 400 or (not streamed and is_unasked(headers, monitor))
         # Of a stream that is not gathered, nobody keeps the whole.
         most = MAX_BODY if monitor is None or not streamed or monitor.tap.gathers else inf
         self._room = ERROR_BODY if self._useless else most
         self._over = False  # more came than is read of what is no answer
+        if monitor is not None:
+            monitor.answered(response.status, headers, self)
 
     @property
     def coded(self) -> bool:
@@ -341,11 +345,7 @@ def limits(own: Mapping[str, float | None], monitor: RequestMonitor) -> dict[str
     }
 
 
-def _incoming(
-    response: httpcore.Response, body: Body | AsyncBody, monitor: RequestMonitor | None
-) -> httpx.Response:
-    if monitor is not None:
-        monitor.answered(response.status, response.headers, body)
+def _incoming(response: httpcore.Response, body: Body | AsyncBody) -> httpx.Response:
     headers: Headers = response.headers
     return httpx.Response(
         status_code=response.status,
