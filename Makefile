@@ -25,6 +25,7 @@ demo: $(READY) ## Watch calls survive an outage (about 20 s); ARGS="--report dem
 	@$(BIN)/pilotlight demo $(ARGS)
 
 chaos: $(READY) ## Play every outage and its negative control (about 5 min); ARGS="--seed 2"
+	@mkdir -p build
 	@$(BIN)/pilotlight chaos run --all --journals build/chaos --report build/chaos.html \
 		--report build/chaos.md --report build/chaos.xml $(ARGS)
 

@@ -24,7 +24,7 @@ from pilotlight.core.flow.failover import Policy
 from pilotlight.core.fork import GATE
 from pilotlight.core.health.lifecycle import Notice
 from pilotlight.core.recent import Recent
-from pilotlight.core.spending.budget import Ledger
+from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.spending.price import FREE, Price
 from pilotlight.core.target import Checked, Target
 from pilotlight.errors import ConfigError
@@ -37,7 +37,7 @@ from pilotlight.registry import REGISTRY, Endpoint, Registry
 from pilotlight.routes.answer import Answer
 from pilotlight.routes.route import Route
 from pilotlight.state.drill_file import DrillFile
-from pilotlight.state.url import StateUrl
+from pilotlight.state.url import StateUrl, open_accounts
 from pilotlight.vocabulary.faults import Fault
 from pilotlight.vocabulary.residency_rules import ResidencyRule
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pilotlight.records.log import Log
     from pilotlight.state.facts import FleetFacts
     from pilotlight.state.fleet import Fleet
+    from pilotlight.state.treasury import Treasury
 
 
 class Pilotlight:
@@ -77,9 +78,7 @@ class Pilotlight:
         self._lent: Recent[object, _Lent] = Recent(LENT, IDLE, _let_go, clock)
         self._connections: WeakSet[Connection] = WeakSet()
         self._days = GameDays()
-        self.ledgers: Mapping[str, Ledger] = {
-            name: Ledger(table.budget(name), time.time) for name, table in config.budgets.items()
-        }
+        self.ledgers, self._treasury = _ledgers_of(config)
         self.forked()
         GATE.inherits(self)
         self._log = self._keep_receipts()
@@ -90,6 +89,8 @@ class Pilotlight:
         self._lock = threading.RLock()
         for ledger in self.ledgers.values():
             ledger.forked()
+        if self._treasury is not None:
+            self._treasury.forked()
 
     def _keep_receipts(self) -> Log | None:
         """Begin the log of receipts, if one is wanted; it opens its file with the first of them."""
@@ -107,6 +108,8 @@ class Pilotlight:
         """
         if self._log is not None:
             self._log.flush(1.0)
+        if self._treasury is not None:
+            self._treasury.settle()
         with self._lock:
             lent = [target for each in self._lent.values() for target in each.own]
             if targets := {*self._targets.values(), *lent}:
@@ -363,6 +366,16 @@ def _fleet_of(url: StateUrl) -> Fleet:
     from pilotlight.state.fleet import fleet_of  # only who shares pays for it
 
     return fleet_of(url)
+
+
+def _ledgers_of(config: Config) -> tuple[Mapping[str, Ledger], Treasury | None]:
+    budgets = [table.budget(name) for name, table in config.budgets.items()]
+    if not budgets or not config.state.shared:
+        return {each.name: Ledger(each, time.time) for each in budgets}, None
+    from pilotlight.state.treasury import Treasury  # only who shares pays for it
+
+    treasury = Treasury(budgets, lambda: open_accounts(config.state), str(config.state))
+    return treasury.ledgers, treasury
 
 
 def _unknown_route(name: str, known: Mapping[str, Any]) -> str:

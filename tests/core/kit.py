@@ -17,7 +17,7 @@ from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Call, Failed, Report, Timeouts
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
-from pilotlight.core.spending.budget import Ledger
+from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.target import Health, Target
 from pilotlight.testing import FakeClock
 from pilotlight.vocabulary.faults import Fault

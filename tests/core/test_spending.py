@@ -8,7 +8,8 @@ from kit import fails, flow, in_threads, returned, target
 from pilotlight import Route
 from pilotlight.core.flow.steps import Relay
 from pilotlight.core.provider import Answered, Ended, Facts, Opened
-from pilotlight.core.spending.budget import Budget, Ledger
+from pilotlight.core.spending.budget import Budget
+from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.spending.price import FREE, Price
 from pilotlight.errors import AllTargetsFailed, BudgetSpent, StreamInterrupted
 from pilotlight.testing import ScriptedTarget

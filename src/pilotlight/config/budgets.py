@@ -103,6 +103,11 @@ class BudgetTable(Table):
         default=None,
         description="the share of `usd` at which a warning is logged, once a span; not set: none",
     )
+    offline: Literal["local share", "refuse"] = Field(
+        default="local share",
+        description="what a process may spend while `state` can't be reached, once its slice is "
+        "gone: its share of what was left, or nothing",
+    )
 
     def budget(self, name: str) -> Budget:
         """Return it for the core."""
@@ -117,6 +122,7 @@ class BudgetTable(Table):
             self.then,
             self.unknown,
             self.warn_at,
+            self.offline,
         )
 
 

@@ -19,7 +19,7 @@ from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Answered, AsyncSource, Attempt, Call, Failed, Original, Source
 from pilotlight.core.requirements import needs, prompt_size_of
 from pilotlight.core.sendable import check_call
-from pilotlight.core.spending.budget import Ledger
+from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.target import Target
 from pilotlight.errors import ConfigError
 from pilotlight.health.trouble import await_trouble

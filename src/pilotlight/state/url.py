@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from pilotlight import extras
 
 if TYPE_CHECKING:
+    from pilotlight.state.accounts import Accounts
     from pilotlight.state.board import Board
 
 FORMS: Final = (
@@ -86,3 +87,18 @@ def open_board(url: StateUrl) -> Board:
     from pilotlight.state.memory import MemoryBoard
 
     return MemoryBoard()
+
+
+def open_accounts(url: StateUrl) -> Accounts:
+    """Return the accounts of a store that is shared; nothing is contacted yet.
+
+    A board's file may be made anew at any time, and money must not be: it has a file beside it.
+    """
+    if url.kind == "sqlite":
+        from pilotlight.state.sqlite import SqliteAccounts
+
+        path = Path(url.place)
+        return SqliteAccounts(path.with_stem(f"{path.stem}-budgets"))
+    from pilotlight.state.redis import RedisAccounts
+
+    return RedisAccounts(url.place)

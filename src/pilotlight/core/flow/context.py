@@ -12,7 +12,7 @@ from pilotlight.core.drills.schedule import GameDays
 from pilotlight.core.flow.recorder import CallRecorder
 from pilotlight.core.provider import Call, Report
 from pilotlight.core.requirements import PromptSize
-from pilotlight.core.spending.budget import Ledger
+from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.target import Target
 from pilotlight.vocabulary.faults import Fault
 

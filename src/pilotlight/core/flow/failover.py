@@ -49,9 +49,18 @@ from pilotlight.core.flow.elsewhere import bar_after
 from pilotlight.core.flow.endings import raise_all_failed, raise_deadline, raise_if_final
 from pilotlight.core.flow.gather import asking, gathers, heard
 from pilotlight.core.flow.spending import ESTIMATED, cost_of, reserve, settle
-from pilotlight.core.flow.steps import Flow, Outcome, Pause, Queue, Relay, Step, StreamRestarted
+from pilotlight.core.flow.steps import (
+    Flow,
+    Outcome,
+    Pause,
+    Queue,
+    Relay,
+    Step,
+    StreamRestarted,
+    waiting,
+)
 from pilotlight.core.provider import Answered, Ended, Facts, Failed, Opened
-from pilotlight.core.spending.budget import Reservation
+from pilotlight.core.spending.ledger import Reservation
 from pilotlight.core.target import Target
 from pilotlight.errors import CircuitOpen, StreamInterrupted, TargetSkipped
 from pilotlight.vocabulary.faults import RULES, Effect, Fault
@@ -201,7 +210,7 @@ def _attempt(
             return _skip(ctx, target, admitted)
         permit = admitted
         if ctx.budgets:
-            held = reserve(ctx, target)
+            held = yield from reserve(ctx, target, lambda: allowance(ctx, behind) / 2)
             if isinstance(held, TargetSkipped):
                 return _skip(ctx, target, held)
             reserved = held
@@ -250,10 +259,7 @@ def _refusal_at_the_door(
     target.health.breaker.ask()  # its fleet hears that a trial is wanted here
     if (turn := target.health.breaker.turn()) is None:
         return refused
-    try:  # a trial needs its time as well
-        yield Queue(turn, min(turn.patience, allowance(ctx, behind) / 2))
-    finally:
-        turn.release()
+    yield from waiting(turn, allowance(ctx, behind) / 2)  # a trial needs its time as well
     return refusal(ctx, target)
 
 

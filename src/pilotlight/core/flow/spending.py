@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Final
 
 from pilotlight.core.flow.context import CallContext
+from pilotlight.core.flow.steps import Outcome, Step, waiting
 from pilotlight.core.provider import Answered, Ended, Facts, Failed
 from pilotlight.core.requirements import estimate
-from pilotlight.core.spending.budget import Ledger, Reservation
+from pilotlight.core.spending.ledger import Ledger, Reservation
 from pilotlight.core.spending.price import FREE, Price, guessed
 from pilotlight.core.target import Target
 from pilotlight.errors import BudgetSpent, TargetSkipped
@@ -27,9 +28,12 @@ def spent_budget(ctx: CallContext, target: Target) -> TargetSkipped | None:
     return None
 
 
-def reserve(ctx: CallContext, target: Target) -> tuple[Reservation, ...] | TargetSkipped:
+def reserve(
+    ctx: CallContext, target: Target, longest: Callable[[], float]
+) -> Generator[Step, Outcome | None, tuple[Reservation, ...] | TargetSkipped]:
     """Set aside what an attempt may cost, of every budget that it is held to.
 
+    It may wait for the store of a budget that processes share, `longest` seconds at most.
     Returns why the target is skipped if there is not enough; raises BudgetSpent where a budget
     wants the whole call refused.
     """
@@ -46,7 +50,10 @@ def reserve(ctx: CallContext, target: Target) -> tuple[Reservation, ...] | Targe
             if expected is None and budget.unknown == "refuse":
                 return _refused(ctx, target, ledger, f"{budget.name}: its price is not known")
             dollars = float(budget.unknown) if expected is None else expected
-            if (reserved := ledger.reserve(dollars)) is None:
+            reserved = ledger.reserve(dollars)
+            if reserved is None:
+                reserved = yield from _waited_for(ctx, ledger, dollars, longest)
+            if reserved is None:
                 return _refused(ctx, target, ledger, budget.name)
             held.append(reserved)
         made, held = tuple(held), []
@@ -54,6 +61,20 @@ def reserve(ctx: CallContext, target: Target) -> tuple[Reservation, ...] | Targe
     finally:
         for reserved in held:  # another budget had not enough
             reserved.release()
+
+
+def _waited_for(
+    ctx: CallContext, ledger: Ledger, dollars: float, longest: Callable[[], float]
+) -> Generator[Step, Outcome | None, Reservation | None]:
+    """Set it aside of a slice that is asked for; again, if other calls were quicker to take it."""
+    until: float | None = None
+    while (turn := ledger.turn(dollars)) is not None:
+        now = ctx.clock()
+        until = now + min(turn.patience, longest()) if until is None else until
+        yield from waiting(turn, until - now)
+        if (reserved := ledger.reserve(dollars)) is not None or ctx.clock() >= until:
+            return reserved
+    return None
 
 
 def cost_of(

@@ -62,3 +62,11 @@ class StreamRestarted:
 Step = Attempt | Pause | Queue | Relay
 Outcome = Answered | Opened | Ended | Failed
 Flow = Generator[Step, Outcome | None, Any]
+
+
+def waiting(turn: Turn, longest: float) -> Generator[Step, Outcome | None]:
+    """Wait for a turn, so many seconds at most, and give it back."""
+    try:
+        yield Queue(turn, min(turn.patience, longest))
+    finally:
+        turn.release()
