@@ -11,6 +11,8 @@ from typing import Any
 from pilotlight.core.breaker.breaker import Breaker
 from pilotlight.core.provider import Answered, Attempt, Call, Ended, Failed
 from pilotlight.core.retry.budget import RetryBudget
+from pilotlight.core.spending.ledger import Ledger
+from pilotlight.core.spending.price import UNKNOWN, Price
 from pilotlight.core.target import Health, Target
 from pilotlight.routes.route import Route
 from pilotlight.wire.tap import new_tap
@@ -103,7 +105,8 @@ class AsyncSource(Source):
         """Nothing to close."""
 
 
-def route_to(provider: Noop) -> Route:
-    """Return a route of one such target, with a breaker and a budget as real ones have."""
+def route_to(provider: Noop, price: Price = UNKNOWN, *budgets: Ledger) -> Route:
+    """Return a route of one such target, with a breaker and a retry budget as real ones have."""
     health = Health(Breaker("noop"), RetryBudget(0.2, 3.0))
-    return Route("bench", (Target("noop", "noop/noop", provider, health),))
+    target = Target("noop", "noop/noop", provider, health, price=lambda: price)
+    return Route("bench", (target,), budgets=budgets)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from benchmarks.measure import (
     US,
@@ -23,9 +25,13 @@ from benchmarks.noop import CHUNK, AsyncSource, Noop, Source, route_to
 from benchmarks.rows import PEERS_AS_OF, Row
 from pilotlight import failover
 from pilotlight.core.provider import Attempt, Call
+from pilotlight.core.spending.budget import Budget
+from pilotlight.core.spending.ledger import Ledger
+from pilotlight.core.spending.price import Price
 
 Rounds = Mapping[str, list[float]]
-SYNC, ASYNC = 60e-6, 80e-6
+SYNC, ASYNC, BUDGET = 60e-6, 80e-6, 5e-6
+PRICE = Price(input=1.0, output=2.0)
 TIMES = 100
 ROUNDS = 9
 LONG = 401
@@ -67,6 +73,8 @@ def _sync_cases() -> dict[str, Callable[[], Spent]]:
             yield CHUNK
 
     one, many = route_to(Noop(1)), route_to(Noop(LONG))
+    book = Ledger(Budget("bench", 1e9, "day", ZoneInfo("Europe/Berlin")), time.time)
+    priced, budgeted = route_to(Noop(), PRICE), route_to(Noop(), PRICE, book)
     cases: dict[str, tuple[Callable[[], object], int]] = {
         "sync bare": (lambda: provider.complete(call, attempt), TIMES),
         "sync route": (lambda: route.complete(ASK), TIMES),
@@ -78,6 +86,8 @@ def _sync_cases() -> dict[str, Callable[[], Spent]]:
         "sync stream long": (lambda: drain(many), 8),
         "sync generator": (lambda: list(words(1)), TIMES),
         "sync generator long": (lambda: list(words(LONG)), 8),
+        "sync priced": (lambda: priced.complete(ASK), TIMES),
+        "sync budget": (lambda: budgeted.complete(ASK), TIMES),
     }
     return {name: partial(each_spent, case, times) for name, (case, times) in cases.items()}
 
@@ -137,7 +147,9 @@ def _call_rows(walls: Rounds, cpus: Rounds) -> list[Row]:
             peers = ROUTER[colour] if case == "route" else ""
             figure = f"adds to a call: {told}"
             made.append(_row(figure, less(cpus, *pair), less(walls, *pair), limit, peers))
-    return made
+    pair = "sync budget", "sync priced"
+    added = less(cpus, *pair), less(walls, *pair)
+    return [*made, _row("a budget adds to a call: Route.complete", *added, BUDGET)]
 
 
 def _stream_rows(walls: Rounds, cpus: Rounds) -> list[Row]:

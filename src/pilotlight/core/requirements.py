@@ -56,6 +56,8 @@ _PARTS: Final[Mapping[str, str]] = {
     "input_file": "files",
     "document": "files",
 }
+_LONG: Final = ("tools", "functions", "response_format")  # options that go into the prompt
+_PLAIN: Final = {"role", "content"}  # by far the usual message
 _OFF: Final = (None, False, "", "none", "disabled")
 _WORD: Final = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*|[0-9]+")
 _WIDE: Final = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]")  # written without spaces
@@ -131,14 +133,17 @@ def estimate(messages: Sequence[Any], options: Mapping[str, Any] | None = None) 
     """Return a high guess of the prompt's tokens; more text never makes it smaller."""
     size, media = 0, 0
     for message in messages:
-        content = _of(message, "content")
+        content = message.get("content") if type(message) is dict else _of(message, "content")
+        if type(content) is str and type(message) is dict and message.keys() == _PLAIN:
+            size += len(content) if content.isascii() else _bytes(content)
+            continue
         for piece in content if isinstance(content, list | tuple) else (content,):
             kind = None if isinstance(piece, str) else _of(piece, "type")
             media += isinstance(kind, str) and kind in _PARTS
             size += _bytes(piece if isinstance(piece, str) else _of(piece, "text"))
         size += _bytes(_of(message, "reasoning_content")) + _json(_of(message, "tool_calls"))
-    for name in ("tools", "functions", "response_format"):
-        size += _json((options or {}).get(name))
+    if options:
+        size += sum(_json(options[name]) for name in _LONG if name in options)
     return -(-size // BYTES_A_TOKEN) + MESSAGE * len(messages) + REPLY + MEDIUM * media
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Final
 
 from pilotlight.core.flow.context import CallContext
 from pilotlight.core.flow.steps import Outcome, Step, waiting
-from pilotlight.core.provider import Answered, Ended, Facts, Failed
+from pilotlight.core.provider import Answered, Ended, Failed
 from pilotlight.core.requirements import estimate
 from pilotlight.core.spending.ledger import Ledger, Reservation
-from pilotlight.core.spending.price import FREE, Price, guessed
+from pilotlight.core.spending.price import Price, guessed
 from pilotlight.core.target import Target
 from pilotlight.errors import BudgetSpent, TargetSkipped
 
@@ -22,9 +22,10 @@ _LIMITS: Final = ("max_completion_tokens", "max_tokens")
 
 def spent_budget(ctx: CallContext, target: Target) -> TargetSkipped | None:
     """Return the refusal of a budget that has nothing left for this target; changes nothing."""
-    for ledger in _held_by(ctx, target):
-        if ledger.budget.then == "skip" and ledger.exhausted:
-            return _skipped(target, ledger, ledger.budget.name)
+    for ledger in ctx.budgets:
+        budget = ledger.budget
+        if budget.then == "skip" and ledger.exhausted and budget.covers(target.name):
+            return None if target.price().free else _skipped(target, ledger, budget.name)
     return None
 
 
@@ -37,11 +38,12 @@ def reserve(
     Returns why the target is skipped if there is not enough; raises BudgetSpent where a budget
     wants the whole call refused.
     """
-    ledgers = tuple(_held_by(ctx, target))
-    if not ledgers:
+    ledgers = [each for each in ctx.budgets if each.budget.covers(target.name)]
+    price = target.price()
+    if not ledgers or price.free:
         return ()
     held: list[Reservation] = []
-    expected = _expected(ctx, target.price())
+    expected = _expected(ctx, price)
     try:
         for ledger in ledgers:
             budget = ledger.budget
@@ -102,22 +104,14 @@ def settle(reserved: tuple[Reservation, ...], cost: float | None) -> None:
         each.settle(each.dollars if cost is None else cost)
 
 
-def _held_by(ctx: CallContext, target: Target) -> Iterator[Ledger]:
-    if not ctx.budgets or target.price() == FREE:
-        return
-    for ledger in ctx.budgets:
-        if ledger.budget.covers(target.name):
-            yield ledger
-
-
 def _expected(ctx: CallContext, price: Price) -> float | None:
     options = ctx.call.options
-    limit = next((n for name in _LIMITS if type(n := options.get(name)) is int), USUAL_ANSWER)
-    choices = n if type(n := options.get("n")) is int and n > 0 else 1
-    sent = estimate(ctx.call.messages, options)
+    sent, limit, choices = estimate(ctx.call.messages, options), USUAL_ANSWER, 1
+    if options:
+        limit = next((n for name in _LIMITS if type(n := options.get(name)) is int), limit)
+        choices = n if type(n := options.get("n")) is int and n > 0 else 1
     images = choices if ctx.call.operation == "image" else 0
-    facts = Facts(prompt_tokens=sent, completion_tokens=limit * choices)
-    return price.cost(facts, images=images)
+    return price.expected(sent, limit * choices, images)
 
 
 def _refused(ctx: CallContext, target: Target, ledger: Ledger, why: str) -> TargetSkipped:

@@ -36,8 +36,9 @@ class Budget:
 
     def is_about(self, route: str, tags: Mapping[str, str]) -> bool:
         """Tell whether it holds for calls of a route with such tags."""
-        mine = all(tags.get(name) == value for name, value in self.tags.items())
-        return mine and (not self.routes or route in self.routes)
+        if self.routes and route not in self.routes:
+            return False
+        return not self.tags or all(tags.get(name) == value for name, value in self.tags.items())
 
     def covers(self, target: str) -> bool:
         """Tell whether it holds for calls to a target."""

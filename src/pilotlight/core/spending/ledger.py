@@ -57,6 +57,8 @@ class Ledger:
     @property
     def exhausted(self) -> bool:
         """Whether there is nothing left, however little a call may cost."""
+        if self._left() > TINY:  # nor does the next period take anything away
+            return False
         with self._lock:
             self._turn_over()
             return self._left() <= TINY
@@ -115,11 +117,11 @@ class Ledger:
             self._reserved = max(0.0, self._reserved - reserved)
             self._spent += spent
             self._gave()
-            share = self.budget.warn_at
-            due = share is not None and self._total() >= share * self.budget.usd
-            warn, self._warned = due and not self._warned, self._warned or due
+            if (share := self.budget.warn_at) is None or self._warned:
+                return
             total = self._total()
-        if warn:
+            self._warned = total >= share * self.budget.usd
+        if self._warned:
             name, usd, per = self.budget.name, self.budget.usd, self.budget.per
             _log.warning("budget %s: $%.2f of $%.2f of this %s are spent", name, total, usd, per)
 

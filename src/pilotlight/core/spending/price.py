@@ -35,6 +35,19 @@ class Price:
     def cost(self, facts: Facts, seconds: float = 0.0, images: int = 0) -> float | None:
         """Return US dollars; None where the tokens, or their price, are not known."""
         fixed = self.per_call + self.image * images + self.per_hour * seconds / 3600
+        return self._with_tokens(fixed, facts, images)
+
+    def expected(self, prompt: int, answer: int, images: int = 0) -> float | None:
+        """Return what a call of so many tokens costs if none is special; None: it is not known."""
+        fixed = self.per_call + self.image * images
+        if self.input is None or self.output is None:
+            facts = Facts(prompt_tokens=prompt, completion_tokens=answer)
+            return self._with_tokens(fixed, facts, images)
+        dear = max(self.input, self.cache_write or 0.0)
+        dearer = max(self.output, self.reasoning or 0.0)
+        return fixed + (prompt * dear + answer * dearer) / MILLION
+
+    def _with_tokens(self, fixed: float, facts: Facts, images: int) -> float | None:
         if self.input == 0 == self.output and not (self.cached_input or self.cache_write):
             return fixed  # tokens cost nothing, however many there were
         if images and self.image and self.input is None:
@@ -55,6 +68,11 @@ class Price:
             spent += (answer - thought) * self.output
             spent += thought * _or(self.reasoning, self.output)
         return fixed + spent / MILLION
+
+    @property
+    def free(self) -> bool:
+        """Whether it is known that its calls cost nothing."""
+        return self.input == 0 and self == FREE
 
     @property
     def _is_by_the_call(self) -> bool:
