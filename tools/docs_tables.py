@@ -29,7 +29,7 @@ from pilotlight import errors, events
 from pilotlight.catalog.providers import CATALOG
 from pilotlight.cli.app import cli
 from pilotlight.config import tables, values
-from pilotlight.config.budgets import BudgetTable, PriceTable
+from pilotlight.config.budgets import BudgetTable, MaxPriceTable, PriceTable
 from pilotlight.config.messages import anchor
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.schema import Config
@@ -530,6 +530,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "telemetry": lambda: _config_table(tables.TelemetryConfig, of="telemetry"),
     "serve": lambda: _config_table(ServeTable, of="serve"),
     "price": lambda: _config_table(PriceTable, of="price"),
+    "max_price": lambda: _config_table(MaxPriceTable, of="max_price"),
     "budgets": lambda: _config_table(BudgetTable, of="budgets"),
     "addresses": _addresses,
     "telemetry-spans": _spans,

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from weakref import WeakSet
 
-from pilotlight.catalog.prices import Listed
+from pilotlight.catalog.prices import Locked
 from pilotlight.config.checks import bad_model
 from pilotlight.config.lookup import find_config, working_folder
 from pilotlight.config.messages import nearest
+from pilotlight.config.price_lock import locked_beside, price_of
 from pilotlight.config.routes import RouteConfig
 from pilotlight.config.schema import Config, load_config
 from pilotlight.config.targets import TargetConfig, timeouts
@@ -25,7 +26,7 @@ from pilotlight.core.fork import GATE
 from pilotlight.core.health.lifecycle import Notice
 from pilotlight.core.recent import Recent
 from pilotlight.core.spending.ledger import Ledger
-from pilotlight.core.spending.price import FREE, Price
+from pilotlight.core.spending.price import Price
 from pilotlight.core.target import Checked, Target
 from pilotlight.errors import ConfigError
 from pilotlight.privacy.residency import refusing_rule, unwatched
@@ -79,6 +80,7 @@ class Pilotlight:
         self._connections: WeakSet[Connection] = WeakSet()
         self._days = GameDays()
         self.ledgers, self._treasury = _ledgers_of(config)
+        self._locked = {} if path is None else locked_beside(path)
         self.forked()
         GATE.inherits(self)
         self._log = self._keep_receipts()
@@ -345,9 +347,17 @@ class Pilotlight:
                     call, even_so or "first_token" in config.timeout.model_fields_set
                 )
             ),
-            price=_price_of(config, local=rule is None),
+            price=self._price_of(name, config, local=rule is None),
+            max_price=None if config.max_price is None else config.max_price.cap(),
             space=None if config.space is None else self.registry.space(config.space),
         )
+
+    def _price_of(self, name: str, config: TargetConfig, *, local: bool) -> Callable[[], Price]:
+        """Return what tells a target's price; one that is locked tells when it changes."""
+        price = price_of(config, local=local)
+        locked = self._locked.get(name)
+        known = locked is not None and locked.model == config.model
+        return Locked(name, config.model, price, locked.price) if locked and known else price
 
 
 class _Lent(NamedTuple):
@@ -433,11 +443,3 @@ def default() -> Pilotlight:
 @lru_cache(maxsize=8)
 def _default(named: str | None, folder: Path | None) -> Pilotlight:
     return load()
-
-
-def _price_of(config: TargetConfig, *, local: bool) -> Callable[[], Price]:
-    """Return what tells a target's price: its own, else that of litellm's table, read late."""
-    if config.price is not None:
-        price = config.price.price(local=local)
-        return lambda: price
-    return (lambda: FREE) if local else Listed(config.model)

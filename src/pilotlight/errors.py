@@ -83,7 +83,7 @@ class TargetSkipped(PilotlightError):
     """A target was not asked.
 
     `reason` is one of `breaker_open suspected asked_to_wait saturated unsupported residency
-    retired drill budget`;
+    retired drill budget price`;
     `retry_after` is in seconds, None when waiting does not help.
     """
 

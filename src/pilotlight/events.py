@@ -10,7 +10,7 @@ that raises is logged and passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +131,19 @@ class StateStore:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceChanged:
+    """A target's price is another than the one in `prices.lock`; said once a process.
+
+    Both in US dollars, by the keys of the table `price`.
+    """
+
+    target: str
+    model: str
+    agreed: Mapping[str, float | None]
+    price: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """A person has to act: a key, a quota, a retired model; said once, not once a call.
 
@@ -216,6 +229,7 @@ Event = (
     CallEvent
     | BreakerChanged
     | StateStore
+    | PriceChanged
     | Alert
     | HealthChecked
     | WarmUp

@@ -134,6 +134,26 @@ def make_own(path: Path) -> None:
         Path(made).unlink()
 
 
+def write_whole(path: Path, text: str, mode: int = MODE) -> None:
+    """Put a file in the place of the one that is there, at one stroke; raises OSError.
+
+    It is not written through a link, and outlives a power cut once this has returned.
+    """
+    with suppress(FileNotFoundError):
+        refuse_links(path, path.lstat())
+    handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        Path(made).chmod(mode)
+        Path(made).replace(path)
+    except BaseException:
+        Path(made).unlink(missing_ok=True)
+        raise
+
+
 def _is_being_made(path: Path) -> bool:
     """Tell whether its other name is the one under which somebody has just made it."""
     info = path.lstat()

@@ -87,6 +87,16 @@ def _time(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
+# Prices.
+
+
+def price_changed(target: str, model: str, changes: str) -> None:
+    """Tell that a price is not the one that was agreed to."""
+    facts = {"target": target, "model": model}
+    told = f"price {target}: {changes}; `pilotlight prices --lock` agrees"
+    _say(_log, logging.WARNING, told, "price.changed", facts)
+
+
 # Routes.
 
 

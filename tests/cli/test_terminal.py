@@ -33,6 +33,7 @@ from pilotlight.cli.screen import complain, harmless, print_answer, print_json, 
 from pilotlight.core.drills.schedule import GameDay
 from pilotlight.plain import logger, plain
 from pilotlight.records.lines import encode
+from pilotlight.records.money import Money, by_table
 from pilotlight.records.page import page
 from pilotlight.records.prices import PriceMap
 from pilotlight.records.summary import Summary
@@ -222,7 +223,10 @@ def test_every_command_that_reads_receipts(run, tmp_path, text):
 
 @given(TEXTS)
 def test_a_page_is_harmless_and_escaped(text):
-    found = page(Summary(PriceMap()).add_all(hostile_receipts(f"<script>{text}")))
+    found = page(
+        Summary(PriceMap()).add_all(hostile_receipts(f"<script>{text}")),
+        Money(by_table).add_all(hostile_receipts(f"<script>{text}")),
+    )
     assert unsafe(found) == []
     assert "<script>" not in found
 

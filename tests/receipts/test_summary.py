@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pilotlight import Fault
+from pilotlight.records.money import Money, by_table
 from pilotlight.records.page import page
 from pilotlight.records.prices import PriceMap
 from pilotlight.records.summary import SLICES, Spread, Summary, Timeline, time_lost
@@ -82,7 +83,7 @@ def test_what_is_not_known_is_not_nothing():
         call(3.0, tried("gpt", **TOKENS)),
     )
     text = "\n".join(map(str, lines(total)))
-    assert "$0.3; unknown for 1 of 3 answers" in text
+    assert "$0.30; unknown for 1 of 3 answers" in text
     nobody_first = summed(call(1.0, skip("gpt"), tried("local", **TOKENS)))
     assert nobody_first.saved("chat") is None
     assert "unknown: no price of the first target" in "\n".join(map(str, lines(nobody_first)))
@@ -136,8 +137,9 @@ def test_a_timeline_is_bounded_and_loses_nobody(moments):
         ("29%", share(0.29)),
         ("none", share(None)),
         ("$12.50", money(12.5)),
-        ("-$0.0012", money(-0.0012)),
-        ("$0", money(0)),
+        ("> -$0.01", money(-0.0012)),
+        ("< $0.01", money(0.0012)),
+        ("$0.00", money(0)),
         ("250 ms", seconds(0.25)),
         ("2.5 min", seconds(150)),
         ("3 h", seconds(10800)),
@@ -148,6 +150,10 @@ def test_numbers_as_people_write_them(said, value):
 
 
 # The page.
+
+
+def drawn(*receipts) -> str:
+    return page(summed(*receipts), Money(by_table).add_all(receipts))
 
 
 class Checker(HTMLParser):
@@ -171,7 +177,7 @@ class Checker(HTMLParser):
 
 @pytest.mark.parametrize("receipts", [LOG, LOG[:1], LOG[4:5], LOG[5:], ()], ids=len)
 def test_the_page_is_whole_and_needs_nothing_but_itself(receipts):
-    text = page(summed(*receipts))
+    text = drawn(*receipts)
     checker = Checker()
     checker.feed(text)
     assert checker.open == []
@@ -180,7 +186,7 @@ def test_the_page_is_whole_and_needs_nothing_but_itself(receipts):
 
 
 def test_the_page_shows_each_plot():
-    text = page(summed(*LOG))
+    text = drawn(*LOG)
     assert text.count("<svg") == 4
     assert "4 of 5 calls answered" in text
     for rectangle in ("t0", "t1", "t2", "lost", "time"):
@@ -188,5 +194,5 @@ def test_the_page_shows_each_plot():
 
 
 def test_names_are_escaped():
-    text = page(summed(call(1.0, tried("gpt"), route="<script>alert(1)</script>")))
+    text = drawn(call(1.0, tried("gpt"), route="<script>alert(1)</script>"))
     assert "<script>" not in text

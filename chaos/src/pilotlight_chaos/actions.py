@@ -58,6 +58,7 @@ def undo() -> None:
     if world.store is not None:
         world.store.mend()
     world.jumped = 0.0
+    _restore_prices()
     end(None)
 
 
@@ -102,6 +103,35 @@ def jump_clock(seconds: float) -> None:
     at = world.now()
     world.mark(FAULT)
     world.spans.append((f"clock +{seconds:g} s", at, at))
+
+
+def raise_price(target: str, factor: float) -> None:
+    """Let litellm's table have a target's price times `factor`, as a newer table would."""
+    import litellm
+
+    world = current()
+    model = world.app.config.targets[target].model
+    known = litellm.model_cost
+    row = known.get(model) or known[model.partition("/")[2]]
+    world.repriced[model] = known.get(model)
+    known[model] = {
+        key: value * factor if "_cost_per_" in key and isinstance(value, float) else value
+        for key, value in row.items()
+    }
+    begin(f"{target}: price times {factor:g}")
+
+
+def _restore_prices() -> None:
+    world = current()
+    if not world.repriced:
+        return
+    import litellm
+
+    for model, row in world.repriced.items():
+        litellm.model_cost.pop(model, None)
+        if row is not None:
+            litellm.model_cost[model] = row
+    world.repriced.clear()
 
 
 def restart(process_calls: int) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     *("init", "pull", "doctor", "status", "ask", "demo", "chaos", "drill"),
     *("serve", "keys", "run"),
-    *("receipts", "replay", "report-fault"),
+    *("receipts", "replay", "prices", "report-fault"),
 )
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130

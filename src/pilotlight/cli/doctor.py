@@ -61,6 +61,7 @@ def _examine(
 ) -> tuple[Survey | None, list[Check], list[Sized]]:
     """Look at everything; without a configuration, at what there is all the same."""
     from pilotlight.cli.checks import Setting, findings, litellm_check, without_config
+    from pilotlight.cli.price_checks import price_checks
     from pilotlight.cli.setting import open_config, places
     from pilotlight.cli.status import look
     from pilotlight.cli.survey import litellm_problem
@@ -74,8 +75,10 @@ def _examine(
         found = places(app)
         seen = look(app, found, ask)
         sizes, wrong = _measured(app, found) if measured else ([], [])
-    told = findings(Setting(config, {place.name: place for place in found}), seen)
-    return seen, [*told, *wrong], sizes
+        setting = Setting(config, {place.name: place for place in found})
+        prices = price_checks(app, setting.command("prices", "--lock"))
+        told = [*findings(setting, seen), *prices, *wrong]
+    return seen, told, sizes
 
 
 def _measured(app: Pilotlight, found: list[Place]) -> tuple[list[Sized], list[Check]]:

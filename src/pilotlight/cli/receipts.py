@@ -15,6 +15,7 @@ from pilotlight.vocabulary.receipt import Outcome
 
 if TYPE_CHECKING:
     from pilotlight.records.lines import Kept
+    from pilotlight.records.money import Money
     from pilotlight.records.store import Query, Store
     from pilotlight.records.summary import Summary
 
@@ -56,6 +57,9 @@ since_option = click.option(
     help="List the newest so many.",
 )
 @click.option("--summary", is_flag=True, help="Sum all of them up, route by route.")
+@click.option(
+    "--cost", is_flag=True, help="Say what was spent, by target and day, and what failover saved."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
     "--html",
@@ -74,21 +78,24 @@ def command(
     limit: int,
     *,
     summary: bool,
+    cost: bool,
     as_json: bool,
     html: Path | None,
 ) -> None:
     """List the calls that the log at PATH holds; by default the log of the configuration.
 
     There is one where the configuration says `receipts = "receipts.jsonl"`.  Prices are
-    those of the map that litellm brings along; nothing is asked of anybody.
+    those of the configuration and of the table that litellm brings along; nobody is asked.
     """
     from pilotlight.cli.screen import remark
     from pilotlight.records.store import Query, Store
 
     store = Store(path or configured_log(config))
     query = Query(since, route, outcome, target)
-    if summary or html is not None:
-        _sum_up(store, query, as_json=as_json, html=html)
+    if cost:
+        _tell_cost(config, store, query, as_json=as_json)
+    elif summary or html is not None:
+        _sum_up(config, store, query, as_json=as_json, html=html)
     else:
         _list(store, query, limit, as_json=as_json)
     for each in store.remarks:
@@ -177,7 +184,20 @@ def _table(receipts: list[Kept]) -> Any:
 _TONE = {"primary": "green", "failover": "yellow", "exhausted": "red", "interrupted": "red"}
 
 
-def _sum_up(store: Store, query: Query, *, as_json: bool, html: Path | None) -> None:
+def _tell_cost(config: Path | None, store: Store, query: Query, *, as_json: bool) -> None:
+    from pilotlight.cli.cost import reckon, show
+    from pilotlight.cli.screen import print_json
+
+    money = reckon(config, store, query)
+    if as_json:
+        print_json(money.to_dict() | {"junk": store.junk, "newer": store.newer})
+    else:
+        show(money)
+
+
+def _sum_up(
+    config: Path | None, store: Store, query: Query, *, as_json: bool, html: Path | None
+) -> None:
     from pilotlight.cli.screen import out, print_json
     from pilotlight.records.prices import PriceMap
     from pilotlight.records.summary import Summary
@@ -185,7 +205,9 @@ def _sum_up(store: Store, query: Query, *, as_json: bool, html: Path | None) -> 
     with reading(store, query) as receipts:
         total = Summary(PriceMap()).add_all(receipts)
     if html is not None:
-        _write(html, total)
+        from pilotlight.cli.cost import reckon
+
+        _write(html, total, reckon(config, store, query))
     if as_json:
         print_json(total.to_dict() | {"junk": store.junk, "newer": store.newer})
     else:
@@ -198,10 +220,10 @@ def _sum_up(store: Store, query: Query, *, as_json: bool, html: Path | None) -> 
             console.print(f"page: {html}", soft_wrap=True, markup=False)
 
 
-def _write(html: Path, total: Summary) -> None:
+def _write(html: Path, total: Summary, money: Money) -> None:
     from pilotlight.records.page import page
 
     try:
-        html.write_text(page(total), "utf-8")
+        html.write_text(page(total, money), "utf-8")
     except OSError as error:
         raise click.ClickException(f"{html}: can't be written: {error.strerror}") from None

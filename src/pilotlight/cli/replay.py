@@ -14,6 +14,7 @@ from pilotlight.cli.receipts import configured_log, reading, since_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pilotlight.records.store import Query, Store
     from pilotlight.replay.engine import Played
     from pilotlight.replay.tally import Side
 
@@ -30,6 +31,12 @@ RECORDED, TODAY, CHANGED = "as recorded", "replayed", "with --set"
     help="A setting to try, such as breaker.reset_timeout=10 or "
     "targets.gpt.retry.max_retries=0; may be repeated.",
 )
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Say what the calls would have cost at the prices of this file, such as prices.lock.",
+)
 @since_option
 @click.option("--route", metavar="NAME", help="Only calls of this route.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -38,6 +45,7 @@ def command(
     config: Path | None,
     path: Path | None,
     settings: tuple[str, ...],
+    prices: Path | None,
     since: float | None,
     route: str | None,
     *,
@@ -57,6 +65,11 @@ def command(
     from pilotlight.replay.tally import tally
 
     store = Store(path or configured_log(config))
+    if prices is not None:
+        if settings:
+            raise click.UsageError("--prices and --set are two questions; ask one at a time")
+        _repriced(store, Query(since, route), prices, as_json=as_json)
+        return
     with reading(store, Query(since, route)) as receipts:
         recorded = list(receipts)
     for each in store.remarks:
@@ -76,6 +89,37 @@ def command(
     out().print(_table(sides, played))
     for line in _remarks(played):
         remark(line)
+
+
+def _repriced(store: Store, query: Query, prices: Path, *, as_json: bool) -> None:
+    """Reckon the log as recorded, and at other prices."""
+    from pilotlight.cli.cost import book_of, repriced_table
+    from pilotlight.cli.receipts import reading
+    from pilotlight.cli.screen import out, print_json, remark
+    from pilotlight.config.price_lock import read_lock
+    from pilotlight.core.spending.price import UNKNOWN, Price
+    from pilotlight.records.money import Money
+
+    agreed = read_lock(prices)
+
+    def book(target: str, model: str) -> Price:
+        if target in agreed:
+            return agreed[target].price
+        return next((each.price for each in agreed.values() if each.model == model), UNKNOWN)
+
+    then, now = Money(book_of(None)), Money(book, again=True)
+    with reading(store, query) as receipts:
+        for receipt in receipts:
+            then.add(receipt)
+            now.add(receipt)
+    if as_json:
+        print_json({"prices": str(prices), "then": then.to_dict(), "now": now.to_dict()})
+        return
+    out().print(repriced_table(then, now))
+    for each in store.remarks:
+        remark(each)
+    if now.unknown > then.unknown:
+        remark(f"{now.unknown:,} calls have no known cost at these prices: {prices} lacks targets")
 
 
 def _waiting(what: str) -> AbstractContextManager[object]:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pilotlight.config.messages import nearest
 from pilotlight.config.values import Rate, Table
 from pilotlight.core.spending.budget import Budget, Per
-from pilotlight.core.spending.price import Price
+from pilotlight.core.spending.price import Price, PriceCap
 
 
 def _money(value: Any) -> Any:
@@ -68,6 +68,24 @@ class PriceTable(Table):
         if local:
             made = {**made, "input": self.input or 0.0, "output": self.output or 0.0}
         return Price(**made)
+
+
+class MaxPriceTable(Table):
+    """The most that one target's calls may cost, in US dollars."""
+
+    input: Dollars | None = Field(
+        default=None, description="for a million tokens of the prompt; not set: any"
+    )
+    output: Dollars | None = Field(
+        default=None, description="for a million tokens of the answer; not set: any"
+    )
+    image: Dollars | None = Field(default=None, description="for an image; not set: any")
+    per_call: Dollars | None = Field(default=None, description="for a call; not set: any")
+    per_hour: Dollars | None = Field(default=None, description="for an hour; not set: any")
+
+    def cap(self) -> PriceCap:
+        """Return it for the core."""
+        return PriceCap(**self.model_dump())
 
 
 class BudgetTable(Table):

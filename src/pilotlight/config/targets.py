@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from pilotlight.catalog import providers
 from pilotlight.catalog.providers import RESPONSES, Spec
-from pilotlight.config.budgets import PriceTable
+from pilotlight.config.budgets import MaxPriceTable, PriceTable
 from pilotlight.config.tables import ApiKey, BreakerTable, RetryTable, TimeoutTable
 from pilotlight.config.values import Ability, Amount, Count, Options, Seconds, Table, bare
 from pilotlight.core.provider import Timeouts
@@ -122,6 +122,11 @@ class TargetConfig(Table):
         default=None,
         description="what its calls cost, see [spending.md](spending.md); not set: by litellm's "
         "table, and a local model nothing",
+    )
+    max_price: MaxPriceTable | None = Field(
+        default=None,
+        description="the most that it may cost: above it, or where its price is not known, it is "
+        "skipped; not set: any price",
     )
     options: Options = Field(
         default={},

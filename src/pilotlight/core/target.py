@@ -16,7 +16,7 @@ from pilotlight.core.health.usual import Usual
 from pilotlight.core.provider import Call, Provider, Timeouts
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
-from pilotlight.core.spending.price import UNKNOWN, Price
+from pilotlight.core.spending.price import UNKNOWN, Price, PriceCap
 from pilotlight.vocabulary.operations import Operation
 from pilotlight.vocabulary.residency_rules import ResidencyRule
 
@@ -125,7 +125,7 @@ class Target:
     chat can be streamed and the answer put together with nothing lost; its second argument:
     even where a model that is well may think unheard for longer than `first_token`.  `unable`
     tells what of a call its API can't be told and must not be left out; empty: nothing.  `price`
-    tells what its calls cost.
+    tells what its calls cost; above `max_price` it is not asked.
     """
 
     name: str
@@ -147,6 +147,7 @@ class Target:
     gathers: Callable[[Call, bool], bool] = field(default=lambda _call, _even_so: False)
     unable: Callable[[Call], str] = able
     price: Callable[[], Price] = lambda: UNKNOWN
+    max_price: PriceCap | None = None
 
     def rule_for(self, operation: Operation) -> ResidencyRule | None:
         """Return the rule that keeps private calls of this kind from it, as it is configured."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from pilotlight.records.money import Money, in_words
 from pilotlight.records.summary import Summary
-from pilotlight.records.svg import COLOURS, bars, latencies, over_time, tone
-from pilotlight.records.words import calls, cost, escape, facts, money
+from pilotlight.records.svg import COLOURS, bars, by_day, latencies, over_time, tone
+from pilotlight.records.words import calls, cost, escape, facts
 from pilotlight.version import __version__
 
 STYLE = """
@@ -41,7 +42,7 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--soft); } svg .name { fi
 STYLE += " ".join(f".t{n} {{ fill: var(--t{n}); }}" for n in range(COLOURS))
 
 
-def page(summary: Summary) -> str:
+def page(summary: Summary, spent: Money) -> str:
     """Return the whole page; it holds no prompt, no answer and no key."""
     total = sum(route.calls for route in summary.routes.values())
     answered = sum(route.answered for route in summary.routes.values())
@@ -59,14 +60,14 @@ def page(summary: Summary) -> str:
 <h1>{answered:,} of {waited:,} calls answered</h1>
 <p class="soft">{_span(summary, total)}</p>
 </header>
-{"".join(_sections(summary))}
+{"".join(_sections(summary, spent))}
 <footer><p class="soft">pilotlight {escape(__version__)} · pilotlight receipts --html …</p></footer>
 </body>
 </html>
 """
 
 
-def _sections(summary: Summary) -> list[str]:
+def _sections(summary: Summary, spent: Money) -> list[str]:
     # In the order of who served most, which is the order of the colours everywhere.
     targets = sorted(summary.targets, key=lambda name: -summary.targets[name].served)
     spreads = {
@@ -84,7 +85,7 @@ def _sections(summary: Summary) -> list[str]:
         found.append(_section("Why a target did not answer a call", bars(rows, "reasons")))
     if spreads:
         found.append(_section("How long an answer took", latencies(spreads, targets)))
-        found.append(_section("What the answers cost", _costs(summary, list(spreads), targets)))
+    found += _spent(spent, targets)
     found += [_route(summary, name) for name in summary.routes]
     return found
 
@@ -96,22 +97,30 @@ def _section(title: str, picture: str, before: str = "") -> str:
     )
 
 
-def _key(served: list[str], targets: list[str]) -> str:
+def _key(served: list[str], targets: list[str], *, nobody: bool = True) -> str:
     entries = [(tone(name, targets), name) for name in served]
-    entries.append(("lost", "not answered"))
+    if nobody:
+        entries.append(("lost", "not answered"))
     items = (f'<span style="--c: var(--{kind})">{escape(name)}</span>' for kind, name in entries)
     return f'<div class="key">{"".join(items)}</div>'
 
 
-def _costs(summary: Summary, served: list[str], targets: list[str]) -> str:
+def _spent(spent: Money, targets: list[str]) -> list[str]:
+    """Return the sections on money: by target, and by day where there are several."""
+    if not spent.targets:
+        return []
     rows = []
-    for name in served:
-        sums = summary.targets[name]
-        said = cost(sums.cost, sums.unpriced, sums.served)
-        each = (sums.served - sums.unpriced) or 1
-        more = f" ({money(sums.cost / each)} an answer)" if sums.cost else ""
-        rows.append((name, sums.cost, said + more, tone(name, targets)))
-    return bars(rows, "cost by target, in US dollars")
+    for name in (each for each in targets if each in spent.targets):
+        sums = spent.targets[name]
+        said = cost(sums.cost, sums.unknown, sums.attempts)
+        rows.append((name, sums.cost, said, tone(name, targets)))
+    told = "".join(f"<p>{escape(line)}.</p>" for line in in_words(spent))
+    found = [_section("What it cost", bars(rows, "cost by target, in US dollars"), told)]
+    if len(spent.days) > 1:
+        payers = [name for name in targets if spent.targets[name].cost]
+        key = _key(payers, targets, nobody=False)
+        found.append(_section("What it cost, day by day", by_day(spent.days, targets), key))
+    return found
 
 
 def _route(summary: Summary, name: str) -> str:

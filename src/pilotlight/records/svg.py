@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
 
 from pilotlight.records.summary import NOBODY, STEP, Spread, Timeline
-from pilotlight.records.words import escape, seconds
+from pilotlight.records.words import escape, money, seconds
 
 LEFT, RIGHT, WIDTH = 96.0, 992.0, 1000.0
+DAYS = 366  # that are drawn, at most
 COLOURS = 6  # of targets; further ones share the last
 TICKS = (
     0.001,
@@ -118,6 +120,35 @@ def bars(rows: Sequence[tuple[str, float, str, str]], label: str) -> str:
             yield f'<text x="{left + width + 8:.1f}" y="{y + 14}">{escape(said)}</text>'
 
     return svg(8 + 26 * len(rows), label, parts())
+
+
+def by_day(days: Mapping[str, Mapping[str, float]], targets: Sequence[str]) -> str:
+    """Draw what each day cost, by target: the last year of those, which are like 2026-11-30."""
+    first, last = (date.fromisoformat(each) for each in (min(days), max(days)))
+    first = max(first, last - timedelta(DAYS - 1))
+    every = [str(first + timedelta(number)) for number in range((last - first).days + 1)]
+    top, bottom = 12.0, 210.0
+    scale = _round_up(max(sum(costs.values()) for costs in days.values()))
+    step = (RIGHT - LEFT) / len(every)
+    gap = min(6.0, step / 8)
+    labelled = math.ceil(len(every) / 9)
+
+    def parts() -> Iterator[str]:
+        yield from _grid(top, bottom, [money(scale / 2), money(scale)])
+        yield from _name(bottom, "US dollars", "per day")
+        for number, day in enumerate(every):
+            y, x = bottom, LEFT + number * step
+            for who in targets:
+                height = days.get(day, {}).get(who, 0.0) / scale * (bottom - top)
+                y -= height
+                if height:
+                    yield _rect(x + gap, y, step - 2 * gap, height, tone(who, targets))
+            if number % labelled == 0:
+                text = date.fromisoformat(day).strftime("%d %b")
+                middle = f'x="{x + step / 2:.1f}" y="230" text-anchor="middle"'
+                yield f"<text {middle}>{text}</text>"
+
+    return svg(240, "what each day cost in US dollars, by target", parts())
 
 
 def latencies(spreads: Mapping[str, Spread], targets: Sequence[str]) -> str:

@@ -79,9 +79,10 @@ def seconds(value: float) -> str:
 
 
 def money(value: float) -> str:
-    """Return US dollars; small sums with the digits that tell something."""
-    text = f"{abs(value):,.2f}" if abs(value) >= 1 else f"{abs(value):.2g}"
-    return f"{'-' if value < 0 else ''}${text}"
+    """Return US dollars, as people write them; of less than a cent only that it is less."""
+    if 0 < abs(value) < 0.005:
+        return "< $0.01" if value > 0 else "> -$0.01"
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
 
 
 def cost(value: float, unpriced: int, answered: int) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pilotlight.core import background
 from pilotlight.core.drills.schedule import LONGEST, GameDay, GameDays
 from pilotlight.core.fork import GATE
-from pilotlight.files import FOLDER, distrust, refuse_links
+from pilotlight.files import FOLDER, distrust, refuse_links, write_whole
 from pilotlight.plain import logger
 
 EVERY: Final = 1.0  # seconds between two looks
@@ -138,15 +137,7 @@ class DrillFile:
         self.path.parent.mkdir(mode=FOLDER, exist_ok=True)
         entries = [_Entry(**asdict(day)) for day in days]
         text = _Content(drills=entries).model_dump_json(indent=2)
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix="drill-")  # 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-            Path(name).replace(self.path)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        write_whole(self.path, text + "\n")
         self.look()
 
     def _refuse_linked_folder(self) -> None:

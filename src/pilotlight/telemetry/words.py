@@ -32,6 +32,7 @@ SKIP_REASONS: Final = frozenset(
         "retired",
         "drill",
         "budget",
+        "price",
     }
 )
 FAILOVER_REASONS: Final = frozenset(Fault) | SKIP_REASONS

@@ -40,7 +40,10 @@ _ANY: Final[Mapping[Fault, str]] = MappingProxyType(
     }
 )
 _SKIPPED: Final[Mapping[str, str]] = MappingProxyType(
-    {"budget": "raise the `usd` of the budget, or add a target that costs nothing"}
+    {
+        "budget": "raise the `usd` of the budget, or add a target that costs nothing",
+        "price": "raise its `max_price`, give its `price`, or name a cheaper model",
+    }
 )
 
 

@@ -27,8 +27,9 @@ class AttemptRecord:
     provider's own name for the problem, `error_type` the class of what was raised, `evidence` a
     short piece of what was said, scrubbed of keys and prompt text.  `flags` are remarks such as
     `model_substituted`.
-    `cached_tokens` are those of the prompt that the provider knew already, `reasoning_tokens`
-    those of the answer that were spent on thinking; `response_id` is the provider's own.
+    `cached_tokens` are those of the prompt that the provider knew already, `written_tokens` those
+    that it put into its cache, `reasoning_tokens` those of the answer that were spent on thinking;
+    `response_id` is the provider's own.
     `lost` names what of the call the target's API could not be told: `logprobs`, `cache_control`.
     `cost` is in US dollars, None where it is not known; with the flag `cost_estimated` it is a
     guess by what was received.
@@ -56,6 +57,7 @@ class AttemptRecord:
     reasoning_tokens: int | None = None
     lost: tuple[str, ...] = ()
     cost: float | None = None
+    written_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

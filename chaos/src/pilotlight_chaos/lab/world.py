@@ -49,6 +49,7 @@ class World:
         self.epoch = time.time()
         self.baseline = 0.0  # the moment from which calls count as healthy ones
         self.rolling_back = False
+        self.repriced: dict[str, Any] = {}  # rows of litellm's table that were replaced
         self.jumped = 0.0  # seconds that the clock under test has been set forward
         self.marks: dict[str, float] = {}
         self.spans: list[tuple[str, float, float | None]] = []  # fault windows, for the report

@@ -35,13 +35,8 @@ def refusal(ctx: CallContext, target: Target, *, last_resort: bool = False) -> T
     It is also asked for plans, of targets that may never be called: it changes nothing.
     `last_resort`: that its breaker is open does not count.
     """
-    if ctx.call.private and (rule := target.boundary_for(ctx.call.operation)) is not None:
-        return TargetSkipped(target.name, "residency", detail=rule)
-    if missing := unsupported(ctx, target):
-        return TargetSkipped(target.name, "unsupported", detail=missing)
-    if (gone := target.health.lifecycle.retired(ctx.recorder.started_at)) is not None:
-        use = f", use {gone.replacement}" if gone.replacement else ""
-        return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
+    if (unfit := _unfit(ctx, target)) is not None:
+        return unfit
     if (wait := target.health.asked_to_wait) is not None:  # who may not ask wants no trial
         return TargetSkipped(target.name, "asked_to_wait", wait)
     if not last_resort and (wait := target.health.breaker.retry_after) is not None:
@@ -49,6 +44,20 @@ def refusal(ctx: CallContext, target: Target, *, last_resort: bool = False) -> T
     spent = spent_budget(ctx, target) if ctx.budgets else None
     # Last: a game day refuses whoever would have been admitted.
     return spent or drilled(ctx, target)
+
+
+def _unfit(ctx: CallContext, target: Target) -> TargetSkipped | None:
+    """Return why this call is none for the target, however well it is."""
+    if ctx.call.private and (rule := target.boundary_for(ctx.call.operation)) is not None:
+        return TargetSkipped(target.name, "residency", detail=rule)
+    if missing := unsupported(ctx, target):
+        return TargetSkipped(target.name, "unsupported", detail=missing)
+    if (gone := target.health.lifecycle.retired(ctx.recorder.started_at)) is not None:
+        use = f", use {gone.replacement}" if gone.replacement else ""
+        return TargetSkipped(target.name, "retired", detail=f"since {gone.day}{use}")
+    if target.max_price is not None and (above := target.max_price.exceeded(target.price())):
+        return TargetSkipped(target.name, "price", detail=above)
+    return None
 
 
 def drilled(ctx: CallContext, target: Target) -> TargetSkipped | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"[\w.\-:/]{1,60}", re.ASCII)  # what is none may be anything, a prompt as well
 
-_TOLD = ("unsupported", "saturated", "budget")  # the reasons of which the detail says more
+_TOLD = ("unsupported", "saturated", "budget", "price")  # the reasons of which the detail says more
 
 _collectors: ContextVar[tuple[list[Receipt], ...]] = ContextVar("pilotlight_receipts", default=())
 
@@ -130,6 +130,7 @@ class CallRecorder:
             reasoning_tokens=f.reasoning_tokens,
             lost=f.lost,
             cost=cost,
+            written_tokens=f.written_tokens,
         )
         self._add(record, moved)
 

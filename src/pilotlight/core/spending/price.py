@@ -6,7 +6,7 @@ had or was given, those of the answer with those of its thinking.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from pilotlight.core.provider import Facts
@@ -78,6 +78,29 @@ class Price:
     def _is_by_the_call(self) -> bool:
         """Whether tokens are not what is paid for."""
         return self.input is None and bool(self.per_call or self.per_hour or self.image)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceCap:
+    """The most that a target may cost, in the units of `Price`; None: as much as it likes."""
+
+    input: float | None = None
+    output: float | None = None
+    image: float | None = None
+    per_call: float | None = None
+    per_hour: float | None = None
+
+    def exceeded(self, price: Price) -> str:
+        """Return by what a price is above it, or that it is not known; empty: it is not."""
+        for field in fields(self):
+            most, asked = getattr(self, field.name), getattr(price, field.name)
+            if most is None:
+                continue
+            if asked is None:
+                return "its price is not known"
+            if asked > most:
+                return f"{field.name} costs ${asked:g}, and max_price is ${most:g}"
+        return ""
 
 
 FREE: Final = Price(input=0.0, output=0.0)

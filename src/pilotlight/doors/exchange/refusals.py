@@ -60,6 +60,7 @@ _SKIPPED: Final[Mapping[str, int]] = {
     "unsupported": 400,
     "retired": 404,
     "budget": 429,
+    "price": 403,
 }
 _RAISED: Final[Mapping[type[PilotlightError], int]] = {
     DeadlineExceeded: 504,

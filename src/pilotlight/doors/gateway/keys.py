@@ -11,7 +11,6 @@ import hmac
 import json
 import os
 import secrets
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pilotlight.config.messages import nearest
 from pilotlight.config.values import Count, Table
 from pilotlight.errors import ConfigError
-from pilotlight.files import distrust, make_folder, refuse_links
+from pilotlight.files import distrust, make_folder, write_whole
 from pilotlight.plain import logger
 from pilotlight.vocabulary.operations import Priority
 
@@ -204,19 +203,7 @@ def _changing(path: Path) -> Iterator[dict[str, Key]]:
 
 def _write(path: Path, keys: Mapping[str, Key]) -> None:
     _FILE.validate_python(keys)
-    if path.exists():
-        refuse_links(path, path.lstat())
     told: dict[str, Any] = {
         name: key.model_dump(exclude_defaults=True, mode="json") for name, key in keys.items()
     }
-    handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(told, file, indent=2)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(made).replace(path)
-    except BaseException:
-        Path(made).unlink(missing_ok=True)
-        raise
+    write_whole(path, json.dumps(told, indent=2) + "\n")
