@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pilotlight
 from pilotlight.state.facts import FleetFacts, FleetNotice
-from pilotlight.status import page
-from pilotlight.status.snapshot import RouteState, Snapshot, TargetState
+from pilotlight.status import page, snapshot
+from pilotlight.status.snapshot import BudgetState, RouteState, Snapshot, TargetState
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40) | st.sampled_from(
     ['"><script>alert(1)</script>', "<img src=x onerror=y>", "&lt;b&gt;", "' onload='x"]
@@ -42,12 +43,24 @@ ROUTES = st.builds(
     standing=STANDINGS,
     serving=st.none() | WORDS,
 )
+BUDGETS = st.builds(
+    BudgetState,
+    name=WORDS,
+    usd=st.floats(0.01, 1e6),
+    per=st.sampled_from(["hour", "day", "month"]),
+    spent=st.floats(0, 1e7),
+    reserved=st.floats(0, 1e3),
+    renews_at=st.floats(0, 4e9),
+    then=st.sampled_from(["skip", "refuse"]),
+    shared=st.booleans(),
+)
 SNAPSHOTS = st.builds(
     Snapshot,
     worker=st.just(7),
     standing=STANDINGS,
     routes=st.lists(ROUTES, max_size=2).map(tuple),
     targets=st.lists(TARGETS, max_size=2).map(tuple),
+    budgets=st.lists(BUDGETS, max_size=2).map(tuple),
 )
 NOTICES = st.builds(
     FleetNotice, st.none() | WORDS, BREAKERS, WORDS, st.floats(0, 9), st.floats(0, 9), WORDS,
@@ -69,7 +82,7 @@ ALLOWED = {
 }
 ATTRIBUTES = {
     *("class", "aria-hidden", "aria-labelledby", "id", "tabindex", "role", "scope", "colspan"),
-    *("min", "max", "value", "datetime"),
+    *("min", "max", "value", "datetime", "data-head"),
 }
 
 
@@ -105,9 +118,26 @@ def test_whatever_is_said_is_shown_as_text(now, fleet, happened, notes):
         assert note in seen.text
 
 
+def test_a_budget_is_shown_with_what_is_left_of_it():
+    config = {
+        "targets": {"local": {"model": "ollama/llama3.2"}},
+        "routes": {"chat": {"targets": ["local"]}},
+        "budgets": {"team": {"usd": 2, "per": "day", "unknown": "refuse", "then": "refuse"}},
+    }
+    with pilotlight.load(config) as app:
+        app.ledgers["team"].reserve(0.5).settle(0.25)
+        shown = page.live(snapshot.take(app), None, [])
+        assert "$0.25 of $2.00 today" in shown
+        assert "spent: calls are refused" not in shown
+        app.ledgers["team"].reserve(1.75)
+        assert "spent: calls are refused" in page.live(snapshot.take(app), None, [])
+
+
 def test_the_time_limit_of_a_route_is_shown():
     route = RouteState("chat", ("gpt",), False, 12.5, "ok", "gpt")
-    assert "<td>12.5 s</td>" in page.live(Snapshot(1, "ok", (route,), ()), None, [])
+    assert 'data-head="Time limit">12.5 s</td>' in page.live(
+        Snapshot(1, "ok", (route,), ()), None, []
+    )
 
 
 @pytest.mark.parametrize("name", page.FILES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -12,8 +13,32 @@ from django.utils.formats import date_format
 from django.utils.timezone import template_localtime
 
 from django_pilotlight.chart import bars
+from django_pilotlight.current_app import app
 from django_pilotlight.models import FailoverEvent
 from django_pilotlight.settings import own
+
+
+def _budgets() -> list[dict[str, Any]]:
+    """Return what each budget has spent, as this worker knows it, with its sums in words."""
+    from pilotlight.errors import ConfigError
+    from pilotlight.records.words import money
+    from pilotlight.status.snapshot import budgets_of
+
+    try:
+        found = budgets_of(app())
+    except ConfigError:  # `manage.py check` says what is wrong
+        return []
+    return [
+        {
+            "name": each.name,
+            "spent": money(each.spent),
+            "usd": money(each.usd),
+            "per": each.per,
+            "renews": datetime.fromtimestamp(each.renews_at, UTC),
+            "exhausted": each.exhausted,
+        }
+        for each in found
+    ]
 
 
 @admin.register(FailoverEvent)
@@ -58,4 +83,5 @@ class FailoverEventAdmin(admin.ModelAdmin):
             listed = response.context_data.get("cl")
             if listed is not None:
                 response.context_data["bars"] = bars(listed.queryset)
+                response.context_data["budgets"] = _budgets()
         return response

@@ -100,7 +100,7 @@ def test_the_page_shows_what_the_fleet_knows(page, chaos, settings, tmp_path):
     post_on_board(board, "rate_limited")
     text = page.get(STATUS).content.decode()
     assert "worker 12-ab" in text
-    assert text.count("rate_limited") == 1, "this worker has not heard of it yet"
+    assert text.count("rate limited") == 1, "this worker has not heard of it yet"
     [told] = page.get(JSON).json()["fleet"]["notices"]
     assert (told["target"], told["state"], told["by"]) == ("gpt", "open", "12-ab")
     board.write_bytes(b"garbage" * 999)
@@ -234,6 +234,15 @@ def test_the_chart_has_two_weeks_up_to_the_newest():
     assert len(bars) == chart.DAYS
     assert [bar.count for bar in bars] == [1, *[0] * 12, 2]
     assert bars[-1].height == chart.HEIGHT
+
+
+def test_budgets_stand_on_the_page_and_in_the_admin(site, page):
+    budget = {"usd": 2, "per": "day", "unknown": "refuse"}
+    site.PILOTLIGHT = {**site.PILOTLIGHT, "BUDGETS": {"team": budget}}
+    app().ledgers["team"].reserve(2.0).settle(2.0)
+    assert "$2.00 of $2.00 today" in page.get(STATUS).content.decode()
+    text = page.get(reverse("admin:django_pilotlight_failoverevent_changelist")).content.decode()
+    assert "$2.00 <strong>(spent)</strong>" in text
 
 
 def test_others_do_not_see_the_admin(db, site):

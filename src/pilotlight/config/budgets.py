@@ -104,6 +104,10 @@ class BudgetTable(Table):
     targets: tuple[str, ...] = Field(
         default=(), description="the targets whose calls it holds for; empty: all that cost"
     )
+    keys: tuple[str, ...] = Field(
+        default=(),
+        description="the keys of the gateway with which calls must come for it to hold; empty: any",
+    )
     tags: dict[str, str] = Field(
         default={}, description="the tags that a call must have for it to hold; empty: none"
     )
@@ -136,6 +140,7 @@ class BudgetTable(Table):
             ZoneInfo(self.zone),
             frozenset(self.routes),
             frozenset(self.targets),
+            frozenset(self.keys),
             self.tags,
             self.then,
             self.unknown,

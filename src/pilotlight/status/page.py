@@ -15,8 +15,9 @@ from importlib import resources
 from time import strftime
 from typing import Final
 
+from pilotlight.records.words import money
 from pilotlight.state.facts import FleetFacts
-from pilotlight.status.snapshot import RouteState, Snapshot, Standing, TargetState
+from pilotlight.status.snapshot import BudgetState, RouteState, Snapshot, Standing, TargetState
 
 FILES: Final = {
     "status.css": "text/css; charset=utf-8",
@@ -118,12 +119,13 @@ def live(
         (
             f'<p class="lead {now.standing}"><span class="mark" aria-hidden="true"></span>\n'
             f"{_LEAD[now.standing]}\n"
-            f'<span class="aside">As worker {now.worker} sees it, at {strftime("%H:%M:%S")}. '
+            f'<span class="aside">As worker {now.worker} sees it, at {strftime("%H:%M:%S %Z")}. '
             f"{shared}</span></p>"
         ),
         _section("routes", "Routes", _ROUTES, map(_route, now.routes), "No routes are configured."),
         _section("targets", "Targets", _TARGETS, map(_target, now.targets), "No targets."),
         "" if fleet is None else _fleet(fleet),
+        _budgets(now.budgets) if now.budgets else "",
         _section(
             "events",
             "Last failovers",
@@ -139,6 +141,7 @@ def live(
 _ROUTES: Final = ("Route", "State", "Served by", "Targets, in order", "Time limit")
 _TARGETS: Final = ("Target", "Model", "Breaker", "Calls in flight", "Queue", "Last check")
 _NOTICES: Final = ("Target", "Breaker", "Trial", "Said by")
+_BUDGETS: Final = ("Budget", "Spent", "For calls in flight", "Renews", "When it is spent")
 _EVENTS: Final = ("When", "What", "Route", "Target", "Reason", "Request")
 
 
@@ -160,12 +163,19 @@ def _table(name: str, heads: Sequence[str], rows: Iterable[str], empty: str) -> 
     )
 
 
-def _row(head: str, *cells: str) -> str:
-    return f'<tr><th scope="row">{head}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+def _row(heads: Sequence[str], head: str, *cells: str) -> str:
+    """Return a row; each cell has its column's head as well, for narrow screens."""
+    told = zip(heads[1:], cells, strict=True)
+    return f'<tr><th scope="row">{head}</th>{"".join(_cell(*each) for each in told)}</tr>'
+
+
+def _cell(head: str, cell: str) -> str:
+    return f'<td data-head="{head}">{cell}</td>'
 
 
 def _route(route: RouteState) -> str:
     return _row(
+        _ROUTES,
         escape(route.name) + (" <small>private</small>" if route.private else ""),
         _state(route.standing, route.standing),
         escape(route.serving or "nobody"),
@@ -177,7 +187,7 @@ def _route(route: RouteState) -> str:
 def _target(target: TargetState) -> str:
     breaker = _state(target.breaker, target.breaker)
     if target.reason:
-        breaker += f" {escape(target.reason)}"
+        breaker += f" {escape(_plainly(target.reason))}"
     if target.retry_after is not None:
         breaker += f", {_number(target.retry_after)} s left"
     elif not target.well:
@@ -188,6 +198,7 @@ def _target(target: TargetState) -> str:
         flight = f'<meter min="0" max="{target.limit}" value="{target.in_flight}">{inside}'
     checked = f"{target.check}: {target.problem}" if target.problem else target.check
     return _row(
+        _TARGETS,
         escape(target.name) + (" <small>local</small>" if target.local else ""),
         escape(target.model),
         breaker,
@@ -212,8 +223,9 @@ def _fleet(fleet: FleetFacts) -> str:
             trial = f"in {_number(notice.seconds)} s" if notice.seconds else trial
         rows.append(
             _row(
+                _NOTICES,
                 escape(notice.target or "another configuration's"),
-                f"{_state(notice.state, notice.state)} {escape(notice.reason)}",
+                f"{_state(notice.state, notice.state)} {escape(_plainly(notice.reason))}",
                 trial,
                 f"worker {escape(notice.by)}, {notice.age:.0f} s ago",
             )
@@ -223,6 +235,27 @@ def _fleet(fleet: FleetFacts) -> str:
     return f"{heading}\n<p>{told}</p>\n{table}\n</section>"
 
 
+def _budgets(budgets: Sequence[BudgetState]) -> str:
+    told = "" if budgets[0].shared else "<p>As this worker has counted since it began.</p>"
+    return _section("budgets", "Budgets", _BUDGETS, map(_budget, budgets), "", told)
+
+
+def _budget(budget: BudgetState) -> str:
+    renews = datetime.fromtimestamp(budget.renews_at).astimezone()
+    then = {"skip": "the next target answers", "refuse": "calls are refused"}[budget.then]
+    share = min(1.0, budget.spent / budget.usd)
+    state = _state("open", f"spent: {then}") if budget.exhausted else _dim(then)
+    return _row(
+        _BUDGETS,
+        escape(budget.name),
+        f'<meter min="0" max="1" value="{share:.4f}">{share:.0%}</meter> {money(budget.spent)} '
+        f"of {money(budget.usd)} {_SPANS[budget.per]}",
+        money(budget.reserved) if budget.reserved else _dim("nothing"),
+        f'<time datetime="{renews.isoformat()}">{renews:%b} {renews.day} {renews:%H:%M %Z}</time>',
+        state,
+    )
+
+
 def _event(event: Happening) -> str:
     at = event.at
     when = f'<time datetime="{at.isoformat()}">{at:%b} {at.day} {at:%H:%M:%S}</time>'
@@ -230,15 +263,20 @@ def _event(event: Happening) -> str:
     request = event.request if len(event.request) <= _SHOWN else f"{event.request[: _SHOWN - 1]}…"
     told = [escape(each or _NOTHING) for each in (event.what, event.route, whom, event.reason)]
     cells = (when, *told, f"<code>{escape(request or _NOTHING)}</code>")
-    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(_cell(*each) for each in zip(_EVENTS, cells, strict=True))}</tr>"
 
 
+_SPANS: Final = {"hour": "this hour", "day": "today", "month": "this month"}
 _SHOWN: Final = 13  # characters of a request's id
 _NOTHING: Final = "\u2013"  # a dash
 
 
 def _state(kind: str, told: str) -> str:
     return f'<span class="state {escape(kind)}">{escape(told)}</span>'
+
+
+def _plainly(reason: str) -> str:
+    return reason.replace("_", " ")
 
 
 def _dim(words: str) -> str:

@@ -6,10 +6,12 @@ Reading it sends nothing and changes nothing.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pilotlight.app import Pilotlight
+from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.target import Target
 from pilotlight.routes.route import Route
 
@@ -65,6 +67,28 @@ class RouteState:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetState:
+    """A budget in its present period, in US dollars; `reserved` is for calls of this worker.
+
+    `shared`: what others spend is counted too.  `renews_at` in seconds since the epoch.
+    """
+
+    name: str
+    usd: float
+    per: str
+    spent: float
+    reserved: float
+    renews_at: float
+    then: str
+    shared: bool
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing left."""
+        return self.spent + self.reserved >= self.usd
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One worker's view; `standing` is that of its worst route."""
 
@@ -72,6 +96,7 @@ class Snapshot:
     standing: Standing
     routes: tuple[RouteState, ...]
     targets: tuple[TargetState, ...]
+    budgets: tuple[BudgetState, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, ready for JSON."""
@@ -84,7 +109,27 @@ def take(app: Pilotlight) -> Snapshot:
     routes = tuple(_route(route, states) for route in app.routes.values())
     standings = [route.standing for route in routes]
     worst = next((each for each in ("down", "degraded") if each in standings), "ok")
-    return Snapshot(os.getpid(), worst, routes, tuple(states.values()))  # type: ignore[arg-type]
+    budgets = budgets_of(app)
+    return Snapshot(os.getpid(), worst, routes, tuple(states.values()), budgets)  # type: ignore[arg-type]
+
+
+def budgets_of(app: Pilotlight) -> tuple[BudgetState, ...]:
+    """Return what each budget has spent, as this process knows it."""
+    return tuple(_budget(each, shared=app.config.state.shared) for each in app.ledgers.values())
+
+
+def _budget(ledger: Ledger, *, shared: bool) -> BudgetState:
+    budget = ledger.budget
+    return BudgetState(
+        budget.name,
+        budget.usd,
+        budget.per,
+        ledger.spent,
+        ledger.reserved,
+        round(time.time() + ledger.renews_in),
+        budget.then,
+        shared,
+    )
 
 
 def _target(target: Target) -> TargetState:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Literal
+from typing import Final, Literal
 
+KEY: Final = "key"  # the tag that has the name of a key of the gateway
 Per = Literal["hour", "day", "month"]
 
 
@@ -14,7 +15,8 @@ Per = Literal["hour", "day", "month"]
 class Budget:
     """What some calls may cost together: `usd` in each `per` of the calendar of `zone`.
 
-    It is about the calls of these `routes`, to these `targets`, with these `tags`; empty: of all.
+    It is about the calls of these `routes`, to these `targets`, with these `keys` of the gateway
+    and these `tags`; empty: of all.
     `then` tells what becomes of a call that it has no money for: its target is skipped, or the
     call is refused.  `unknown`: so is a target without a known price ("refuse"), its calls count
     for nothing ("ignore"), or each counts for so many dollars.  `warn_at` is a share of `usd`.
@@ -28,6 +30,7 @@ class Budget:
     zone: tzinfo = UTC
     routes: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
     then: Literal["skip", "refuse"] = "skip"
     unknown: Literal["refuse", "ignore"] | float = "refuse"
@@ -37,6 +40,8 @@ class Budget:
     def is_about(self, route: str, tags: Mapping[str, str]) -> bool:
         """Tell whether it holds for calls of a route with such tags."""
         if self.routes and route not in self.routes:
+            return False
+        if self.keys and tags.get(KEY) not in self.keys:
             return False
         return not self.tags or all(tags.get(name) == value for name, value in self.tags.items())
 
