@@ -29,8 +29,9 @@ def said(wire: str, text: Any, end: Any) -> dict[str, Any]:
             delta = {"type": "text_delta", "text": text}
             return {"type": "content_block_delta", "index": 0, "delta": delta}
         case "gemini":
-            parts = [{"text": text}]
-            return {"candidates": [{"content": {"parts": parts}, "finishReason": end}]}
+            candidate = {"content": {"parts": [{"text": text}]}, "finishReason": end}
+            count = 10 ** len(text) if isinstance(text, str) else text
+            return {"candidates": [candidate], "usageMetadata": {"totalTokenCount": count}}
         case "cohere":
             message = {"content": {"text": text}}
             return {"type": "content-delta", "index": 0, "delta": {"message": message}}
@@ -133,6 +134,25 @@ def test_a_stream_in_which_nothing_is_alike_is_not_looked_at_for_ever(monkeypatc
 )
 def test_what_is_alike(other, alike):
     assert fits(template_of(b'data: {"content":"hello"}\n\n'), other) == alike
+
+
+@pytest.mark.parametrize(
+    ("count", "alike"),
+    [
+        ("7", True), ("0", True), ("120034", True),
+        ("", False), ("007", False), ("-1", False), ("1.5", False), ("1e3", False), ("1x", False),
+        ('"7"', False), ("null", False), ("7 ", False),
+    ],
+)  # fmt: skip
+def test_a_count_is_a_number_and_nothing_else(count, alike):
+    def event(number: str) -> bytes:
+        return b'{"text":"hello","totalTokenCount":%b}\r\n\r\n' % number.encode()
+
+    assert fits(template_of(event("12")), event(count)) == alike
+
+
+def test_counts_alone_are_no_words():
+    assert template_of(b'data: {"totalTokenCount":12}\n\n') == ()
 
 
 def test_an_event_without_words_has_no_template():

@@ -192,11 +192,6 @@ class RequestMonitor:
             self.connecting()
         return own
 
-    def wrote(self) -> None:
-        """Note that bytes of the request go onto the socket."""
-        self.tap.written = True
-        self.ledger.asked()
-
     def _pardon(self) -> None:
         self._looks -= 1
         self.tap.expired, self.tap.starved = None, False
@@ -239,7 +234,7 @@ class RequestMonitor:
         if self._left_at is not None:
             away = self.tap.clock() - self._left_at
             self._quiet_since += away
-            self.ledger.away("between_tokens", away)
+            self.ledger.away(away)
             self._left_at = None
 
     def saw(self, data: bytes) -> None:
@@ -256,11 +251,12 @@ class RequestMonitor:
         if scanner.feed(data):
             tap.contents = scanner.contents
             tap.last_content_at = self._quiet_since = now
-            self.ledger.mark("between_tokens", now)
-        if scanner.terminal is not tap.terminal or scanner.troubled:
-            self._note(scanner)
-        if scanner.error:
-            tap.in_band_error = scanner.error
+            self.ledger.content(now)
+        if tap.streaming:  # a plain body says nothing before its end
+            if scanner.terminal is not tap.terminal or scanner.troubled:
+                self._note(scanner)
+            if scanner.error:
+                tap.in_band_error = scanner.error
         if self.settled:
             self._quiet_since = min(now, self._settled_until)
         elif now >= self._total_until:
@@ -292,9 +288,12 @@ class RequestMonitor:
         tap, scanner = self.tap, self._scanner
         assert scanner is not None
         scanner.finish()
-        tap.contents = scanner.contents
-        self._note(scanner)
-        tap.in_band_error = scanner.error
+        if isinstance(scanner, BodyScanner):
+            tap.terminal = scanner.terminal
+        else:
+            tap.contents = scanner.contents
+            self._note(scanner)
+            tap.in_band_error = scanner.error
         tap.complete = True
 
 

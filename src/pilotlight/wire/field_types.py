@@ -193,9 +193,9 @@ def has_halves(data: bytes) -> bool:
 
 def too_deep(data: bytes) -> bool:
     """Tell whether JSON nests deeper than `DEEPEST`; costs two quick counts for most."""
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in _OPENING:  # a picture has as many brackets
-        return False
     if data.count(b"{") + data.count(b"[") <= DEEPEST:
+        return False
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in _OPENING:  # a picture has as many brackets
         return False
     depth = 0
     marks = _ESCAPE.sub(b"", data).translate(None, _NOT_STRUCTURE)

@@ -133,7 +133,8 @@ class Operation:
             self._expire(monitor)
             raise self._error(f"the {self.clock} clock ran out")
         if self._error is httpcore.WriteTimeout:
-            monitor.wrote()
+            monitor.tap.written = True
+            monitor.ledger.asked()
         if self._pulse is not None:
             self._lag = self._pulse.begin()
         return self.seconds
@@ -147,11 +148,10 @@ class Operation:
         if self._allowance is None:
             return
         monitor = self._allowance.monitor
-        monitor.ledger.end(0.0 if self._pulse is None else self._pulse.end() - self._lag)
-        if kind is None:
-            if self._error is httpcore.ReadTimeout:
-                monitor.ledger.heard()
-        elif issubclass(kind, self._error):
+        lag = 0.0 if self._pulse is None else self._pulse.end() - self._lag
+        heard = kind is None and self._error is httpcore.ReadTimeout
+        monitor.ledger.end(lag, heard=heard)
+        if kind is not None and issubclass(kind, self._error):
             self._expire(monitor)
 
     def _expire(self, monitor: RequestMonitor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import httpcore
 import httpx
@@ -351,7 +351,7 @@ def _incoming(response: httpcore.Response, body: Body | AsyncBody) -> httpx.Resp
         status_code=response.status,
         headers=inflated_headers(headers) if body.coded else headers,
         stream=body,
-        extensions=cast("Any", response.extensions),
+        extensions=response.extensions,
     )
 
 

@@ -73,21 +73,22 @@ class Gemini(Dialect):
         if answer.text:
             parts.append({"text": answer.text, **_signed(answer, "text")})
         parts += _calls(answer)
-        body = _chunk(answer, parts, answer.finish, answer.completion_tokens)
+        body = _chunk(answer, new_id("resp"), parts, answer.finish, answer.completion_tokens)
         body["candidates"][0] |= _grounding(answer)
         return body
 
     def script(self, ask: Ask, answer: Answer) -> Script:
-        bodies = [_chunk(answer, [thought], None, 0) for thought in _thoughts(ask, answer)]
+        said = new_id("resp")
+        bodies = [_chunk(answer, said, [thought], None, 0) for thought in _thoughts(ask, answer)]
         bodies += [
-            _chunk(answer, [{"text": piece}], None, count)
+            _chunk(answer, said, [{"text": piece}], None, count)
             for count, piece in enumerate(answer.pieces, 1)
         ]
         bodies += [
-            _chunk(answer, [part], None, answer.completion_tokens) for part in _calls(answer)
+            _chunk(answer, said, [part], None, answer.completion_tokens) for part in _calls(answer)
         ]
         end = {"text": "", **(_signed(answer, "text") if answer.pieces else {})}
-        last = _chunk(answer, [end], answer.finish, answer.completion_tokens)
+        last = _chunk(answer, said, [end], answer.finish, answer.completion_tokens)
         last["candidates"][0] |= _grounding(answer)
         return Script(b"", tuple(_event(body) for body in bodies), _event(last))
 
@@ -190,7 +191,10 @@ def _grounding(answer: Answer) -> Json:
     return {"groundingMetadata": {"webSearchQueries": [answer.searched], "groundingChunks": [page]}}
 
 
-def _chunk(answer: Answer, parts: list[Json], finish: Finish | None, tokens: int) -> Json:
+def _chunk(
+    answer: Answer, said: str, parts: list[Json], finish: Finish | None, tokens: int
+) -> Json:
+    """Return a piece of the answer that is called `said`: all its pieces have one name."""
     candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if finish:
         candidate["finishReason"] = FINISH[finish]
@@ -202,7 +206,7 @@ def _chunk(answer: Answer, parts: list[Json], finish: Finish | None, tokens: int
             "totalTokenCount": answer.prompt_tokens + tokens,
         },
         "modelVersion": answer.model,
-        "responseId": new_id("resp"),
+        "responseId": said,
     }
 
 
