@@ -38,7 +38,7 @@ targets = ["gpt", "listed", "odd", "local"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 AMOUNTS = st.none() | st.floats(0, 1e6, allow_nan=False)
 FIXED = st.floats(0, 1e6, allow_nan=False)
-PRICES = st.builds(Price, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, FIXED, FIXED, FIXED)
+PRICES = st.builds(Price, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, *[AMOUNTS] * 2, *[FIXED] * 3)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (
     *("input", "output", "cached_input", "cache_write", "reasoning"),
+    *("audio_input", "audio_output"),
     *("image", "per_call", "per_hour"),
 )
 

@@ -56,6 +56,12 @@ class PriceTable(Table):
     reasoning: Dollars | None = Field(
         default=None, description="for a million tokens of thinking; not set: as `output`"
     )
+    audio_input: Dollars | None = Field(
+        default=None, description="for a million tokens of sound in the prompt; not set: as `input`"
+    )
+    audio_output: Dollars | None = Field(
+        default=None, description="for a million tokens of sound made; not set: as `output`"
+    )
     image: Dollars = Field(default=0.0, description="for an image that is made")
     per_call: Dollars = Field(default=0.0, description="for a call, besides its tokens")
     per_hour: Dollars = Field(

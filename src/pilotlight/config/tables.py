@@ -169,3 +169,8 @@ class TelemetryConfig(Table):
         default=False, description="calls are marked as chains, for Phoenix"
     )
     trace_health_checks: bool = Field(default=False, description="each health check makes a span")
+    spend_tags: tuple[str, ...] = Field(
+        default=(),
+        description="tags of calls that the metric `pilotlight.spend` has as attributes "
+        "`pilotlight.tag.NAME`; such as have few values",
+    )

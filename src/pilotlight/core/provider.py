@@ -126,6 +126,8 @@ class Facts:
     cached_tokens: int | None = None  # of those of the prompt
     reasoning_tokens: int | None = None  # of those of the answer
     written_tokens: int | None = None  # of those of the prompt, put into a cache
+    heard_tokens: int | None = None  # of those of the prompt, of audio
+    spoken_tokens: int | None = None  # of those of the answer, of audio
     lost: tuple[str, ...] = ()  # what of the call its API could not be told
     relayed: bool = False  # it was asked in the caller's own words
     own: float = field(default=0.0, compare=False)  # seconds that this process took for itself

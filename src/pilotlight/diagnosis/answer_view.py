@@ -95,6 +95,8 @@ def facts_of(view: AnswerView, tap: Tap, response: Any) -> Facts:
         cached_tokens=_part(usage, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_part(usage, "completion_tokens_details", "reasoning_tokens"),
         written_tokens=count_in(usage, "cache_creation_input_tokens") or None,
+        heard_tokens=_part(usage, "prompt_tokens_details", "audio_tokens"),
+        spoken_tokens=_part(usage, "completion_tokens_details", "audio_tokens"),
         own=tap.ledger.own,
         loading=tap.loading,
     )

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pilotlight.telemetry.spans import CallSpans
 
 
+spend_tags: Final[set[str]] = set()
+"""Tags of calls that the metric of spending has as attributes; `configure_telemetry` names them."""
+
+
 class CallTrace(NullInterceptor):
     """One call, followed by its events; what its providers do is let be."""
 
@@ -69,6 +73,8 @@ class CallTrace(NullInterceptor):
         leg.ended, leg.ended_ns = self._ctx.clock(), time.time_ns()
         if record.cost and self._spans is not None:
             labels = {names.ROUTE: event.route, names.TARGET: record.target}
+            tags = self._ctx.recorder.tags
+            labels.update({f"{names.TAG}{each}": tags.get(each, "") for each in spend_tags})
             self._spans.signals.spend.add(record.cost, labels)
         if record.fault is None:
             self._close(leg, LegEnd(record, None, leg.retries, leg.opened))

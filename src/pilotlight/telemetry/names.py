@@ -361,6 +361,7 @@ FAILOVER_COUNT: Final = Metric(
 RETRY_COUNT: Final = Metric(
     "pilotlight.retries", "counter", "{retry}", (TARGET, ERROR), "retries at the same target"
 )
+TAG: Final = "pilotlight.tag."  # and the tag's own name, of those in `spend_tags`
 SPEND: Final = Metric(
     "pilotlight.spend",
     "counter",

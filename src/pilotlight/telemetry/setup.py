@@ -12,14 +12,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pilotlight import extras
 from pilotlight.errors import ConfigError
-from pilotlight.telemetry import environment, listener, names, targets
+from pilotlight.telemetry import call_trace, environment, listener, names, targets
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -44,6 +44,7 @@ class Settings:
     json_logs: bool = True
     openinference: bool = False
     trace_health_checks: bool = False
+    spend_tags: tuple[str, ...] = ()
 
     def differs_by_port(self, other: Settings) -> bool:
         """Tell whether both serve the metrics, and only the port is not the same."""
@@ -58,6 +59,7 @@ def configure_telemetry(
     json_logs: bool = True,
     openinference: bool = False,
     trace_health_checks: bool = False,
+    spend_tags: Sequence[str] = (),
 ) -> None:
     """Set OpenTelemetry up for a process that has not done so itself.
 
@@ -66,6 +68,8 @@ def configure_telemetry(
     (extra `prometheus`).  `json_logs` writes pilotlight's own lines to stderr as JSON,
     from level INFO.  `openinference` marks the spans of calls as chains, for Phoenix.
     `trace_health_checks` makes a span of each check, which are otherwise only measured.
+    `spend_tags` names tags of calls that `pilotlight.spend` has as attributes: each value that
+    one can have is a series of its own, so name such as have few.
 
     A provider that is set already stays, with a warning.  A forked child may call this
     again for a Prometheus port of its own.  `PILOTLIGHT_TELEMETRY=off` in the environment
@@ -74,7 +78,13 @@ def configure_telemetry(
     Raises ConfigError if an exporter is not installed, or an address is none.
     """
     settings = Settings(
-        service_name, otlp_endpoint, prometheus_port, json_logs, openinference, trace_health_checks
+        service_name,
+        otlp_endpoint,
+        prometheus_port,
+        json_logs,
+        openinference,
+        trace_health_checks,
+        tuple(spend_tags),
     )
     if not environment.switched_off():
         apply(settings)
@@ -133,6 +143,7 @@ def apply(settings: Settings) -> None:
     if settings.json_logs:
         _write_json()
     targets.trace_checks |= settings.trace_health_checks
+    call_trace.spend_tags.update(settings.spend_tags)
     listener.awaken()
     environment.signals()  # what is looked at is there to be seen before the first call
     _applied.append(settings)

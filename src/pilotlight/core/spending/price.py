@@ -28,6 +28,8 @@ class Price:
     cached_input: float | None = None  # read from a cache
     cache_write: float | None = None  # put into a cache
     reasoning: float | None = None
+    audio_input: float | None = None
+    audio_output: float | None = None
     image: float = 0.0
     per_call: float = 0.0
     per_hour: float = 0.0
@@ -43,8 +45,8 @@ class Price:
         if self.input is None or self.output is None:
             facts = Facts(prompt_tokens=prompt, completion_tokens=answer)
             return self._with_tokens(fixed, facts, images)
-        dear = max(self.input, self.cache_write or 0.0)
-        dearer = max(self.output, self.reasoning or 0.0)
+        dear = max(self.input, self.cache_write or 0.0, self.audio_input or 0.0)
+        dearer = max(self.output, self.reasoning or 0.0, self.audio_output or 0.0)
         return fixed + (prompt * dear + answer * dearer) / MILLION
 
     def _with_tokens(self, fixed: float, facts: Facts, images: int) -> float | None:
@@ -55,18 +57,24 @@ class Price:
         prompt, answer = facts.prompt_tokens, facts.completion_tokens
         if self.input is None or prompt is None:
             return fixed if self._is_by_the_call else None
-        cached, written = facts.cached_tokens or 0, facts.written_tokens or 0
+        # No part is larger than the whole, whatever a server says: xAI counts 161 cached of 10.
+        cached = min(facts.cached_tokens or 0, prompt)
+        written = min(facts.written_tokens or 0, prompt - cached)
+        heard = min(facts.heard_tokens or 0, prompt - cached - written)
         spent = (
-            max(0, prompt - cached - written) * self.input
+            (prompt - cached - written - heard) * self.input
             + cached * _or(self.cached_input, self.input)
             + written * _or(self.cache_write, self.input)
+            + heard * _or(self.audio_input, self.input)
         )
         if answer:
             if self.output is None:
                 return None
             thought = min(answer, facts.reasoning_tokens or 0)
-            spent += (answer - thought) * self.output
+            spoken = min(answer - thought, facts.spoken_tokens or 0)
+            spent += (answer - thought - spoken) * self.output
             spent += thought * _or(self.reasoning, self.output)
+            spent += spoken * _or(self.audio_output, self.output)
         return fixed + spent / MILLION
 
     @property
