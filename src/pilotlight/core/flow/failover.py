@@ -230,17 +230,12 @@ def _attempt(
         outcome = judged(ctx, target, outcome)
         if ticket is not None and not isinstance(outcome, Failed):
             ticket.served(outcome.facts.loading)
-        return _settle(
-            ctx,
-            target,
-            number,
-            began,
-            permit,
-            outcome,
-            shown=shown,
-            reserved=reserved,
-            last=not behind,
+        last = not behind
+        left = _settle(
+            ctx, target, number, began, permit, outcome, shown=shown, reserved=reserved, last=last
         )
+        reserved = ()
+        return left
     finally:
         settle(reserved, None)  # nothing is left to settle, unless the call was abandoned
         if permit is not None:

@@ -40,7 +40,7 @@ def reserve(
     """
     ledgers = [each for each in ctx.budgets if each.budget.covers(target.name)]
     price = target.price()
-    if not ledgers or price.free:
+    if not ledgers or (price.input == 0 and price.free):
         return ()
     held: list[Reservation] = []
     expected = _expected(ctx, price)

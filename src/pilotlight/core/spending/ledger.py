@@ -27,6 +27,7 @@ class Ledger:
         self.budget = budget
         self._now = now
         self._began, self._ends = budget.period(now())
+        self._limit = budget.usd  # of what this process may have spent and reserved
         self._spent = 0.0  # by this process, in this period
         self._warned = False
         self.forked()
@@ -66,11 +67,11 @@ class Ledger:
     def reserve(self, dollars: float) -> Reservation | None:
         """Set so much aside for a call; None if there is not so much left."""
         with self._lock:
-            self._turn_over()
-            if dollars > self._room() + TINY:
+            if self._now() >= self._ends:
+                self._turn_over()
+            if self._spent + self._reserved + dollars > self._limit + TINY:
                 return None
             self._reserved += dollars
-            self._took(dollars)
         return Reservation(self, dollars)
 
     def turn(self, dollars: float) -> Turn | None:
@@ -84,16 +85,6 @@ class Ledger:
 
     def _left(self) -> float:
         return self.budget.usd - self._spent - self._reserved
-
-    def _room(self) -> float:
-        """Return what may be reserved without asking anybody."""
-        return self._left()
-
-    def _took(self, dollars: float) -> None:
-        """Note a reservation."""
-
-    def _gave(self) -> None:
-        """Note that one is settled."""
 
     def _renewed(self, spent: float) -> None:
         """Note that a period has begun, and what was spent here in the one before."""
@@ -113,10 +104,10 @@ class Ledger:
 
     def _close(self, reserved: float, spent: float) -> None:
         with self._lock:
-            self._turn_over()
+            if self._now() >= self._ends:
+                self._turn_over()
             self._reserved = max(0.0, self._reserved - reserved)
             self._spent += spent
-            self._gave()
             if (share := self.budget.warn_at) is None or self._warned:
                 return
             total = self._total()

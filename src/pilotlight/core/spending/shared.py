@@ -15,7 +15,7 @@ from typing import Final
 
 from pilotlight.core.breaker.turn import Turn
 from pilotlight.core.spending.budget import Budget
-from pilotlight.core.spending.ledger import TINY, Ledger
+from pilotlight.core.spending.ledger import TINY, Ledger, Reservation
 
 PATIENCE: Final = 1.0  # seconds that a call waits for a slice at most; usually a few milliseconds
 IDLE: Final = 60.0  # seconds without a call, after which the slice is given back
@@ -85,10 +85,29 @@ class SharedLedger(Ledger):
         self._begin_period()
 
     def _begin_period(self) -> None:
-        self._limit = 0.0  # of what this process may have spent: what it has, and its slice
+        self._granted = 0.0  # of what this process may have spent: what it has, and its slice
         self._used = self._recent = 0.0  # reserved since the last claim, and of late
         self._heard: Grant | None = None
-        self._share = UNSEEN * self.budget.usd  # as `_limit`, while the store is away
+        self._share = UNSEEN * self.budget.usd  # as `_granted`, while the store is away
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        alone = self._lost and self.budget.offline == "local share"
+        self._limit = max(self._granted, self._share) if alone else self._granted
+
+    def reserve(self, dollars: float) -> Reservation | None:
+        """See `Ledger`."""
+        reserved = super().reserve(dollars)
+        if reserved is not None:
+            self._used += dollars
+            self._called = self._steady()
+            if self._limit - self._spent - self._reserved < self._recent / 2:
+                self._wake(True)  # before a call has to wait
+        return reserved
+
+    def _close(self, reserved: float, spent: float) -> None:
+        super()._close(reserved, spent)
+        self._wake(False)
 
     def turn(self, dollars: float) -> Turn | None:
         """See `Ledger`: the next slice, if as far as is known it may be large enough."""
@@ -96,7 +115,7 @@ class SharedLedger(Ledger):
             if self._lost or (self._heard is not None and dollars > self._left() + TINY):
                 return None
             if not self._wake(True):
-                self._lost = True
+                self._lose()
                 return None
             turn = Turn(PATIENCE)
             self._waiting.append((turn, dollars))
@@ -107,24 +126,13 @@ class SharedLedger(Ledger):
 
     def _left(self) -> float:
         if self._lost:
-            return self._room()
+            return self._limit - self._spent - self._reserved
         others = 0.0 if self._heard is None else self._heard.spent + self._heard.lent
         return self.budget.usd - others - self._spent - self._reserved
 
-    def _room(self) -> float:
-        limit = self._limit
-        if self._lost and self.budget.offline == "local share":
-            limit = max(limit, self._share)
-        return limit - self._spent - self._reserved
-
-    def _took(self, dollars: float) -> None:
-        self._used += dollars
-        self._called = self._steady()
-        if self._room() < self._recent / 2:
-            self._wake(True)  # before a call has to wait
-
-    def _gave(self) -> None:
-        self._wake(False)
+    def _lose(self) -> None:
+        self._lost = True
+        self._set_limit()
 
     def _renewed(self, spent: float) -> None:
         budget = self.budget
@@ -148,10 +156,11 @@ class SharedLedger(Ledger):
                 self._recent = 0.0
             needs = self._reserved + waiting
             wants = needs + AMPLE * self._recent
-            keeps = max(self._reserved, self._limit - self._spent)
+            keeps = max(self._reserved, self._granted - self._spent)
             if self._idle or keeps > AMPLE * wants:
                 keeps = min(keeps, wants)
-                self._limit = self._spent + keeps
+                self._granted = self._spent + keeps
+                self._set_limit()
             name, usd, spent = self.budget.name, self.budget.usd, self._spent
             claim = Claim(name, self._began, self._ends, usd, spent, keeps, needs, wants)
             return [*self._owed, claim]
@@ -164,15 +173,16 @@ class SharedLedger(Ledger):
             claim, grant = claims[-1], grants[-1]
             if claim.began == self._began:
                 self._heard = grant
-                self._limit = max(self._limit, claim.spent + grant.slice)
+                self._granted = max(self._granted, claim.spent + grant.slice)
                 left = claim.usd - grant.spent - grant.lent - claim.spent
                 self._share = claim.spent + max(0.0, left) / max(1, grant.sharers)
+            self._set_limit()
             self._settle_turns()
 
     def miss(self) -> None:
         """Note that the store could not be asked."""
         with self._lock:
-            self._lost = True
+            self._lose()
             self._settle_turns()
 
     def give_back(self) -> None:
@@ -184,7 +194,7 @@ class SharedLedger(Ledger):
     def lent(self) -> float:
         """US dollars that this process may spend without asking."""
         with self._lock:
-            return max(0.0, self._limit - self._spent - self._reserved)
+            return max(0.0, self._granted - self._spent - self._reserved)
 
     @property
     def _idle(self) -> bool:
