@@ -104,7 +104,7 @@ def test_a_call_that_has_long_been_silent_is_a_reason_until_the_next_answer(cloc
     talk, _ = flow([gpt, local], clock, **ASKED)
     next(talk)
     assert not first([gpt, local], clock).gather
-    clock.advance(2.0)
+    clock.advance(LATELY - 0.5)
     assert first([gpt, local], clock).gather
     assert answers([gpt, local], clock).gather
     assert not first([gpt, local], clock).gather

@@ -15,7 +15,7 @@ from pilotlight.core.flow.context import CallContext
 from pilotlight.core.provider import Attempt, Timeouts
 from pilotlight.core.target import Target
 
-LATELY: Final = 30.0  # seconds for which an answer shows that a target is well
+LATELY: Final = 2.0  # seconds for which an answer shows that a target is well: a busy one
 
 
 def gathers(
