@@ -1,4 +1,7 @@
-"""From configuration to routes and targets that can be called."""
+"""From configuration to routes and targets that can be called.
+
+A little long: it is the one place where all rooms meet, and a table of what each target is given.
+"""
 
 from __future__ import annotations
 

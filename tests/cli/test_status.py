@@ -8,8 +8,8 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from pilotlight.cli import survey, table
-from pilotlight.cli.facts import (
+from pilotlight.cli.looking import survey, table
+from pilotlight.cli.looking.facts import (
     Context,
     Looked,
     Retirement,

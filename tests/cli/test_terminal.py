@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import pilotlight
 from pilotlight.cli import screen
-from pilotlight.cli.checks import Check
 from pilotlight.cli.doctor import _print
-from pilotlight.cli.facts import (
+from pilotlight.cli.looking.checks import Check
+from pilotlight.cli.looking.facts import (
     Context,
     DrillFacts,
     Looked,
@@ -118,7 +118,7 @@ def printed(monkeypatch, run) -> str:
 @SOME
 @given(seen=surveys(), about=TEXTS)
 def test_status_and_doctor(monkeypatch, seen, about):
-    from pilotlight.cli.table import show
+    from pilotlight.cli.looking.table import show
 
     checks = [Check("warn", about, about, about), Check("fail", "x", about)]
     said = printed(monkeypatch, lambda: show(screen.out(), harmless(seen)))
@@ -268,7 +268,7 @@ def test_every_command_with_a_configuration_full_of_them(run, folder, nobody, wo
 
 
 def test_the_model_that_init_takes_is_a_plain_name(run, folder, monkeypatch):
-    from pilotlight.cli import found
+    from pilotlight.cli.looking import found
 
     hostile = {'x"\nsensitive = "os:system': None, HOSTILE: None}
     for models, taken in ((hostile, "llama3.2"), (hostile | {"qwen3:8b": None}, "qwen3:8b")):

@@ -19,9 +19,8 @@ from django_pilotlight.settings import own
 
 
 def _budgets() -> list[dict[str, Any]]:
-    """Return what each budget has spent, as this worker knows it, with its sums in words."""
-    from pilotlight.errors import ConfigError
-    from pilotlight.records.words import money
+    """Return what each budget has spent, as this worker knows it."""
+    from pilotlight import ConfigError
     from pilotlight.status.snapshot import budgets_of
 
     try:
@@ -29,15 +28,7 @@ def _budgets() -> list[dict[str, Any]]:
     except ConfigError:  # `manage.py check` says what is wrong
         return []
     return [
-        {
-            "name": each.name,
-            "spent": money(each.spent),
-            "usd": money(each.usd),
-            "per": each.per,
-            "renews": datetime.fromtimestamp(each.renews_at, UTC),
-            "exhausted": each.exhausted,
-        }
-        for each in found
+        {"budget": each, "renews": datetime.fromtimestamp(each.renews_at, UTC)} for each in found
     ]
 
 

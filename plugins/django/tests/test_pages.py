@@ -242,7 +242,7 @@ def test_budgets_stand_on_the_page_and_in_the_admin(site, page):
     app().ledgers["team"].reserve(2.0).settle(2.0)
     assert "$2.00 of $2.00 today" in page.get(STATUS).content.decode()
     text = page.get(reverse("admin:django_pilotlight_failoverevent_changelist")).content.decode()
-    assert "$2.00 <strong>(spent)</strong>" in text
+    assert "$2.00 of $2.00 today <strong>(spent)</strong>" in text
 
 
 def test_others_do_not_see_the_admin(db, site):

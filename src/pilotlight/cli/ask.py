@@ -42,8 +42,8 @@ def command(
     total_timeout: float | None,
 ) -> None:
     """Ask a QUESTION (- reads it from stdin) and say on stderr who answered."""
+    from pilotlight.cli.looking.setting import open_config, the_route
     from pilotlight.cli.screen import remark
-    from pilotlight.cli.setting import open_config, the_route
     from pilotlight.cli.words import summary
 
     messages = [{"role": "user", "content": _question(question)}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from pilotlight.app import Pilotlight
     from pilotlight.core.spending.price import Price
     from pilotlight.records.money import Book, Money
-    from pilotlight.records.store import Query, Store
+    from pilotlight.vocabulary.receipt import Receipt
 
 
 def configured(config: Path | None) -> Pilotlight | None:
     """Return the configuration that applies here, None where there is none that can be used."""
-    from pilotlight.cli.setting import open_config
+    from pilotlight.cli.looking.setting import open_config
     from pilotlight.errors import ConfigError
 
     try:
@@ -43,15 +43,12 @@ def routes_of(app: Pilotlight | None) -> Mapping[str, tuple[str, ...]]:
     return {} if app is None else {name: each.targets for name, each in app.config.routes.items()}
 
 
-def reckon(config: Path | None, store: Store, query: Query) -> Money:
+def reckon(config: Path | None, receipts: Iterable[Receipt]) -> Money:
     """Sum a log up, with the prices and routes of the configuration where there is one."""
-    from pilotlight.cli.receipts import reading
     from pilotlight.records.money import Money
 
     app = configured(config)
-    money = Money(book_of(app), routes_of(app))
-    with reading(store, query) as receipts:
-        return money.add_all(receipts)
+    return Money(book_of(app), routes_of(app)).add_all(receipts)
 
 
 def show(money: Money) -> None:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pilotlight.app import Pilotlight
-    from pilotlight.cli.checks import Check
-    from pilotlight.cli.facts import Survey
-    from pilotlight.cli.setting import Place
-    from pilotlight.cli.sized import Sized
+    from pilotlight.cli.looking.checks import Check
+    from pilotlight.cli.looking.facts import Survey
+    from pilotlight.cli.looking.setting import Place
+    from pilotlight.cli.looking.sized import Sized
 
 
 _STYLES: Final = {"fail": "bold red", "warn": "yellow", "ok": "green"}  # the worst first
@@ -60,11 +60,11 @@ def _examine(
     config: Path | None, ask: bool, measured: bool
 ) -> tuple[Survey | None, list[Check], list[Sized]]:
     """Look at everything; without a configuration, at what there is all the same."""
-    from pilotlight.cli.checks import Setting, findings, litellm_check, without_config
-    from pilotlight.cli.price_checks import price_checks
-    from pilotlight.cli.setting import open_config, places
+    from pilotlight.cli.looking.checks import Setting, findings, litellm_check, without_config
+    from pilotlight.cli.looking.price_checks import price_checks
+    from pilotlight.cli.looking.setting import open_config, places
+    from pilotlight.cli.looking.survey import litellm_problem
     from pilotlight.cli.status import look
-    from pilotlight.cli.survey import litellm_problem
     from pilotlight.errors import ConfigError
 
     try:
@@ -82,7 +82,7 @@ def _examine(
 
 
 def _measured(app: Pilotlight, found: list[Place]) -> tuple[list[Sized], list[Check]]:
-    from pilotlight.cli.sized import sized
+    from pilotlight.cli.looking.sized import sized
 
     return sized(app, found)
 
@@ -93,8 +93,8 @@ def _print(
     """Show the facts, then what is wrong; what is well is in the facts already."""
     from rich.text import Text
 
+    from pilotlight.cli.looking.table import show
     from pilotlight.cli.screen import harmless
-    from pilotlight.cli.table import show
 
     if seen is not None:
         show(console, seen)

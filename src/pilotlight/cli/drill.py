@@ -55,8 +55,8 @@ def command(
     Nothing is sent to anybody. The applications that run on this configuration notice within
     a second or so.
     """
+    from pilotlight.cli.looking.setting import open_config
     from pilotlight.cli.screen import print_json
-    from pilotlight.cli.setting import open_config
     from pilotlight.errors import ConfigError
     from pilotlight.gamedays import plan
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pilotlight.cli.found import Ollama
+    from pilotlight.cli.looking.found import Ollama
     from pilotlight.health.sizing import Advice
 
 # A model of each provider to start with, and a target's name for it.
@@ -76,7 +76,7 @@ EXAMPLE = """
 @click.option("--no-measure", is_flag=True, help="Do not load the local model and ask it.")
 def command(output: Path, force: bool, no_measure: bool) -> None:
     """Write a starter pilotlight.toml from the API keys and the Ollama models found here."""
-    from pilotlight.cli import found
+    from pilotlight.cli.looking import found
 
     if output.exists() and not force:
         raise click.UsageError(f"{output} exists; --force overwrites it")
@@ -114,7 +114,7 @@ def _advice(model: str) -> Advice | None:
 
 def starter(keys: Mapping[str, str], model: str | None, advice: Advice | None = None) -> str:
     """Return the file's text, from what `keys_present` found and the local model, if any."""
-    from pilotlight.cli.found import DEFAULT_MODEL
+    from pilotlight.cli.looking.found import DEFAULT_MODEL
 
     parts, order = [HEAD], []
     for provider, variable in keys.items():
@@ -159,7 +159,7 @@ def _checked(text: str) -> None:
 def _tell(output: Path, keys: Mapping[str, str], server: Ollama, model: str | None) -> None:
     from rich.text import Text
 
-    from pilotlight.cli.found import DEFAULT_MODEL
+    from pilotlight.cli.looking.found import DEFAULT_MODEL
     from pilotlight.cli.screen import out
     from pilotlight.plain import plain
 

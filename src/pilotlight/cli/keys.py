@@ -103,7 +103,7 @@ def remove(config: Path | None, name: str, named: str | None) -> None:
 
 def _place(given: Path | None, named: str | None) -> tuple[Config, Path]:
     """Return the configuration and the file of keys that belongs to it."""
-    from pilotlight.cli.setting import config_path, no_config
+    from pilotlight.cli.looking.setting import config_path, no_config
     from pilotlight.config.schema import load_config
     from pilotlight.doors.gateway.keys import FILE
 

@@ -45,8 +45,8 @@ def command(config: Path | None, *, lock: bool, as_json: bool) -> None:
     that were agreed to stand in prices.lock beside the configuration: where one in force is
     another, `prices`, `doctor` and the application say so.
     """
+    from pilotlight.cli.looking.setting import open_config
     from pilotlight.cli.screen import print_json
-    from pilotlight.cli.setting import open_config
 
     with open_config(config) as app:
         path, agreed = locked(app)

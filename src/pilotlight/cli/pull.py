@@ -22,8 +22,8 @@ def command(config: Path | None, name: str | None) -> None:
     A pull that was broken off goes on where it stopped.
     """
     from pilotlight.app import load
+    from pilotlight.cli.looking.setting import config_path, open_config
     from pilotlight.cli.screen import remark
-    from pilotlight.cli.setting import config_path, open_config
 
     app = load({}) if name and config_path(config) is None else open_config(config)
     click.get_current_context().call_on_close(app.close)

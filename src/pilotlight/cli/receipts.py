@@ -188,7 +188,8 @@ def _tell_cost(config: Path | None, store: Store, query: Query, *, as_json: bool
     from pilotlight.cli.cost import reckon, show
     from pilotlight.cli.screen import print_json
 
-    money = reckon(config, store, query)
+    with reading(store, query) as receipts:
+        money = reckon(config, receipts)
     if as_json:
         print_json(money.to_dict() | {"junk": store.junk, "newer": store.newer})
     else:
@@ -207,7 +208,9 @@ def _sum_up(
     if html is not None:
         from pilotlight.cli.cost import reckon
 
-        _write(html, total, reckon(config, store, query))
+        with reading(store, query) as receipts:
+            money = reckon(config, receipts)
+        _write(html, total, money)
     if as_json:
         print_json(total.to_dict() | {"junk": store.junk, "newer": store.newer})
     else:

@@ -38,8 +38,8 @@ def command(
     A gateway listens on loopback while CMD runs, and the variables that SDKs read name it
     (`pilotlight run -- env` shows them). Whatever model CMD asks for, the route answers.
     """
+    from pilotlight.cli.looking.setting import open_config, the_route
     from pilotlight.cli.serve import need_server
-    from pilotlight.cli.setting import open_config, the_route
 
     need_server()
     app = open_config(config)

@@ -37,7 +37,7 @@ def command(config: Path | None, /, **given: Any) -> None:
     Any SDK of those is pointed at http://HOST:PORT (OpenAI's: http://HOST:PORT/v1); `model` is
     the name of a route. SIGHUP reads the configuration again, SIGTERM lets running calls end.
     """
-    from pilotlight.cli.setting import config_path, no_config
+    from pilotlight.cli.looking.setting import config_path, no_config
     from pilotlight.config.schema import load_config
 
     need_server()

@@ -11,8 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from pilotlight.app import Pilotlight
-    from pilotlight.cli.facts import Survey
-    from pilotlight.cli.setting import Place
+    from pilotlight.cli.looking.facts import Survey
+    from pilotlight.cli.looking.setting import Place
 
 
 @click.command("status")
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(config: Path | None, check: bool, as_json: bool) -> None:
     """Show targets and routes, and how they are now; `doctor` says what to do about it."""
+    from pilotlight.cli.looking.setting import open_config, places
+    from pilotlight.cli.looking.table import show
     from pilotlight.cli.screen import harmless, out, print_json
-    from pilotlight.cli.setting import open_config, places
-    from pilotlight.cli.table import show
 
     with open_config(config) as app:
         seen = look(app, places(app), check)
@@ -39,8 +39,8 @@ def look(app: Pilotlight, found: Collection[Place], ask: bool) -> Survey:
     """Look at everything at once; on a terminal, with a bar on stderr until it is done."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from pilotlight.cli.looking.survey import survey
     from pilotlight.cli.screen import err
-    from pilotlight.cli.survey import survey
 
     columns = TextColumn("looking at targets"), BarColumn(), MofNCompleteColumn()
     console = err()

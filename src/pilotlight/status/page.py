@@ -248,8 +248,7 @@ def _budget(budget: BudgetState) -> str:
     return _row(
         _BUDGETS,
         escape(budget.name),
-        f'<meter min="0" max="1" value="{share:.4f}">{share:.0%}</meter> {money(budget.spent)} '
-        f"of {money(budget.usd)} {_SPANS[budget.per]}",
+        f'<meter min="0" max="1" value="{share:.4f}">{share:.0%}</meter> {budget.amounts}',
         money(budget.reserved) if budget.reserved else _dim("nothing"),
         f'<time datetime="{renews.isoformat()}">{renews:%b} {renews.day} {renews:%H:%M %Z}</time>',
         state,
@@ -266,7 +265,6 @@ def _event(event: Happening) -> str:
     return f"<tr>{''.join(_cell(*each) for each in zip(_EVENTS, cells, strict=True))}</tr>"
 
 
-_SPANS: Final = {"hour": "this hour", "day": "today", "month": "this month"}
 _SHOWN: Final = 13  # characters of a request's id
 _NOTHING: Final = "\u2013"  # a dash
 

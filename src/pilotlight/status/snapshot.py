@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pilotlight.app import Pilotlight
 from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.target import Target
+from pilotlight.records.words import money
 from pilotlight.routes.route import Route
 
+_SPANS: Final = {"hour": "this hour", "day": "today", "month": "this month"}
 Standing = Literal["ok", "degraded", "down"]
 
 
@@ -86,6 +88,11 @@ class BudgetState:
     def exhausted(self) -> bool:
         """Whether there is nothing left."""
         return self.spent + self.reserved >= self.usd
+
+    @property
+    def amounts(self) -> str:
+        """What is spent of it, in words: `$1.20 of $20.00 today`."""
+        return f"{money(self.spent)} of {money(self.usd)} {_SPANS[self.per]}"
 
 
 @dataclass(frozen=True, slots=True)

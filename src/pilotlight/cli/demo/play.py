@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pilotlight import events
 from pilotlight.app import Pilotlight
-from pilotlight.cli import found
 from pilotlight.cli.demo.notes import CallNote, Notes
+from pilotlight.cli.looking import found
 from pilotlight.config.schema import load_config
 from pilotlight.registry import Registry
 

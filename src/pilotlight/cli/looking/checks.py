@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pilotlight import extras
 from pilotlight.catalog.providers import CATALOG
-from pilotlight.cli.facts import RouteFacts, State, Survey, TargetFacts
-from pilotlight.cli.found import DEFAULT_MODEL, ollama
-from pilotlight.cli.setting import Place, config_path
-from pilotlight.cli.survey import needs_litellm
+from pilotlight.cli.looking.facts import RouteFacts, State, Survey, TargetFacts
+from pilotlight.cli.looking.found import DEFAULT_MODEL, ollama
+from pilotlight.cli.looking.setting import Place, config_path
+from pilotlight.cli.looking.survey import needs_litellm
 from pilotlight.cli.words import tokens
 from pilotlight.config.lookup import search_config
 from pilotlight.errors import ConfigError

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pilotlight.cli.checks import Check
-from pilotlight.cli.setting import Place
+from pilotlight.cli.looking.checks import Check
+from pilotlight.cli.looking.setting import Place
 from pilotlight.cli.words import tokens
 from pilotlight.health.sizing import USUAL, Advice, Measured, NotMeasured, advise, measure
 

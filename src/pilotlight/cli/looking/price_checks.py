@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pilotlight.cli.checks import Check
+from pilotlight.cli.looking.checks import Check
 from pilotlight.cli.prices import Listing, listings, locked
 from pilotlight.errors import ConfigError
 from pilotlight.records.money import Money

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pilotlight.cli.facts import RouteFacts, State, Survey, TargetFacts
-from pilotlight.cli.fleet import show_fleet
+from pilotlight.cli.looking.facts import RouteFacts, State, Survey, TargetFacts
+from pilotlight.cli.looking.fleet import show_fleet
 from pilotlight.cli.words import tokens
 
 _STATES: Final[Mapping[State, tuple[str, str]]] = {

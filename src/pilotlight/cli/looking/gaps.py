@@ -10,7 +10,7 @@ from pilotlight.providers.abilities import knowledge
 
 if TYPE_CHECKING:
     from pilotlight.app import Pilotlight
-    from pilotlight.cli.setting import Place
+    from pilotlight.cli.looking.setting import Place
 
 Learned = Mapping[str, Collection[str]]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pilotlight import extras
 from pilotlight.cli.drill import board_of, described
-from pilotlight.cli.facts import (
+from pilotlight.cli.looking.facts import (
     Context,
     DrillFacts,
     Looked,
@@ -29,8 +29,8 @@ from pilotlight.cli.facts import (
     Survey,
     TargetFacts,
 )
-from pilotlight.cli.gaps import gaps
-from pilotlight.cli.setting import Place
+from pilotlight.cli.looking.gaps import gaps
+from pilotlight.cli.looking.setting import Place
 from pilotlight.errors import ConfigError
 from pilotlight.health.checks import CHECK_TIMEOUTS, LocalCheck, check_target
 from pilotlight.health.lifecycle import outlook

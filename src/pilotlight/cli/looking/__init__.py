@@ -1,0 +1,1 @@
+"""What `status`, `doctor` and `init` look at, and how that is told."""
