@@ -151,6 +151,8 @@ def test_numbers_as_people_write_them(said, value):
 
 # The page.
 
+NOON = 1_780_000_000.0
+
 
 def drawn(*receipts) -> str:
     return page(summed(*receipts), Money(by_table).add_all(receipts))
@@ -187,10 +189,19 @@ def test_the_page_is_whole_and_needs_nothing_but_itself(receipts):
 
 def test_the_page_shows_each_plot():
     text = drawn(*LOG)
-    assert text.count("<svg") == 4
+    assert (text.count("<svg"), text.count('<ul class="bars"')) == (2, 2)
     assert "4 of 5 calls answered" in text
     for rectangle in ("t0", "t1", "t2", "lost", "time"):
         assert f'<rect class="{rectangle}"' in text
+
+
+def test_the_page_shows_what_each_day_cost():
+    known = {"prompt_tokens": 10, "completion_tokens": 5, "cost": 0.5}
+    days = [call(NOON + day * 86_400, tried("gpt", **known)) for day in (0, 1, 3)]
+    text = drawn(*days)
+    assert "What it cost, day by day" in text
+    assert text.count("<svg") == 3
+    assert "What it cost, day by day" not in drawn(days[0])
 
 
 def test_names_are_escaped():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from pilotlight.records.money import Money, in_words
 from pilotlight.records.summary import Summary
-from pilotlight.records.svg import COLOURS, bars, by_day, latencies, over_time, tone
+from pilotlight.records.svg import COLOURS, by_day, latencies, over_time, tone
 from pilotlight.records.words import calls, cost, escape, facts
 from pilotlight.version import __version__
 
@@ -33,6 +34,14 @@ th, td { border-bottom: 1px solid var(--line); padding: .35rem .8rem .35rem 0; t
   vertical-align: top; font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 500; white-space: nowrap; width: 11rem; }
 footer { margin-top: 2rem; }
+.bars { list-style: none; margin: .5rem 0; padding: 0; }
+.bars li { display: grid; grid-template-columns: 11rem minmax(4rem, 1fr) 14rem; gap: 0 .8rem;
+  align-items: center; padding: .15rem 0; font-variant-numeric: tabular-nums; }
+.bars .name { text-align: right; overflow-wrap: anywhere; }
+.bars i { display: block; height: 1.1rem; min-width: 1px; background: var(--c);
+  border-radius: 2px; }
+@media (max-width: 40rem) { .bars li { grid-template-columns: 1fr auto; }
+  .bars .name { text-align: left; } .bars .track { grid-column: 1 / -1; grid-row: 2; } }
 .key { display: flex; flex-wrap: wrap; gap: .3rem 1.3rem; margin: .7rem 0 .2rem; }
 .key span::before { content: ""; display: inline-block; width: .8em; height: .8em;
   margin-right: .4em; border-radius: 2px; background: var(--c); vertical-align: -.05em; }
@@ -82,7 +91,7 @@ def _sections(summary: Summary, spent: Money) -> list[str]:
         why.update(route.why)
     if why:
         rows = [(reason, float(n), f"{n:,}", "time") for reason, n in why.most_common()]
-        found.append(_section("Why a target did not answer a call", bars(rows, "reasons")))
+        found.append(_section("Why a target did not answer a call", _bars(rows, "reasons")))
     if spreads:
         found.append(_section("How long an answer took", latencies(spreads, targets)))
     found += _spent(spent, targets)
@@ -90,10 +99,26 @@ def _sections(summary: Summary, spent: Money) -> list[str]:
     return found
 
 
+def _bars(rows: Sequence[tuple[str, float, str, str]], label: str) -> str:
+    """Return one bar a row: its name, its length, what is said of it, its colour.
+
+    No picture, but text and boxes: they fold where the screen is narrow.
+    """
+    longest = max((value for _, value, _, _ in rows), default=0.0) or 1.0
+    lines = (
+        f'<li><span class="name">{escape(name)}</span><span class="track">'
+        f'<i style="--c: var(--{kind}); width: {max(value / longest, 0.002):.1%}"></i></span>'
+        f"<span>{escape(said)}</span></li>"
+        for name, value, said, kind in rows
+    )
+    return f'<ul class="bars" aria-label="{escape(label)}">{"".join(lines)}</ul>'
+
+
 def _section(title: str, picture: str, before: str = "") -> str:
     return (
         f"<section>\n<h2>{escape(title)}</h2>\n{before}"
-        f'<div class="scroll">{picture}</div>\n</section>\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">'
+        f"{picture}</div>\n</section>\n"
     )
 
 
@@ -115,7 +140,7 @@ def _spent(spent: Money, targets: list[str]) -> list[str]:
         said = cost(sums.cost, sums.unknown, sums.attempts)
         rows.append((name, sums.cost, said, tone(name, targets)))
     told = "".join(f"<p>{escape(line)}.</p>" for line in in_words(spent))
-    found = [_section("What it cost", bars(rows, "cost by target, in US dollars"), told)]
+    found = [_section("What it cost", _bars(rows, "cost by target, in US dollars"), told)]
     if len(spent.days) > 1:
         payers = [name for name in targets if spent.targets[name].cost]
         key = _key(payers, targets, nobody=False)

@@ -105,23 +105,6 @@ def _over_time(axis: Axis, line: Timeline, targets: Sequence[str]) -> Iterator[s
     yield from axis.ticks(366)
 
 
-def bars(rows: Sequence[tuple[str, float, str, str]], label: str) -> str:
-    """Draw one bar a row: its name, its length, what is said of it, its colour."""
-    longest = max((value for _, value, _, _ in rows), default=0.0) or 1.0
-
-    def parts() -> Iterator[str]:
-        left, room = 210.0, 540.0
-        for index, (name, value, said, kind) in enumerate(rows):
-            y = 4.0 + 26 * index
-            width = max(value / longest * room, 1.0)
-            text = escape(_short(name))
-            yield f'<text class="name" x="{left - 10}" y="{y + 14}" text-anchor="end">{text}</text>'
-            yield _rect(left, y, width, 18, kind)
-            yield f'<text x="{left + width + 8:.1f}" y="{y + 14}">{escape(said)}</text>'
-
-    return svg(8 + 26 * len(rows), label, parts())
-
-
 def by_day(days: Mapping[str, Mapping[str, float]], targets: Sequence[str]) -> str:
     """Draw what each day cost, by target: the last year of those, which are like 2026-11-30."""
     first, last = (date.fromisoformat(each) for each in (min(days), max(days)))
