@@ -163,9 +163,11 @@ def _codes(server: str, wire: Wire) -> dict[str, str]:
     }
     if wire.litellm:
         made[LITELLM] = imports.FIRST.format(target={**target, "via": "litellm"})
-    return made
+    return {who: f"{AS_INSTALLED}\n{code}" for who, code in made.items()}
 
 
+# The redis client is an extra, which pybreaker imports where it is there; here it is for the tests.
+AS_INSTALLED = "import sys; sys.modules['redis'] = None"
 ASKED = json.dumps(ASK)
 SDKS: Final[Mapping[str, str]] = {
     "OpenAI": "import openai; c = openai.OpenAI(base_url={base!r}, api_key='k')\n"
