@@ -124,10 +124,8 @@ class _Body:
             except UnfitBody as error:
                 self._refuse(str(error))
 
-    def _count(self, piece: bytes) -> bytes:
-        self._room -= len(piece)
-        if self._room >= 0:
-            return piece
+    def _cut(self, piece: bytes) -> bytes:
+        """Return what of a piece still has room, where it is an error's body."""
         if not self._useless:
             raise UnfitBody(TOO_LARGE)
         self._over = True
@@ -200,7 +198,10 @@ class Body(_Body, httpx.SyncByteStream):
         if monitor is not None:
             monitor.resume()
         try:
-            piece = self._count(next(self._pieces) if self._inflater is None else self._inflated())
+            piece = next(self._pieces) if self._inflater is None else self._inflated()
+            self._room -= len(piece)
+            if self._room < 0:
+                piece = self._cut(piece)
         except StopIteration:
             self._end()
             raise
@@ -260,9 +261,12 @@ class AsyncBody(_Body, httpx.AsyncByteStream):
             monitor.resume()
         try:
             if self._inflater is None:
-                piece = self._count(await anext(self._pieces))
+                piece = await anext(self._pieces)
             else:
-                piece = self._count(await self._inflated())
+                piece = await self._inflated()
+            self._room -= len(piece)
+            if self._room < 0:
+                piece = self._cut(piece)
         except StopAsyncIteration:
             self._end()
             raise
