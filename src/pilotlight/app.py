@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -82,7 +81,7 @@ class Pilotlight:
         self._lent: Recent[object, _Lent] = Recent(LENT, IDLE, _let_go, clock)
         self._connections: WeakSet[Connection] = WeakSet()
         self._days = GameDays()
-        self.ledgers, self._treasury = _ledgers_of(config)
+        self.ledgers, self._treasury = _ledgers_of(config, registry)
         self._locked = {} if path is None else locked_beside(path)
         self.forked()
         GATE.inherits(self)
@@ -92,10 +91,6 @@ class Pilotlight:
     def forked(self) -> None:
         """In a child: nobody holds the lock there, and no call of its is in flight."""
         self._lock = threading.RLock()
-        for ledger in self.ledgers.values():
-            ledger.forked()
-        if self._treasury is not None:
-            self._treasury.forked()
 
     def _keep_receipts(self) -> Log | None:
         """Begin the log of receipts, if one is wanted; it opens its file with the first of them."""
@@ -381,10 +376,10 @@ def _fleet_of(url: StateUrl) -> Fleet:
     return fleet_of(url)
 
 
-def _ledgers_of(config: Config) -> tuple[Mapping[str, Ledger], Treasury | None]:
+def _ledgers_of(config: Config, registry: Registry) -> tuple[Mapping[str, Ledger], Treasury | None]:
     budgets = [table.budget(name) for name, table in config.budgets.items()]
     if not budgets or not config.state.shared:
-        return {each.name: Ledger(each, time.time) for each in budgets}, None
+        return {each.name: registry.ledger(each) for each in budgets}, None
     from pilotlight.state.treasury import Treasury  # only who shares pays for it
 
     treasury = Treasury(budgets, lambda: open_accounts(config.state), str(config.state))

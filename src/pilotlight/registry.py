@@ -11,6 +11,7 @@ import hashlib
 import random
 import socket
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from pilotlight.core.embedding_space import EmbeddingSpace
 from pilotlight.core.fork import GATE
 from pilotlight.core.retry.budget import RetryBudget
 from pilotlight.core.retry.policy import RetryPolicy
+from pilotlight.core.spending.budget import Budget
+from pilotlight.core.spending.ledger import Ledger
 from pilotlight.core.target import Health
 from pilotlight.privacy.residency import is_loopback
 
@@ -111,6 +114,7 @@ class Registry:
         self._recent: OrderedDict[Endpoint, Health] = OrderedDict()
         self._broken: OrderedDict[Endpoint, Health] = OrderedDict()
         self._spaces: dict[str, EmbeddingSpace] = {}
+        self._ledgers: WeakValueDictionary[str, Ledger] = WeakValueDictionary()
 
     def forked(self) -> None:
         """In a child: nobody holds the lock there."""
@@ -164,6 +168,21 @@ class Registry:
                 break
             del self._broken[oldest]
 
+    def ledger(self, budget: Budget) -> Ledger:
+        """Return the ledger of a budget, made at first use; one that has changed goes on counting.
+
+        So money is not there again because a configuration is read anew.
+        """
+        with self._lock:
+            known = self._ledgers.get(budget.name)
+            if known is not None and known.budget == budget:
+                return known
+            made = Ledger(budget, time.time)
+            if known is not None:
+                made.carry_on(known)
+            self._ledgers[budget.name] = made
+            return made
+
     def space(self, name: str) -> EmbeddingSpace:
         """Return the embedding space of this name, made at first use."""
         with self._lock:
@@ -182,6 +201,7 @@ class Registry:
             self._recent.clear()
             self._broken.clear()
             self._spaces.clear()
+            self._ledgers.clear()
 
 
 REGISTRY = Registry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -162,3 +163,36 @@ class TestForked:
         assert child_says(child)
         ticket.served()
         assert bulkhead.inside == 0
+
+
+@in_a_fork[0]
+@in_a_fork[1]
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "shared"])
+def test_a_childs_ledger_is_free_and_its_own_though_the_application_is_gone(shared, tmp_path):
+    """As under gunicorn's preload, with nothing left of the configuration but a route."""
+    config = {
+        "targets": {"local": {"model": "ollama/m"}},
+        "routes": {"chat": {"targets": ["local"]}},
+        "budgets": {"team": {"usd": 10.0, "per": "month", "unknown": "refuse"}},
+        **({"state": f"sqlite:///{tmp_path}/b.db"} if shared else {}),
+    }
+    ledger = load(config).route("chat").budgets[0]
+    gc.collect()
+    if shared:
+        turn = ledger.turn(4.0)
+        settled = threading.Event()
+        turn.when_settled(settled.set)
+        assert settled.wait(PATIENCE)
+    held = ledger.reserve(4.0)
+    held.settle(3.0)
+    ledger.reserve(1.0)
+
+    def child() -> bool:
+        none_held = ledger.reserved == 0.0
+        return none_held and (ledger.reserve(0.5) is None) is shared
+
+    ledger._lock.acquire()  # a call of another thread's, just now
+    try:
+        assert child_says(child)
+    finally:
+        ledger._lock.release()

@@ -264,3 +264,19 @@ def test_a_table_that_is_wrong_is_told_with_its_key(budget, told):
     with pytest.raises(ConfigError) as wrong:
         loaded({"gpt": {"model": "openai/gpt-4o"}}, budgets={"b": budget})
     assert told in str(wrong.value)
+
+
+def test_a_configuration_that_is_read_anew_has_no_new_money(app):
+    spend(app)
+    targets = {"local": {"model": "ollama/llama3.2"}}
+    budget = {"usd": 0.01, "per": "day", "tags": {"team": "a"}, "unknown": "refuse"}
+    with loaded(targets, budgets={"a": budget}) as anew:
+        assert anew.ledgers["a"] is app.ledgers["a"]
+    app.ledgers["a"].reserve(0.0)
+    with loaded(targets, budgets={"a": {**budget, "usd": 0.05}}) as raised:
+        assert raised.ledgers["a"].spent == pytest.approx(0.01)
+        assert not raised.ledgers["a"].exhausted
+    with loaded(targets, budgets={"a": {**budget, "per": "hour"}}) as other:
+        assert other.ledgers["a"].spent in (0.0, pytest.approx(0.01))  # at midnight both begin
+    with loaded(targets, budgets={"b": budget}) as another:
+        assert another.ledgers["b"].spent == 0.0

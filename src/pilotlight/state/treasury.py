@@ -19,6 +19,7 @@ from typing import Final
 from weakref import WeakSet, ref
 
 from pilotlight import events
+from pilotlight.core.fork import GATE
 from pilotlight.core.spending.budget import Budget
 from pilotlight.core.spending.shared import IDLE, SharedLedger
 from pilotlight.plain import logger
@@ -50,6 +51,7 @@ class Treasury:
             each.name: SharedLedger(each, now, self.wake, steady) for each in budgets
         }
         _TREASURIES.add(self)
+        GATE.inherits(self)
 
     def forked(self) -> None:
         """In a child: a worker of its own, without a thread or a connection."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pilotlight.core.breaker.turn import Turn
+from pilotlight.core.fork import GATE
 from pilotlight.core.spending.budget import Budget
 from pilotlight.plain import logger
 
@@ -31,11 +32,17 @@ class Ledger:
         self._spent = 0.0  # by this process, in this period
         self._warned = False
         self.forked()
+        GATE.inherits(self)
 
     def forked(self) -> None:
         """In a child: nobody holds the lock there, and what is reserved is the parent's."""
         self._lock = threading.Lock()
         self._reserved = 0.0
+
+    def carry_on(self, other: Ledger) -> None:
+        """Begin with what another has counted of this period, its calls in flight included."""
+        if other._began == self._began:
+            self._spent = other.spent + other.reserved
 
     @property
     def spent(self) -> float:
