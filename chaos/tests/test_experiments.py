@@ -75,7 +75,7 @@ def mine(tmp_path, world="{}", tolerance="[0, 1]"):
 
 def test_all_of_the_list_are_there():
     numbers = [each.number for each in runner.packaged()]
-    assert sorted(numbers) == [f"{number:02}" for number in range(1, 37)]
+    assert sorted(numbers) == [f"{number:02}" for number in range(1, 40)]
 
 
 @pytest.mark.parametrize("experiment", runner.packaged(), ids=lambda each: each.name)

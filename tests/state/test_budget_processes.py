@@ -71,6 +71,9 @@ def test_a_killed_process_takes_its_slice_along_and_no_more(server, state):
     assert server.wait_hits("openai", 50, PATIENCE)
     workers.processes[0].kill()
     workers.processes[0].wait(PATIENCE)
+    for each in workers.processes[1:]:  # they end in order, and give their slices back
+        each.stdin.close()
+        each.wait(PATIENCE)
     paid = server.hits("openai")
     rest = spenders(server, state, number=2, calls=WORTH)
     rest.say("go")

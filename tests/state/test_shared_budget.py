@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pilotlight.core.spending.budget import Budget
-from pilotlight.core.spending.shared import IDLE, UNSEEN
+from pilotlight.core.spending.shared import CALM, IDLE, UNSEEN
 from pilotlight.state.accounts import MemoryAccounts
 from pilotlight.state.treasury import Treasury
 
@@ -135,6 +135,18 @@ def test_who_is_not_called_keeps_no_slice():
     one.step()
     assert not one.lends
     assert ask(other, 99.0) is not None
+
+
+def test_a_slice_that_is_not_used_is_given_back_before_long():
+    world = World()
+    one, other = world.process(), world.process()
+    for each in [ask(one, 1.0) for _ in range(40)]:
+        each.settle(0.5)
+    for _ in range(CALM + 1):
+        assert one.lends
+        one.step()
+    assert not one.lends
+    assert ask(other, 80.0) is not None
 
 
 def test_a_slice_shrinks_to_what_is_used_of_it():

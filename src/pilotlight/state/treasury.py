@@ -1,9 +1,9 @@
 """The process's own end of the budgets that it shares: one daemon thread, which asks their store.
 
 It starts with the first call that needs a slice.  It asks at once when a call waits or a slice
-runs low, within a second when money was spent, and not at all when there are no calls.  A store
-that is slow, gone or broken fails no call: the slices here are used up, and then each budget goes
-by its `offline`.  A forked child begins afresh, as a process of its own.
+runs low, within a second when money was spent, a few times more when calls have ceased, and then
+not at all.  A store that is slow, gone or broken fails no call: the slices here are used up, and
+then each budget goes by its `offline`.  A forked child begins afresh, as a process of its own.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ class _Pace:
             self._urgent.set()
         self._news.set()
 
-    def wait(self) -> bool:
-        """Wait for news, a minute at most; tell whether there are some."""
-        news = self._news.wait(IDLE)
+    def wait(self, longest: float) -> bool:
+        """Wait for news, so many seconds at most; tell whether there are some."""
+        news = self._news.wait(longest)
         self._news.clear()
         self._urgent.clear()
         return news
@@ -164,12 +164,14 @@ class _Pace:
 
 def _keep_asking(treasury: ref[Treasury], pace: _Pace) -> None:
     """Ask the store when there is reason to, as long as there is somebody to ask for."""
+    longest = IDLE
     while True:
-        news = pace.wait()
+        news = pace.wait(longest)
         if (here := treasury()) is None:
             return
         if news or here.lends:
             here.step()
+        longest = LATER if here.lends else IDLE  # a slice that is not used shrinks
         del here
         pace.rest()
 

@@ -18,7 +18,8 @@ from pilotlight.core.spending.budget import Budget
 from pilotlight.core.spending.ledger import TINY, Ledger, Reservation
 
 PATIENCE: Final = 1.0  # seconds that a call waits for a slice at most; usually a few milliseconds
-IDLE: Final = 60.0  # seconds without a call, after which the slice is given back
+IDLE: Final = 60.0  # seconds without a call, after which the slice is given back at the latest
+CALM: Final = 6  # exchanges in a row between which nothing was reserved, after which it is as well
 AMPLE: Final = 2.0  # times what was used of late: the size of a slice
 MOST_OWED: Final = 48  # periods that are over, while the store is away
 UNSEEN: Final = 0.1  # of a budget is the share of a process that has never reached the store
@@ -87,6 +88,7 @@ class SharedLedger(Ledger):
     def _begin_period(self) -> None:
         self._granted = 0.0  # of what this process may have spent: what it has, and its slice
         self._used = self._recent = 0.0  # reserved since the last claim, and of late
+        self._calm = 0  # claims since anything was
         self._heard: Grant | None = None
         self._share = UNSEEN * self.budget.usd  # as `_granted`, while the store is away
         self._set_limit()
@@ -151,8 +153,9 @@ class SharedLedger(Ledger):
             self._turn_over()
             self._waiting = [each for each in self._waiting if not each[0].over]
             waiting = sum(dollars for _, dollars in self._waiting)
+            self._calm = 0 if self._used or waiting else self._calm + 1
             self._recent, self._used = max(self._used, self._recent / 2), 0.0
-            if self._idle:
+            if self._idle or self._calm >= CALM:
                 self._recent = 0.0
             needs = self._reserved + waiting
             wants = needs + AMPLE * self._recent
