@@ -98,7 +98,8 @@ def test_a_broken_lock_is_told_with_its_mend_and_stops_no_call(folder, caplog, t
 
 
 def test_agreed_prices_are_written_and_a_change_is_told(folder):
-    assert run("prices", "--lock").exit_code == 0
+    agreed = run("prices", "--lock")
+    assert (agreed.exit_code, "these prices are agreed to" in agreed.stderr) == (0, True)
     lock = folder / "prices.lock"
     assert lock.stat().st_mode & 0o777 == 0o644
     assert "odd" not in lock.read_text(), "what is not known can't be agreed to"
@@ -141,10 +142,10 @@ def test_a_log_is_reckoned_at_the_prices_of_a_file(folder):
 def test_the_cost_of_a_log_is_told(folder):
     tokens = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "cost": 3.5}
     write(folder / "receipts.jsonl", call(time.time(), tried("gpt", **tokens)))
-    assert run("receipts", "--cost").stdout.startswith("$3.50 in 1 calls")
+    assert run("receipts", "--cost").stdout.startswith("$3.50 in 1 call\n")
     assert json.loads(run("receipts", "--cost", "--json").stdout)["cost"] == 3.5
     (folder / "pilotlight.toml").unlink()
-    assert run("receipts", "receipts.jsonl", "--cost").stdout.startswith("$3.50 in 1 calls")
+    assert run("receipts", "receipts.jsonl", "--cost").stdout.startswith("$3.50 in 1 call\n")
 
 
 # In a process.

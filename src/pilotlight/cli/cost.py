@@ -62,7 +62,8 @@ def show(money: Money) -> None:
 
     console = out()
     unknown = f"; the cost of {money.unknown:,} is not known" if money.unknown else ""
-    head = f"{dollars(money.cost)} in {money.calls:,} calls{unknown}"
+    calls = "call" if money.calls == 1 else "calls"
+    head = f"{dollars(money.cost)} in {money.calls:,} {calls}{unknown}"
     console.print(Text(head, "bold"), soft_wrap=True)
     if not money.calls:
         return

@@ -46,7 +46,7 @@ def command(config: Path | None, *, lock: bool, as_json: bool) -> None:
     another, `prices`, `doctor` and the application say so.
     """
     from pilotlight.cli.looking.setting import open_config
-    from pilotlight.cli.screen import print_json
+    from pilotlight.cli.screen import print_json, remark
 
     with open_config(config) as app:
         path, agreed = locked(app)
@@ -59,6 +59,8 @@ def command(config: Path | None, *, lock: bool, as_json: bool) -> None:
         print_json({"lock": str(path) if agreed else None, "targets": [asdict(e) for e in found]})
         return
     _print(found, path if agreed else None)
+    if lock:
+        remark(f"{path}: these prices are agreed to")
 
 
 def locked(app: Pilotlight) -> tuple[Path, Mapping[str, Agreed]]:
